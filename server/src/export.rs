@@ -4,8 +4,10 @@
 //! - [`import`] reads uploads: [`unpack`] archives of runs, [`imported_model`] models; [`hub`] fetches models;
 //! - [`backup`] writes a whole lab, [`restore`] reads it;
 //! - [`figures`] draws charts and inspections as images;
+//! - [`alerts`] sends messages about runs and machines to the channels of people and of the lab;
 //! - [`tarball`] is the file format of everything but series.
 
+pub mod alerts;
 pub mod archive;
 pub mod backup;
 pub mod body;

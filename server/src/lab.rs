@@ -38,12 +38,12 @@ use wire::fingerprint::Fingerprint;
 
 use crate::data::disk_use::DiskUses;
 use crate::data::{Data, disk};
-use crate::diagnosis::Diagnosis;
 use crate::lab::alerting::Alerting;
 use crate::lab::audit::AuditLog;
 use crate::lab::drawing::Drawings;
 use crate::lab::oidc::Provider;
 use crate::live::access_changes::{AccessChanges, Concerned};
+use crate::live::diagnosis::Diagnosis;
 use crate::live::page_socket::PageContext;
 use crate::live::places::{Limits, Places};
 use crate::live::polling::Polls;

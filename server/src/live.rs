@@ -1,7 +1,7 @@
 //! The live state of the lab, as open pages see it.
 //!
 //! - [`hub`]: the stream of each run, in ticks; [`feed`]: changes to runs, stored first and then published to the hub;
-//! - [`subscriptions`]: the inspections that pages request;
+//! - [`diagnosis`]: the rules that read runs as they train; [`subscriptions`]: the inspections that pages request;
 //! - [`audience`]: what a page may see; [`lab_state`]: the lab in one message; [`page_socket`]: the WebSocket of a page;
 //!   [`polling`]: pages without one; [`presenting`]: pages that others follow;
 //! - [`access_changes`]: changes of rights, which open pages follow; [`places`]: how many pages one sender may open;
@@ -12,6 +12,7 @@
 pub mod access_changes;
 pub mod audience;
 pub mod clock;
+pub mod diagnosis;
 pub mod feed;
 pub mod hub;
 pub mod lab_state;

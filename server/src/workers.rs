@@ -28,9 +28,9 @@ use store::Successor;
 use wire::device::DeviceLoad;
 use wire::{DeviceId, RunState, RunSummary, Slot};
 
-use crate::diagnosis::Diagnosis;
 use crate::error::ApiError;
 use crate::live::clock::now_ms;
+use crate::live::diagnosis::Diagnosis;
 use crate::live::{Feed, Subscriptions};
 use fleet::{Assignment, Fleet};
 use notes::Notes;

@@ -7,9 +7,9 @@ use wire::ApiErrorBody;
 use wire::alert::{AlertQuery, AlertView, ChannelChange, ChannelView, Channels, DeliveryView, NewChannel, TestResult};
 
 use super::extract::{Body, Path, Query};
-use crate::alerts::channels;
 use crate::auth::Member;
 use crate::error::ApiError;
+use crate::export::alerts::channels;
 use crate::lab::Lab;
 
 const DEFAULT_LIMIT: u32 = 50;

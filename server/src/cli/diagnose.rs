@@ -8,8 +8,8 @@ use wire::diagnosis::{Diagnosis, FindingView, Remedy, RunFinding};
 use wire::number::grouped;
 
 use super::data::{DataArgs, UnusedFolder};
-use crate::diagnosis::Diagnosis as Rules;
 use crate::live::Feed;
+use crate::live::diagnosis::Diagnosis as Rules;
 use crate::runs::diagnosis;
 
 const EXAMPLES: &str = "\

@@ -5,8 +5,8 @@ use wire::RunId;
 use wire::diagnosis::{Diagnosis, FindingView, RunFinding};
 
 use super::remedies::PresentRun;
-use crate::diagnosis::Diagnosis as Rules;
 use crate::error::ApiError;
+use crate::live::diagnosis::Diagnosis as Rules;
 
 /// The findings of a run, newest first. Values that its rules have not read are read first.
 ///

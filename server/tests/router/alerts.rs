@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use server::alerts::outbox;
+use server::export::alerts::outbox;
 use server::lab::alerting::{SmtpSecurity, SmtpSettings};
 use server::live::feed::report;
 use store::{NewAlert, Store};
