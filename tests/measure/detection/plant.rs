@@ -68,9 +68,9 @@ pub(crate) fn apply(edit: Edit, trainer: &mut Trainer, corpora: &Path, corpus: &
 fn kill_neurons(fraction: f64, trainer: &mut Trainer) -> Outcome<()> {
     let model = &trainer.plan.recipe.model;
     let count = (fraction * model.d_ff as f64) as usize;
-    // A neuron of SwiGLU is the product of gate and value: with both at 0, neither gets a gradient.
+    // A neuron of SwiGLU is the product of gate and value: with both at 0, biases included, neither gets a gradient.
     let (ends, value): (&[&str], f32) = match model.mlp {
-        Mlp::Swiglu => (&["mlp.gate", "mlp.up"], 0.0),
+        Mlp::Swiglu => (&["mlp.gate", "mlp.gate.bias", "mlp.up", "mlp.up.bias"], 0.0),
         _ => (&["mlp.up.bias"], DEAD_BIAS),
     };
     for (spec, weight) in trainer.specs.iter().zip(&mut trainer.state.weights) {
