@@ -276,6 +276,9 @@ pub enum StoreError {
         /// The error of the system.
         source: getrandom::Error,
     },
+    /// The reports of a run were not stored, because the task that stores reports has ended.
+    #[error("the reports of {run} were not stored: the server stops, or its log has the reason")]
+    NotCommitted { run: RunId },
     /// Work on another thread panicked or was aborted.
     #[error("work on {} was aborted: {source}", path.display())]
     Aborted {

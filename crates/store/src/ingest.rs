@@ -10,17 +10,17 @@
 
 use std::collections::BTreeMap;
 
+use tokio::sync::OwnedMutexGuard;
 use wire::evaluation::StoredLosses;
-use wire::inspect::update::InspectionUpdate;
 use wire::series::Row;
-use wire::transport::link::{Item, Report};
+use wire::transport::link::Item;
 use wire::{EventRecord, RunId, RunSummary, Slot};
 
-use crate::database::{self, commit};
+use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
 use crate::ingest_state::IngestState;
 use crate::journal::JournalWriter;
-use crate::series::Appended;
+use crate::reports::{Committed, Entry, NewReports, Stored};
 use crate::snapshots::MAX_PENDING_BYTES;
 use crate::store::Store;
 use crate::window_losses;
@@ -48,14 +48,6 @@ struct Batch {
     order: Vec<Entry>,
 }
 
-/// One report of a batch.
-enum Entry {
-    /// The next row of the batch.
-    Row,
-    Event(Report),
-    Snapshot(Box<InspectionUpdate>),
-}
-
 impl Store {
     /// Number of the last stored report of a run; 0 for none.
     pub async fn stored_seq(&self, run: &RunId) -> Result<u64, StoreError> {
@@ -70,9 +62,8 @@ impl Store {
     /// acknowledged, and the same call can be repeated.
     pub async fn ingest(&self, run: &RunId, first_seq: u64, items: Vec<Item>) -> Result<Ingested, StoreError> {
         let _shared = self.changes().read().await;
-        let state = self.ingest_state(run);
-        let mut state = state.lock().await;
-        self.ingest_in(&mut state, run, first_seq, items).await
+        let state = self.ingest_state(run).lock_owned().await;
+        self.ingest_in(state, run, first_seq, items).await
     }
 
     /// Stores reports of the process that trains the run, as [`Store::ingest`] does.
@@ -87,19 +78,19 @@ impl Store {
         first_seq: u64,
         items: Vec<Item>,
     ) -> Result<Ingested, StoreError> {
-        let state = self.ingest_state(run);
-        let mut state = state.lock().await;
+        let _shared = self.changes().read().await;
+        let state = self.ingest_state(run).lock_owned().await;
         let found = database::runs::trained_by(&mut *self.database().read().await?, run).await?;
         let trains = self.known(found, run)?;
         if trains != *by {
             return Err(StoreError::OtherDevice { run: run.clone(), device: trains.to_string() });
         }
-        self.ingest_in(&mut state, run, first_seq, items).await
+        self.ingest_in(state, run, first_seq, items).await
     }
 
     async fn ingest_in(
         &self,
-        state: &mut IngestState,
+        mut state: OwnedMutexGuard<IngestState>,
         run: &RunId,
         first_seq: u64,
         items: Vec<Item>,
@@ -121,52 +112,65 @@ impl Store {
         let Batch { rows, windows, order } = to_batch(items, (stored_seq + 1 - first_seq) as usize);
         let last_seq = stored_seq + order.len() as u64;
 
-        let is_time_to_sync = state.unsynced_bytes > UNSYNCED_BYTES;
+        let is_synced = state.unsynced_bytes > UNSYNCED_BYTES;
         let (series_files, id, windows_path) = (self.series_files().clone(), run.clone(), self.windows_path(run));
-        let (rows, Appended { repeated, points }) = self
+        let (rows, appended) = self
             .blocking(move || {
                 let appended = series_files.append(&id, &rows)?;
                 window_losses::append(&id, &windows_path, &windows, known_seq.is_some())?;
-                if is_time_to_sync {
+                if is_synced {
                     series_files.sync(&id)?;
                 }
                 Ok((rows, appended))
             })
             .await?;
+        let (run_id, has_new) = (run.clone(), last_seq > stored_seq);
+        let reports = NewReports { run: run_id, state, last_seq, has_new, rows, order, appended, is_synced };
+        let committed = self.commit_reports(reports).await?;
+        Ok(self.finish(run, last_seq, committed).await)
+    }
 
-        let mut transaction = self.database().write().await?;
-        let mut journal = JournalWriter::open(&mut transaction, self.checkpoint_folders(), run).await?;
+    /// Stores reports in a transaction.
+    pub(crate) async fn store_reports(
+        &self,
+        connection: &mut Connection,
+        reports: &NewReports,
+    ) -> Result<Stored, StoreError> {
+        let NewReports { run, last_seq, has_new, rows, order, appended, is_synced, .. } = reports;
+        let mut journal = JournalWriter::open(connection, self.checkpoint_folders(), run).await?;
         let (mut events, mut values, mut snapshots) = (vec![], rows.iter(), vec![]);
         for entry in order {
             match entry {
                 Entry::Row => values.by_ref().take(1).for_each(|row| journal.status.apply_row(row)),
                 Entry::Event(report) => {
-                    let report = journal.status.apply_worker_report(report);
-                    events.push(journal.write(&mut transaction, report).await?);
+                    let report = journal.status.apply_worker_report(report.clone());
+                    events.push(journal.write(connection, report).await?);
                 }
-                Entry::Snapshot(update) => snapshots.push(*update),
+                Entry::Snapshot(update) => snapshots.push(update.as_ref()),
             }
         }
-        let newest = newest_values(&rows, journal.status.progress.segment);
+        let newest = newest_values(rows, journal.status.progress.segment);
         if !newest.is_empty() {
-            database::run_table::merge_metrics(&mut transaction, run, &newest).await?;
+            database::run_table::merge_metrics(connection, run, &newest).await?;
         }
-        let stored = self.keep_snapshots(&mut transaction, run, snapshots).await?;
-        if is_time_to_sync {
-            database::unsynced::clear(&mut transaction, run).await?;
-        } else if !points.is_empty() {
-            database::unsynced::insert(&mut transaction, run, last_seq, &points).await?;
+        let kept = self.keep_snapshots(connection, run, &snapshots).await?;
+        if *is_synced {
+            database::unsynced::clear(connection, run).await?;
+        } else if !appended.points.is_empty() {
+            database::unsynced::insert(connection, run, *last_seq, &appended.points).await?;
         }
-        let is_live = journal.status.state.is_live();
-        let dropped = match last_seq > stored_seq {
-            true => journal.close(&mut transaction, Some(last_seq)).await?,
+        let pruned = match has_new {
+            true => journal.close(connection, Some(*last_seq)).await?,
             false => vec![],
         };
-        let summary = self.summary_in(&mut transaction, run).await?;
-        commit(transaction).await?;
-        state.unsynced_bytes = if is_time_to_sync { 0 } else { state.unsynced_bytes + points.len() };
-        state.pending_bytes += stored.bytes;
-        state.stored_seq = Some(last_seq);
+        let summary = self.summary_in(connection, run).await?;
+        Ok(Stored { events, summary, snapshot_bytes: kept.bytes, snapshot_files: kept.files, pruned })
+    }
+
+    /// After the commit: moves what has grown large into files, and removes the files that are no longer needed.
+    async fn finish(&self, run: &RunId, stored_seq: u64, committed: Committed) -> Ingested {
+        let Committed { mut state, rows, stored: Stored { events, summary, snapshot_files, pruned, .. } } = committed;
+        let is_live = summary.state.is_live();
         if !is_live && state.unsynced_bytes > 0 {
             self.sync_curves_soon(run);
         }
@@ -174,9 +178,9 @@ impl Store {
             state.pending_bytes = 0;
             self.write_snapshots_soon(run);
         }
-        self.remove_folders(dropped).await;
-        self.remove_snapshot_files(run, stored.files).await;
-        Ok(Ingested { stored_seq: last_seq, rows: without(rows, &repeated), events, summary })
+        self.remove_folders(pruned).await;
+        self.remove_snapshot_files(run, snapshot_files).await;
+        Ingested { stored_seq, rows, events, summary }
     }
 
     /// Syncs a run's series in the background: a busy disk takes seconds for some hundred files, and the end of a run is reported without
@@ -251,15 +255,4 @@ fn to_batch(items: Vec<Item>, known: usize) -> Batch {
 fn newest_values(rows: &[Row], segment: u32) -> BTreeMap<&str, f64> {
     let newest = rows.iter().filter(|row| row.segment >= segment).flat_map(|row| &row.values);
     newest.map(|(name, value)| (name.as_str(), *value)).collect()
-}
-
-/// Removes repeated values, given as (row, value) in increasing order, and rows that become empty.
-fn without(mut rows: Vec<Row>, repeated: &[(usize, usize)]) -> Vec<Row> {
-    for (row, value) in repeated.iter().rev() {
-        rows[*row].values.remove(*value);
-    }
-    if !repeated.is_empty() {
-        rows.retain(|row| !row.values.is_empty());
-    }
-    rows
 }

@@ -4,7 +4,8 @@
 //!
 //! - [`store`](Store) the folder, its lock, its [`format`](FORMAT), and its open handles;
 //! - `lab_id` the id that tells labs under one host name apart;
-//! - `ingest` the reports of a worker: nothing is lost, nothing is stored twice;
+//! - `ingest` the reports of a worker: nothing is lost, nothing is stored twice; `reports` what they consist of; `group_commit` several runs
+//!   in one transaction, `commit_queue` those that wait for it;
 //! - `status` how reports change a run's summary; `runs`, `queue`, `journal`, `tokens`: the operations on each;
 //! - `access` what a token reaches; `links` share links, `shares` what they and invitations still give; `people`, `invitations`, `projects`: who may do what; `audit`: who did what;
 //! - `pools`, `workers`, `join_tokens`: the machines that train, and how they join;
@@ -27,6 +28,7 @@ mod backup;
 mod checkpoint_folders;
 mod checkpoints;
 mod clock;
+mod commit_queue;
 mod compare;
 mod curves;
 mod database;
@@ -34,6 +36,7 @@ mod disk;
 mod error;
 mod findings;
 mod format;
+mod group_commit;
 mod import;
 mod ingest;
 mod ingest_state;
@@ -50,6 +53,7 @@ mod pools;
 mod projects;
 mod queue;
 mod readers;
+mod reports;
 mod retention;
 mod run_table;
 mod runs;

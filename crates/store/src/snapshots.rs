@@ -119,7 +119,7 @@ impl Store {
         &self,
         connection: &mut Connection,
         run: &RunId,
-        updates: Vec<InspectionUpdate>,
+        updates: &[&InspectionUpdate],
     ) -> Result<Stored, StoreError> {
         let mut stored = Stored::default();
         if updates.is_empty() {
@@ -128,7 +128,7 @@ impl Store {
         let definition = database::runs::definition(connection, run).await?;
         let budget_bytes = u64::from(self.known(definition, run)?.plan.recipe.retention.snapshots_mb) * 1_000_000;
         let mut budget = Budget::new(budget_bytes, database::snapshots::sizes(connection, run).await?);
-        for update in &updates {
+        for update in updates {
             let InspectionUpdate::Result { step, segment, inspection, .. } = update else { continue };
             let (place, key) = ((*segment, *step), inspection.key());
             if database::snapshots::has(connection, run, place, &key).await? {

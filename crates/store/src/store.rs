@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use wire::{RunId, RunSummary};
 
 use crate::checkpoint_folders::CheckpointFolders;
+use crate::commit_queue::CommitQueue;
 use crate::database::{self, Change, Connection, Database, commit};
 use crate::error::StoreError;
 use crate::format::{self, DATABASE};
@@ -32,6 +33,7 @@ struct Inner {
     series_files: Arc<SeriesFiles>,
     /// One state per run, so that its reports are stored one batch at a time.
     ingest_states: Mutex<HashMap<RunId, Arc<tokio::sync::Mutex<IngestState>>>>,
+    commit_queue: CommitQueue,
     checkpoint_folders: CheckpointFolders,
     checkpoint_readers: CheckpointReaders,
     /// Shared by whoever changes files and database together; a backup takes it alone.
@@ -80,6 +82,7 @@ impl Store {
                 database,
                 series_files,
                 ingest_states,
+                commit_queue: Default::default(),
                 checkpoint_folders,
                 checkpoint_readers,
                 changes: Default::default(),
@@ -140,6 +143,10 @@ impl Store {
 
     pub(crate) fn series_files(&self) -> &Arc<SeriesFiles> {
         &self.inner.series_files
+    }
+
+    pub(crate) fn commit_queue(&self) -> &CommitQueue {
+        &self.inner.commit_queue
     }
 
     pub(crate) fn snapshot_writer(&self) -> &tokio::sync::Mutex<()> {

@@ -17,4 +17,5 @@ mod setup;
 mod snapshots;
 mod steering;
 mod telemetry;
+mod together;
 mod window_losses;

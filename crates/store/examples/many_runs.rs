@@ -1,0 +1,123 @@
+//! Benchmark of many runs at once: time until reports are stored, and CPU time per point.
+//!
+//! `cargo run --release -p store --example many_runs -- [runs] [steps/s] [metrics] [seconds]`
+//!
+//! Each run reports its steps as a worker does: those of 50 ms together, at most two messages at a time. The messages are made on the same
+//! cores, so the CPU time includes a little for them.
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use store::{NewRun, Store};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, sleep_until};
+use wire::series::{Row, name};
+use wire::transport::link::Item;
+use wire::{Author, RunId, RunState};
+
+/// Time between two messages of a worker.
+const GATHER: Duration = Duration::from_millis(50);
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut arguments = std::env::args().skip(1).map(|text| text.parse::<u64>());
+    let mut number = |usual: u64| arguments.next().unwrap_or(Ok(usual));
+    let (runs, rate, metrics, secs) = (number(50)?, number(20)?, number(100)?, number(10)?);
+    let dir = std::env::temp_dir().join(format!("many-runs-{}", std::process::id()));
+    let store = Store::open(&dir).await?;
+    let names: Vec<String> = [name::TRAIN, name::TOKENS, name::SECS]
+        .into_iter()
+        .map(str::to_owned)
+        .chain((0..).map(|i| format!("{}block.{i}.mlp.up", name::GRADIENT_RMS)))
+        .take(metrics as usize)
+        .collect();
+    let mut tasks = JoinSet::new();
+    let (begin, cpu_before) = (Instant::now(), cpu_secs()?);
+    for number in 0..runs {
+        let run = new_run(&format!("run-{number}"))?;
+        store.create_run(&run).await?;
+        store.set_state(&run.id, RunState::Running, None).await?;
+        tasks.spawn(report_all(store.clone(), run.id, names.clone(), rate as f64, rate * secs));
+    }
+    let mut times_ms = vec![];
+    while let Some(times) = tasks.join_next().await {
+        times_ms.extend(times??);
+    }
+    let cpu = cpu_secs()? - cpu_before;
+    times_ms.sort_by(f64::total_cmp);
+    let at = |share: f64| times_ms[((times_ms.len() - 1) as f64 * share) as usize];
+    println!(
+        "{} messages in {:.1} s: p50 {:.1} ms, p99 {:.1} ms, maximum {:.1} ms",
+        times_ms.len(),
+        begin.elapsed().as_secs_f64(),
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
+    println!("CPU time {cpu:.1} s, {:.2} µs per point", cpu / (runs * rate * secs * metrics) as f64 * 1e6);
+    store.close().await;
+    std::fs::remove_dir_all(&dir)?;
+    Ok(())
+}
+
+/// Reports the steps of a run at a rate. Returns the time that each message took, ms.
+async fn report_all(
+    store: Store,
+    run: RunId,
+    names: Vec<String>,
+    rate: f64,
+    steps: u64,
+) -> Result<Vec<f64>, Box<dyn Error + Send + Sync>> {
+    let (begin, mut done, mut times_ms) = (Instant::now(), 0, vec![]);
+    while done < steps {
+        sleep(GATHER).await;
+        let due = ((begin.elapsed().as_secs_f64() * rate) as u64).min(steps);
+        if due == done {
+            sleep_until((begin + Duration::from_secs_f64((done + 1) as f64 / rate)).into()).await;
+            continue;
+        }
+        let items = (done..due).map(|step| Item::Row(row(step, &names))).collect();
+        let sent = Instant::now();
+        store.ingest(&run, done + 1, items).await?;
+        times_ms.push(sent.elapsed().as_secs_f64() * 1000.0);
+        done = due;
+    }
+    Ok(times_ms)
+}
+
+fn row(step: u64, names: &[String]) -> Row {
+    let value = |i: usize| ((step * 31 + i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f64 / 16_777_216.0;
+    Row { segment: 0, step, values: names.iter().enumerate().map(|(i, name)| (name.clone(), value(i))).collect() }
+}
+
+fn new_run(id: &str) -> Result<NewRun, Box<dyn Error + Send + Sync>> {
+    let corpora: Vec<_> = serde_json::from_str(
+        r#"[{"id":"tales","name":"Tales","source":{"kind":"generated","generator":"tales","seed":1},"documents":1000,"text_bytes":1000000,"chars":1000000,
+        "alphabet":"abc","sample":"Once","valid_share":0.1,"content_hash":"00","entropy_nats":1.0,"created_ms":0,"datasets":[]}]"#,
+    )?;
+    let devices: Vec<_> = serde_json::from_str(
+        r#"[{"id":"cpu","name":"cpu","kind":"cpu","backend":"flex","cores":2,"memory_bytes":8000000000,"flops_per_sec":1e11}]"#,
+    )?;
+    let spec: wire::RunSpec = serde_json::from_str(r#"{"corpus":"tales"}"#)?;
+    let view = wire::run::plan::resolve(&spec, &corpora, &devices)?;
+    Ok(NewRun {
+        id: id.parse()?,
+        name: id.into(),
+        corpus: "Tales".into(),
+        spec,
+        plan: view.plan,
+        estimate: view.estimate,
+        references: Default::default(),
+        device_name: "cpu".into(),
+        created_ms: 0,
+        author: Author::System,
+    })
+}
+
+/// CPU time of this process, seconds, in the clock ticks of Linux, 10 ms each.
+fn cpu_secs() -> Result<f64, Box<dyn Error + Send + Sync>> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let after: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| after.get(at).map_or(Ok(0), |text| text.parse::<u64>());
+    Ok((ticks(11)? + ticks(12)?) as f64 / 100.0)
+}

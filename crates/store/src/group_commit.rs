@@ -1,0 +1,97 @@
+//! The reports of several runs in one transaction. A commit waits some milliseconds for the disk, however much it holds, and commits wait for
+//! each other. So the reports that arrive during one commit are stored together by the next, and 50 runs that report at once need few more
+//! commits than one.
+
+use std::mem::forget;
+
+use tokio::sync::oneshot;
+
+use crate::commit_queue::Answer;
+use crate::database::{Change, commit};
+use crate::error::StoreError;
+use crate::reports::{Committed, NewReports, Stored};
+use crate::store::Store;
+
+impl Store {
+    /// Stores reports in the next transaction: all of them or, after an error, none, also when the caller no longer waits.
+    pub(crate) async fn commit_reports(&self, reports: NewReports) -> Result<Committed, StoreError> {
+        let run = reports.run.clone();
+        let (answer, answered) = oneshot::channel();
+        if self.commit_queue().add(reports, answer) {
+            tokio::spawn(self.clone().commit_waiting());
+        }
+        answered.await.map_err(|_| StoreError::NotCommitted { run })?
+    }
+
+    /// Stores reports until none wait.
+    async fn commit_waiting(self) {
+        let end = EndOfTask(&self);
+        while self.commit_queue().has_waiting() {
+            // The transaction first, so that reports that arrive while it waits for another one are part of it.
+            let transaction = self.database().write().await;
+            let (group, answers) = self.commit_queue().next_group();
+            let stored = match transaction {
+                Ok(transaction) => self.store_group(transaction, &group).await,
+                Err(error) => Err(error),
+            };
+            match stored {
+                Ok(stored) => answer_all(group, stored, answers),
+                Err(error) => self.commit_one_by_one(error, group, answers).await,
+            }
+        }
+        forget(end);
+    }
+
+    /// What each of them has changed. A run that does not exist does not keep the others from being stored.
+    async fn store_group(
+        &self,
+        mut transaction: Change,
+        group: &[NewReports],
+    ) -> Result<Vec<Result<Stored, StoreError>>, StoreError> {
+        let mut stored = Vec::with_capacity(group.len());
+        for reports in group {
+            stored.push(match self.store_reports(&mut transaction, reports).await {
+                Err(error) if !matches!(error, StoreError::UnknownRun { .. }) => return Err(error),
+                stored => stored,
+            });
+        }
+        commit(transaction).await?;
+        Ok(stored)
+    }
+
+    /// After a group failed: the fault of one run does not keep the others from being stored, and each is answered its own error.
+    async fn commit_one_by_one(&self, error: StoreError, group: Vec<NewReports>, answers: Vec<Answer>) {
+        let mut known = Some(error).filter(|_| group.len() == 1);
+        for (reports, answer) in group.into_iter().zip(answers) {
+            let committed = match known.take() {
+                Some(error) => Err(error),
+                None => self.commit_alone(reports).await,
+            };
+            // A caller that no longer waits has disconnected.
+            let _ = answer.send(committed);
+        }
+    }
+
+    async fn commit_alone(&self, reports: NewReports) -> Result<Committed, StoreError> {
+        let mut transaction = self.database().write().await?;
+        let stored = self.store_reports(&mut transaction, &reports).await?;
+        commit(transaction).await?;
+        Ok(reports.committed(stored))
+    }
+}
+
+fn answer_all(group: Vec<NewReports>, stored: Vec<Result<Stored, StoreError>>, answers: Vec<Answer>) {
+    for ((reports, stored), answer) in group.into_iter().zip(stored).zip(answers) {
+        // A caller that no longer waits has disconnected.
+        let _ = answer.send(stored.map(|stored| reports.committed(stored)));
+    }
+}
+
+/// Dropped when the task ends by a panic or with the runtime.
+struct EndOfTask<'a>(&'a Store);
+
+impl Drop for EndOfTask<'_> {
+    fn drop(&mut self) {
+        self.0.commit_queue().abandon();
+    }
+}
