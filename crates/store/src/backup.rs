@@ -1,8 +1,9 @@
 //! A consistent copy of a lab while it is in use.
 //!
-//! The files of the series are ahead of the database by the reports that are being stored. So a backup first stops the storing of reports,
-//! for as long as the copy of the database takes, and notes how long each file is at that moment. Files grow only at their end, so they
-//! can be read up to that length afterwards, while reports are stored again. Workers keep their reports on disk meanwhile.
+//! The files of the series can be ahead of the database by reports that are being stored, and behind it by points that the database holds. So a
+//! backup first stops the storing of reports, for as long as the copy of the database takes, and notes how long each file is at that moment.
+//! Files grow only at their end, so they can be read up to that length afterwards, while reports are stored again. Workers keep their reports
+//! on disk meanwhile.
 
 use std::fs;
 use std::io::{self, ErrorKind};

@@ -1,12 +1,13 @@
 //! Storing the reports of a worker: nothing is lost and nothing stored twice, even when the process is killed or the power fails.
 //!
-//! Reports are numbered. Values are written to the files of the series first; then one transaction updates the run, its journal and the
-//! number of the last stored report. After a crash before that transaction the worker sends the same reports again: the journal has none
-//! of them, and the series drop the steps that they have. Reports are acknowledged after both.
+//! Reports are numbered. One transaction updates the run, its journal and the number of the last stored report, and holds the new points. A
+//! series with many new points is written before it, which fails before anything is acknowledged when the disk is full; one with few keeps
+//! them in memory and is written later. After a crash before the transaction the worker sends the same reports again: the journal has none of
+//! them, and the series drop the steps that they have.
 //!
-//! The transaction is on disk when it is acknowledged, but the files may not be. So the transaction also holds the new points until the
-//! files are synced: every [`UNSYNCED_BYTES`], and in the background when the run releases its device. New snapshots are stored in the
-//! database likewise; see `snapshots`. Window losses of evaluations are rare, and their file is synced at once; see `window_losses`.
+//! The transaction is on disk when its reports are acknowledged, but the files may not be. So the database has the points until the files are
+//! synced: every [`UNSYNCED_BYTES`], and in the background when the run releases its device. New snapshots are stored in the database
+//! likewise; see `snapshots`. Window losses of evaluations are rare, and their file is synced at once; see `window_losses`.
 
 use std::collections::BTreeMap;
 
@@ -100,7 +101,8 @@ impl Store {
             Some(seq) => seq,
             None => {
                 // The first batch of this process, or the first after a failure: files may be ahead of the database.
-                self.series_files().forget(run);
+                let (series_files, id) = (self.series_files().clone(), run.clone());
+                self.blocking(move || series_files.close(&id)).await?;
                 self.stored_seq(run).await?
             }
         };
@@ -116,7 +118,10 @@ impl Store {
         let (series_files, id, windows_path) = (self.series_files().clone(), run.clone(), self.windows_path(run));
         let (rows, appended) = self
             .blocking(move || {
-                let appended = series_files.append(&id, &rows)?;
+                let appended = match is_synced {
+                    true => series_files.append(&id, &rows)?,
+                    false => series_files.prepare(&id, &rows)?,
+                };
                 window_losses::append(&id, &windows_path, &windows, known_seq.is_some())?;
                 if is_synced {
                     series_files.sync(&id)?;

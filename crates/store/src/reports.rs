@@ -62,7 +62,8 @@ impl NewReports {
 
     /// The state of the run after the commit.
     pub(crate) fn committed(self, stored: Stored) -> Committed {
-        let Self { mut state, last_seq, rows, appended, is_synced, .. } = self;
+        let Self { mut state, last_seq, rows, mut appended, is_synced, .. } = self;
+        appended.commit();
         state.unsynced_bytes = if is_synced { 0 } else { state.unsynced_bytes + appended.points.len() };
         state.pending_bytes += stored.snapshot_bytes;
         state.stored_seq = Some(last_seq);

@@ -7,9 +7,10 @@
 //! - [`folder`] all series of a run, [`files`] those of all runs; [`axis`] values on the x axis; [`query`] windows; [`path`] every
 //!   point along a path of segments; [`curves`] every point of all series, for an export.
 //!
-//! Files are not synced at each append, which would wait for the disk once per series. New points are also stored in the database's
-//! transaction, which is synced anyway, and are written again at the next start ([`SeriesFiles::redo`]) unless a
-//! [`SeriesFiles::sync`] came first.
+//! New points are stored in the database's transaction, which is synced anyway, and are written again at the next start
+//! ([`SeriesFiles::redo`]) unless a [`SeriesFiles::sync`] came first. So files are not synced at each append, which would wait for the disk
+//! once per series, and a series is written only when it has some dozens of new points ([`SeriesFiles::prepare`]): a run with a hundred metrics
+//! would open a hundred files for each step.
 //!
 //! Nothing here uses SQL or is async.
 
@@ -25,7 +26,6 @@ mod pyramid;
 mod query;
 
 pub use curves::{Curve, CurvePoint};
-pub(crate) use files::SeriesFiles;
-pub(crate) use folder::Appended;
+pub(crate) use files::{Appended, SeriesFiles};
 pub(crate) use path::{PathPoints, PathSegment};
 pub use query::SeriesQuery;

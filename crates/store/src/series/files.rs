@@ -9,20 +9,46 @@ use wire::series::{Row, SeriesWindow, name};
 use wire::{RunId, RunPlan};
 
 use super::curves::{Curve, Scale};
-use super::folder::{Appended, RunFolder};
+use super::folder::{self, RunFolder};
 use super::lock::{at, lock};
 use super::path::{PathPoints, PathSegment};
+use super::point::Point;
 use super::query::{SeriesQuery, answer};
 use crate::error::StoreError;
 
-/// Number of runs whose series are open; beyond it others are closed. An open series is its length and its unfinished buckets, about
-/// 500 bytes.
+/// Number of runs whose series are open; beyond it those that are synced and not in use are closed. An open series is its length, its
+/// unfinished buckets and some points, about 2 kB.
 const OPEN_RUNS: usize = 64;
 
 /// All series of the lab.
 pub(crate) struct SeriesFiles {
     root: PathBuf,
     open: Mutex<HashMap<RunId, Arc<Mutex<RunFolder>>>>,
+}
+
+/// The effect of appending.
+#[derive(Default)]
+pub(crate) struct Appended {
+    /// Repeated values, as (row, value) in increasing order.
+    pub(crate) repeated: Vec<(usize, usize)>,
+    /// The new points, for [`SeriesFiles::redo`]; empty if there are none.
+    pub(crate) points: Vec<u8>,
+    deferred: Option<Deferred>,
+}
+
+/// New points that no series has yet. They keep their run's series open.
+struct Deferred {
+    folder: Arc<Mutex<RunFolder>>,
+    points: Vec<(usize, Vec<Point>)>,
+}
+
+impl Appended {
+    /// Adds the new points to their series, after the transaction that stores them.
+    pub(crate) fn commit(&mut self) {
+        if let Some(Deferred { folder, points }) = self.deferred.take() {
+            lock(&folder).add(points);
+        }
+    }
 }
 
 impl SeriesFiles {
@@ -42,15 +68,28 @@ impl SeriesFiles {
         crate::disk::remove_folder(&self.path(run))
     }
 
-    /// Appends the values of some steps, except those at or before a series' last step.
+    /// Appends the values of some steps, except those at or before a series' last step, and writes them.
     pub(crate) fn append(&self, run: &RunId, rows: &[Row]) -> Result<Appended, StoreError> {
+        self.append_in(run, rows, false)
+    }
+
+    /// As [`Self::append`], but a series with few new points has them only after [`Appended::commit`], and then in memory: the database must
+    /// have stored them. They are written together with later ones.
+    pub(crate) fn prepare(&self, run: &RunId, rows: &[Row]) -> Result<Appended, StoreError> {
+        self.append_in(run, rows, true)
+    }
+
+    fn append_in(&self, run: &RunId, rows: &[Row], may_defer: bool) -> Result<Appended, StoreError> {
         if rows.is_empty() {
             return Ok(Appended::default());
         }
-        let folder = self.folder(run);
-        let mut folder = lock(&folder);
+        let shared = self.folder(run);
+        let mut folder = lock(&shared);
         folder.check()?;
-        folder.append(rows)
+        let folder::Appended { repeated, points, deferred } = folder.append(rows, may_defer)?;
+        drop(folder);
+        let deferred = (!deferred.is_empty()).then_some(Deferred { folder: shared, points: deferred });
+        Ok(Appended { repeated, points, deferred })
     }
 
     /// Writes points again that [`SeriesFiles::append`] returned before a power cut, in the same order.
@@ -61,7 +100,7 @@ impl SeriesFiles {
         folder.redo(points)
     }
 
-    /// Syncs the series of a run.
+    /// Writes and syncs the series of a run.
     pub(crate) fn sync(&self, run: &RunId) -> Result<(), StoreError> {
         let folder = self.folder(run);
         let mut folder = lock(&folder);
@@ -69,10 +108,10 @@ impl SeriesFiles {
         folder.sync()
     }
 
-    /// Closes the series of a run after an error, when memory may be ahead of the disk; the next use opens them again.
-    pub(crate) fn forget(&self, run: &RunId) {
+    /// Closes the series of a run after an error, when they may be ahead of the database; the next use opens them again.
+    pub(crate) fn close(&self, run: &RunId) -> Result<(), StoreError> {
         let folder = self.folder(run);
-        lock(&folder).forget();
+        lock(&folder).close()
     }
 
     /// Every point of one series along a path through runs and segments, in order.
@@ -166,8 +205,8 @@ impl SeriesFiles {
     fn folder(&self, run: &RunId) -> Arc<Mutex<RunFolder>> {
         let mut open = lock(&self.open);
         if open.len() >= OPEN_RUNS && !open.contains_key(run) {
-            // Folders in use stay, so that a run never has two.
-            open.retain(|_, folder| Arc::strong_count(folder) > 1);
+            // Folders in use stay, so that a run never has two, and those with points that are not in synced files.
+            open.retain(|_, folder| Arc::strong_count(folder) > 1 || lock(folder).is_unsynced());
         }
         open.entry(run.clone())
             .or_insert_with(|| Arc::new(Mutex::new(RunFolder::new(run.clone(), self.path(run)))))

@@ -1,9 +1,9 @@
 //! All series of one run, by segment and name.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use wire::RunId;
@@ -15,19 +15,37 @@ use super::point::Point;
 use super::pyramid::{Files, Pyramid, Reader};
 use crate::error::StoreError;
 
-/// The series of one run that are open.
+/// New points of a series that make a write worth its cost: opening a file costs more than writing some hundred bytes.
+const POINTS_PER_WRITE: u64 = 64;
+
+/// The series of one run.
 pub(super) struct RunFolder {
     run: RunId,
     path: PathBuf,
-    segments: BTreeMap<u32, HashMap<String, Pyramid>>,
-    /// Series appended to since the last [`RunFolder::sync`].
-    unsynced: HashSet<(u32, String)>,
+    series: Vec<Series>,
+    /// Indices into `series`.
+    indices: BTreeMap<u32, HashMap<String, usize>>,
+}
+
+/// One series of a run.
+struct Series {
+    segment: u32,
+    name: String,
+    /// `None` until it is used, and after it was closed.
+    curve: Option<Pyramid>,
+    /// Whether it was appended to since the last [`RunFolder::sync`].
+    is_unsynced: bool,
+}
+
+impl Series {
+    fn written<'a>(&'a self, new: &'a NewPoints) -> Written<'a> {
+        Written { segment: self.segment, name: &self.name, before: new.before, points: &new.points }
+    }
 }
 
 /// New points of one series.
-struct NewPoints<'a> {
-    segment: u32,
-    name: &'a str,
+struct NewPoints {
+    index: usize,
     last_step: Option<u64>,
     /// Number of points before them.
     before: u64,
@@ -36,11 +54,13 @@ struct NewPoints<'a> {
 
 /// The effect of appending.
 #[derive(Debug, Default)]
-pub(crate) struct Appended {
+pub(super) struct Appended {
     /// Repeated values, as (row, value) in increasing order.
-    pub(crate) repeated: Vec<(usize, usize)>,
+    pub(super) repeated: Vec<(usize, usize)>,
     /// The new points, for [`RunFolder::redo`]; empty if there are none.
-    pub(crate) points: Vec<u8>,
+    pub(super) points: Vec<u8>,
+    /// Those of them that no series has yet: the index of each series, and its points.
+    pub(super) deferred: Vec<(usize, Vec<Point>)>,
 }
 
 /// New points of one series, with the number of points before them: enough to write them again after a power cut.
@@ -63,7 +83,7 @@ struct Rewritten {
 
 impl RunFolder {
     pub(super) fn new(run: RunId, path: PathBuf) -> Self {
-        Self { run, path, segments: BTreeMap::new(), unsynced: HashSet::new() }
+        Self { run, path, series: vec![], indices: BTreeMap::new() }
     }
 
     /// Fails if the folder was removed, so that the run does not seem to have no values.
@@ -75,35 +95,57 @@ impl RunFolder {
         }
     }
 
-    /// See [`super::SeriesFiles::append`]. Each series is written once, however many rows there are.
-    pub(super) fn append(&mut self, rows: &[Row]) -> Result<Appended, StoreError> {
+    /// See [`super::SeriesFiles::append`]. Each series is written at most once, however many rows there are, and with `may_defer` only if it has
+    /// enough new points.
+    pub(super) fn append(&mut self, rows: &[Row], may_defer: bool) -> Result<Appended, StoreError> {
+        let (new_points, repeated) = self.sort(rows)?;
+        let points = self.encode(&new_points)?;
+        let mut deferred = vec![];
+        for NewPoints { index, points, .. } in new_points {
+            let unwritten = self.curve(index)?.unwritten_points() + points.len() as u64;
+            match may_defer && unwritten < POINTS_PER_WRITE {
+                true => deferred.push((index, points)),
+                false => self.grow(index, &points)?,
+            }
+        }
+        Ok(Appended { repeated, points, deferred })
+    }
+
+    /// Sorts values by series. Also returns the repeated ones.
+    fn sort(&mut self, rows: &[Row]) -> Result<(Vec<NewPoints>, Vec<(usize, usize)>), StoreError> {
         let mut repeated = vec![];
-        let mut new_points: Vec<NewPoints<'_>> = vec![];
-        let mut indices: HashMap<(u32, &str), usize> = HashMap::new();
-        // Rows mostly have the same names in the same order, so the index of the previous row is tried first.
+        let mut new_points: Vec<NewPoints> = vec![];
+        let mut places: HashMap<usize, usize> = HashMap::new();
+        // Rows mostly have the same names in the same order, so the place of the previous row is tried first.
         let mut row_before: Vec<usize> = vec![];
         for (row_at, row) in rows.iter().enumerate() {
             for (value_at, (name, value)) in row.values.iter().enumerate() {
-                let guess = row_before
-                    .get(value_at)
-                    .copied()
-                    .filter(|index| new_points[*index].name == name && new_points[*index].segment == row.segment);
-                let index = match guess.or_else(|| indices.get(&(row.segment, name.as_str())).copied()) {
-                    Some(index) => index,
+                let guess = row_before.get(value_at).copied().filter(|place| {
+                    let series = &self.series[new_points[*place].index];
+                    series.name == *name && series.segment == row.segment
+                });
+                let place = match guess {
+                    Some(place) => place,
                     None => {
-                        let curve = self.fresh(row.segment, name)?;
-                        let (last_step, before) = (curve.ends.map(|ends| ends.1), curve.len);
-                        new_points.push(NewPoints { segment: row.segment, name, last_step, before, points: vec![] });
-                        indices.insert((row.segment, name), new_points.len() - 1);
-                        new_points.len() - 1
+                        let index = self.index(row.segment, name);
+                        match places.get(&index) {
+                            Some(place) => *place,
+                            None => {
+                                let curve = self.curve_to_append(index)?;
+                                let (last_step, before) = (curve.ends.map(|ends| ends.1), curve.len);
+                                new_points.push(NewPoints { index, last_step, before, points: vec![] });
+                                places.insert(index, new_points.len() - 1);
+                                new_points.len() - 1
+                            }
+                        }
                     }
                 };
                 if value_at < row_before.len() {
-                    row_before[value_at] = index
+                    row_before[value_at] = place
                 } else {
-                    row_before.push(index)
+                    row_before.push(place)
                 }
-                let new = &mut new_points[index];
+                let new = &mut new_points[place];
                 if new.last_step.is_some_and(|last| row.step <= last) {
                     repeated.push((row_at, value_at));
                     continue;
@@ -113,26 +155,39 @@ impl RunFolder {
             }
         }
         new_points.retain(|new| !new.points.is_empty());
-        new_points.iter().try_for_each(|new| self.grow(new))?;
-        let written: Vec<Written<'_>> = new_points
-            .iter()
-            .map(|NewPoints { segment, name, before, points, .. }| Written {
-                segment: *segment,
-                name,
-                before: *before,
-                points,
-            })
-            .collect();
-        let points = match written.is_empty() {
-            true => vec![],
-            false => wire::encode::to_bytes(&written).map_err(|source| StoreError::unreadable("new points", source))?,
-        };
-        Ok(Appended { repeated, points })
+        Ok((new_points, repeated))
     }
 
-    /// Closes all series, so that they are opened, repaired and synced again.
-    pub(super) fn forget(&mut self) {
-        self.segments.clear();
+    fn encode(&self, new_points: &[NewPoints]) -> Result<Vec<u8>, StoreError> {
+        if new_points.is_empty() {
+            return Ok(vec![]);
+        }
+        let written: Vec<Written<'_>> = new_points.iter().map(|new| self.series[new.index].written(new)).collect();
+        wire::encode::to_bytes(&written).map_err(|source| StoreError::unreadable("new points", source))
+    }
+
+    /// Adds the points that [`Self::append`] deferred, once they are in the database.
+    pub(super) fn add(&mut self, deferred: Vec<(usize, Vec<Point>)>) {
+        for (index, points) in deferred {
+            // Open since they were sorted: reports of a run are stored one after the other.
+            let Some(curve) = &mut self.series[index].curve else { continue };
+            curve.add(&points);
+            self.series[index].is_unsynced = true;
+        }
+    }
+
+    /// Writes what is in memory alone and closes all series, so that they are opened, repaired and synced again.
+    pub(super) fn close(&mut self) -> Result<(), StoreError> {
+        for index in 0..self.series.len() {
+            self.grow(index, &[])?;
+            self.series[index].curve = None;
+        }
+        Ok(())
+    }
+
+    /// Whether a series has points in memory alone, or was written and not synced.
+    pub(super) fn is_unsynced(&self) -> bool {
+        self.series.iter().any(|series| series.is_unsynced)
     }
 
     /// Writes points again that [`RunFolder::append`] returned, in the same order, over what follows there. Each series is opened and
@@ -147,105 +202,127 @@ impl RunFolder {
             }
         }
         for ((segment, name), (before, mut points)) in curves {
-            self.segments.entry(segment).or_default().remove(&name);
-            let folder = self.path.join(segment.to_string());
-            fs::create_dir_all(&folder).map_err(|source| self.missing_or(source))?;
-            let files = Files::new(self.base(segment, &name)?);
+            let index = self.index(segment, &name);
+            self.series[index].curve = None;
             // A file that ends before them has lost synced points; the points that follow are all that is left.
-            files.cut_points(before).map_err(|source| self.missing_or(source))?;
+            Files::new(self.base(index)?).cut_points(before).map_err(|source| self.missing_or(source))?;
             // Not synced one by one: all are synced together afterwards.
-            let last_step = self.curve(segment, &name)?.ends.map(|ends| ends.1);
+            let last_step = self.curve(index)?.ends.map(|ends| ends.1);
             points.retain(|point| last_step.is_none_or(|last| point.step > last));
-            self.grow(&NewPoints { segment, name: &name, last_step, before, points })?;
+            self.grow(index, &points)?;
+            self.series[index].is_unsynced = true;
         }
         Ok(())
     }
 
-    /// Syncs everything appended.
+    /// Writes and syncs everything appended.
     pub(super) fn sync(&mut self) -> Result<(), StoreError> {
-        for (segment, name) in &self.unsynced {
-            Files::new(self.base(*segment, name)?).sync().map_err(|source| self.missing_or(source))?;
+        let unsynced: Vec<usize> = (0..self.series.len()).filter(|index| self.series[*index].is_unsynced).collect();
+        for index in &unsynced {
+            self.grow(*index, &[])?;
+            Files::new(self.base(*index)?).sync().map_err(|source| self.missing_or(source))?;
         }
         let folders: BTreeSet<PathBuf> =
-            self.unsynced.iter().map(|(segment, _)| self.path.join(segment.to_string())).collect();
+            unsynced.iter().map(|index| self.segment_path(self.series[*index].segment)).collect();
         folders.iter().chain([&self.path]).try_for_each(|folder| crate::disk::sync_folder(folder))?;
-        self.unsynced.clear();
+        self.series.iter_mut().for_each(|series| series.is_unsynced = false);
         Ok(())
     }
 
-    fn grow(&mut self, new: &NewPoints<'_>) -> Result<(), StoreError> {
-        let Some(curves) = self.segments.get_mut(&new.segment) else { return Ok(()) };
-        let Some(curve) = curves.get_mut(new.name) else { return Ok(()) };
-        let written = curve.append(&new.points);
-        self.unsynced.insert((new.segment, new.name.to_owned()));
-        if written.is_err() {
-            // Memory is ahead of the files; the next use opens the series again.
-            curves.remove(new.name);
+    /// Appends points to a series and writes what it has in memory alone.
+    fn grow(&mut self, index: usize, points: &[Point]) -> Result<(), StoreError> {
+        let path = self.segment_path(self.series[index].segment);
+        let Some(curve) = self.series[index].curve.as_mut() else { return Ok(()) };
+        if points.is_empty() && curve.unwritten_points() == 0 {
+            return Ok(());
         }
+        let written = create(&path).and_then(|()| {
+            if !curve.is_current() {
+                *curve = curve.opened_again()?;
+            }
+            curve.append(points)
+        });
+        self.series[index].is_unsynced = true;
         written.map_err(|source| self.missing_or(source))
     }
 
-    /// A series to append to, checked against its files.
-    fn fresh(&mut self, segment: u32, name: &str) -> Result<&mut Pyramid, StoreError> {
-        if self.segments.get(&segment).and_then(|curves| curves.get(name)).is_some_and(|curve| !curve.is_current()) {
-            self.segments.entry(segment).or_default().remove(name);
+    /// Index of a series.
+    fn index(&mut self, segment: u32, name: &str) -> usize {
+        let indices = self.indices.entry(segment).or_default();
+        if let Some(index) = indices.get(name) {
+            return *index;
         }
-        let path = self.path.join(segment.to_string());
-        match fs::create_dir(&path) {
-            Err(source) if source.kind() != ErrorKind::AlreadyExists => return Err(self.missing_or(source)),
-            _ => {}
-        }
-        let curve = self.curve(segment, name)?;
+        indices.insert(name.to_owned(), self.series.len());
+        self.series.push(Series { segment, name: name.to_owned(), curve: None, is_unsynced: false });
+        self.series.len() - 1
+    }
+
+    /// A series to append to. What an earlier process wrote to it without a sync is synced.
+    fn curve_to_append(&mut self, index: usize) -> Result<&mut Pyramid, StoreError> {
+        let path = self.segment_path(self.series[index].segment);
+        let curve = self.curve(index)?;
         curve.sync_once().map_err(at(&path))?;
         Ok(curve)
     }
 
-    /// Path of a series' files, without the extension.
-    fn base(&self, segment: u32, name: &str) -> Result<PathBuf, StoreError> {
-        let file = escape(name).ok_or_else(|| StoreError::SeriesName { name: name.to_owned(), most: MAX_BYTES })?;
-        Ok(self.path.join(segment.to_string()).join(file))
+    fn segment_path(&self, segment: u32) -> PathBuf {
+        self.path.join(segment.to_string())
     }
 
-    fn curve(&mut self, segment: u32, name: &str) -> Result<&mut Pyramid, StoreError> {
-        let base = self.base(segment, name)?;
-        let curves = self.segments.entry(segment).or_default();
-        if !curves.contains_key(name) {
+    /// Path of a series' files, without the extension.
+    fn base(&self, index: usize) -> Result<PathBuf, StoreError> {
+        let Series { segment, name, .. } = &self.series[index];
+        let file = escape(name).ok_or_else(|| StoreError::SeriesName { name: name.clone(), most: MAX_BYTES })?;
+        Ok(self.segment_path(*segment).join(file))
+    }
+
+    fn curve(&mut self, index: usize) -> Result<&mut Pyramid, StoreError> {
+        if self.series[index].curve.is_none() {
+            let base = self.base(index)?;
             let opened = Pyramid::open(Files::new(base.clone())).map_err(at(&base))?;
-            curves.insert(name.to_owned(), opened);
+            self.series[index].curve = Some(opened);
         }
-        curves.get_mut(name).ok_or_else(|| StoreError::file(&base, io::Error::from(ErrorKind::NotFound)))
+        let path = &self.path;
+        self.series[index].curve.as_mut().ok_or_else(|| StoreError::file(path, io::Error::from(ErrorKind::NotFound)))
     }
 
     /// A reader of a series; `None` if the segment has no such series.
     pub(super) fn reader(&mut self, segment: u32, name: &str) -> Result<Option<Reader>, StoreError> {
+        let known = self.indices.get(&segment).and_then(|indices| indices.get(name)).copied();
+        let is_open = known.is_some_and(|index| self.series[index].curve.is_some());
         let Some(file) = escape(name) else { return Ok(None) };
-        let is_open = self.segments.get(&segment).is_some_and(|curves| curves.contains_key(name));
-        let level0 = Files::new(self.path.join(segment.to_string()).join(file)).level(0);
-        if !is_open && !level0.is_file() {
+        if !is_open && !Files::new(self.segment_path(segment).join(file)).level(0).is_file() {
             return Ok(None);
         }
-        let reader = self.curve(segment, name)?.reader();
+        let index = self.index(segment, name);
+        let reader = self.curve(index)?.reader();
         Ok((reader.len > 0).then_some(reader))
     }
 
-    /// Segments on disk, in order.
+    /// Segments with values, in order.
     pub(super) fn segments(&self) -> Result<Vec<u32>, StoreError> {
-        let mut segments: Vec<u32> = self.listed(&self.path)?.iter().filter_map(|name| name.parse().ok()).collect();
-        segments.sort_unstable();
-        Ok(segments)
+        let mut segments: BTreeSet<u32> =
+            self.listed(&self.path)?.iter().filter_map(|name| name.parse().ok()).collect();
+        segments.extend(self.open_series().map(|series| series.segment));
+        Ok(segments.into_iter().collect())
     }
 
     /// Names of series in any segment, sorted.
     pub(super) fn names(&self) -> Result<Vec<String>, StoreError> {
-        let mut names = BTreeSet::new();
-        for segment in self.segments()? {
-            let files = self.listed(&self.path.join(segment.to_string()))?;
+        let mut names: BTreeSet<String> = self.open_series().map(|series| series.name.clone()).collect();
+        for name in self.listed(&self.path)?.iter().filter(|name| name.parse::<u32>().is_ok()) {
+            let files = self.listed(&self.path.join(name))?;
             names.extend(files.iter().filter_map(|file| unescape(file.strip_suffix(".l0")?)));
         }
         Ok(names.into_iter().collect())
     }
 
-    fn listed(&self, path: &std::path::Path) -> Result<Vec<String>, StoreError> {
+    /// The open series with values: their files may not exist yet.
+    fn open_series(&self) -> impl Iterator<Item = &Series> {
+        self.series.iter().filter(|series| series.curve.as_ref().is_some_and(|curve| curve.len > 0))
+    }
+
+    fn listed(&self, path: &Path) -> Result<Vec<String>, StoreError> {
         let entries = fs::read_dir(path).map_err(|source| self.missing_or(source))?;
         entries.map(|entry| Ok(entry.map_err(at(path))?.file_name().to_string_lossy().into_owned())).collect()
     }
@@ -256,5 +333,13 @@ impl RunFolder {
             Err(missing) => missing,
             Ok(()) => StoreError::file(&self.path, source),
         }
+    }
+}
+
+/// Creates the folder of a segment, if its run's folder exists.
+fn create(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Err(source) if source.kind() != ErrorKind::AlreadyExists => Err(source),
+        _ => Ok(()),
     }
 }

@@ -1,8 +1,11 @@
 //! The files of one series. Level 0 has every point, in increasing steps; level k has a bucket for each 16^k points, complete ones only.
 //! Level 0 is authoritative: the levels above are truncated or computed again when the series is opened.
+//!
+//! The newest records may be in memory alone. Readers have a copy of them, so they see no difference.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
+use std::mem::take;
 use std::path::PathBuf;
 
 use super::point::{Point, Record, StoredBucket, aggregate};
@@ -17,12 +20,14 @@ const REPAIR_RECORDS: u64 = 16 * 1024;
 #[derive(Debug, Clone)]
 pub(super) struct Pyramid {
     files: Files,
-    /// Number of points in level 0.
+    /// Number of points, those in memory included.
     pub(super) len: u64,
     /// First and last step; `None` while empty.
     pub(super) ends: Option<(u64, u64)>,
     /// The unfinished bucket of each level from 1 on, with the records in it.
     unfinished: Vec<(u64, Option<StoredBucket>)>,
+    /// The records of each level that are not in its file yet.
+    unwritten: Unwritten,
     /// Whether the content at opening is synced.
     is_synced: bool,
 }
@@ -32,6 +37,29 @@ pub(super) struct Pyramid {
 pub(super) struct Files {
     /// Path without the extension of the level.
     base: PathBuf,
+}
+
+/// Records that follow those in the files, as bytes, by level.
+#[derive(Debug, Clone, Default)]
+struct Unwritten(Vec<Vec<u8>>);
+
+impl Unwritten {
+    fn level(&self, level: usize) -> &[u8] {
+        self.0.get(level).map_or(&[], Vec::as_slice)
+    }
+
+    /// The bytes of a level, to append to.
+    fn level_mut(&mut self, level: usize) -> &mut Vec<u8> {
+        if self.0.len() <= level {
+            self.0.resize(level + 1, vec![]);
+        }
+        &mut self.0[level]
+    }
+
+    /// Number of records of a level.
+    fn count<R: Record>(&self, level: usize) -> u64 {
+        (self.level(level).len() / R::BYTES) as u64
+    }
 }
 
 impl Files {
@@ -107,7 +135,7 @@ impl Pyramid {
             }
             below = complete;
         }
-        Ok(Self { files, len, ends, unfinished, is_synced: false })
+        Ok(Self { files, len, ends, unfinished, unwritten: Unwritten::default(), is_synced: false })
     }
 
     /// Syncs what an earlier process may have written without a sync; once per opening.
@@ -119,30 +147,48 @@ impl Pyramid {
         Ok(())
     }
 
-    /// Appends points of increasing steps. After an error the files are truncated to the previous length, and the series must be opened again.
-    pub(super) fn append(&mut self, points: &[Point]) -> io::Result<()> {
-        let (Some(first), Some(last)) = (points.first(), points.last()) else { return Ok(()) };
-        let mut levels = vec![Vec::with_capacity(points.len() * Point::BYTES)];
-        let before = self.len;
+    /// Appends points of increasing steps in memory.
+    pub(super) fn add(&mut self, points: &[Point]) {
+        let (Some(first), Some(last)) = (points.first(), points.last()) else { return };
+        let mut unwritten = take(&mut self.unwritten);
         for point in points {
-            point.write(&mut levels[0]);
-            self.add_to_levels(point.bucket(), &mut levels);
+            point.write(unwritten.level_mut(0));
+            self.add_to_levels(point.bucket(), &mut unwritten);
         }
+        self.unwritten = unwritten;
         self.len += points.len() as u64;
         self.ends = Some((self.ends.map_or(first.step, |ends| ends.0), last.step));
-        let written = levels
-            .iter()
-            .enumerate()
-            .filter(|(_, bytes)| !bytes.is_empty())
-            .try_for_each(|(level, bytes)| self.files.append(level, bytes));
-        if written.is_err() {
-            self.truncate_after_error(before);
+    }
+
+    /// Number of points that are in memory alone.
+    pub(super) fn unwritten_points(&self) -> u64 {
+        self.unwritten.count::<Point>(0)
+    }
+
+    /// Writes the records that are in memory alone. After an error they stay there, and the files are truncated to the previous length.
+    pub(super) fn write(&mut self) -> io::Result<()> {
+        let mut levels = self.unwritten.0.iter().enumerate().filter(|(_, bytes)| !bytes.is_empty());
+        let written = levels.try_for_each(|(level, bytes)| self.files.append(level, bytes));
+        match written {
+            Ok(()) => self.unwritten.0.iter_mut().for_each(Vec::clear),
+            Err(_) => self.truncate_after_error(),
         }
         written
     }
 
-    /// Adds a record of level 0 to the unfinished buckets; completed buckets are written to `levels`.
-    fn add_to_levels(&mut self, mut record: StoredBucket, levels: &mut Vec<Vec<u8>>) {
+    /// Appends points of increasing steps and writes all records. After an error the series has none of the points.
+    pub(super) fn append(&mut self, points: &[Point]) -> io::Result<()> {
+        let before = self.clone();
+        self.add(points);
+        let written = self.write();
+        if written.is_err() {
+            *self = before;
+        }
+        written
+    }
+
+    /// Adds a record of level 0 to the unfinished buckets; completed buckets become records of the levels above.
+    fn add_to_levels(&mut self, mut record: StoredBucket, unwritten: &mut Unwritten) {
         for level in 1.. {
             if self.unfinished.len() < level {
                 self.unfinished.push((0, None));
@@ -158,33 +204,44 @@ impl Pyramid {
             }
             *pending = 0;
             let Some(finished) = bucket.take() else { return };
-            if levels.len() <= level {
-                levels.resize(level + 1, vec![]);
-            }
-            finished.write(&mut levels[level]);
+            finished.write(unwritten.level_mut(level));
             record = finished;
         }
     }
 
     /// Truncates after a failed write (a full disk), which needs no space. Files that cannot be truncated now are so at the next opening.
-    fn truncate_after_error(&self, len: u64) {
-        let mut complete = len / FAN;
-        let _ = self.files.cut::<Point>(0, len);
+    fn truncate_after_error(&self) {
+        let _ = self.files.cut::<Point>(0, self.len - self.unwritten_points());
         for level in 1..=self.unfinished.len() {
-            let _ = self.files.cut::<StoredBucket>(level, complete);
-            complete /= FAN;
+            let complete = self.len / FAN.pow(level as u32);
+            let _ = self.files.cut::<StoredBucket>(level, complete - self.unwritten.count::<StoredBucket>(level));
         }
     }
 
     /// Whether level 0 has the expected length; the files may have been removed.
     pub(super) fn is_current(&self) -> bool {
         let stored = std::fs::metadata(self.files.level(0)).map_or(0, |meta| meta.len());
-        stored == self.len * Point::BYTES as u64
+        stored == (self.len - self.unwritten_points()) * Point::BYTES as u64
+    }
+
+    /// The series as its files are now, followed by the points that are in memory alone.
+    pub(super) fn opened_again(&self) -> io::Result<Self> {
+        let mut opened = Self::open(self.files.clone())?;
+        let last = opened.ends.map(|ends| ends.1);
+        let points = self.unwritten.level(0).chunks_exact(Point::BYTES).map(Point::read);
+        opened.add(&points.filter(|point| last.is_none_or(|last| point.step > last)).collect::<Vec<_>>());
+        Ok(opened)
     }
 
     /// A reader of the current points; the series can be appended to meanwhile.
     pub(super) fn reader(&self) -> Reader {
-        Reader { files: self.files.clone(), len: self.len, ends: self.ends, open: vec![] }
+        Reader {
+            files: self.files.clone(),
+            len: self.len,
+            ends: self.ends,
+            unwritten: self.unwritten.clone(),
+            open: vec![],
+        }
     }
 }
 
@@ -283,22 +340,33 @@ pub(super) struct Reader {
     pub(super) len: u64,
     /// First and last step; `None` while empty.
     pub(super) ends: Option<(u64, u64)>,
+    /// The last records, which the files did not have when the reader was made.
+    unwritten: Unwritten,
     open: Vec<Option<File>>,
 }
 
 impl Reader {
     /// Points from number `first` on.
     pub(super) fn points(&mut self, first: u64, count: u64) -> io::Result<Vec<Point>> {
-        if count == 0 { Ok(vec![]) } else { records(self.file(0)?, first, count) }
+        self.records(0, first, count)
     }
 
     /// Buckets of a level from number `first` on.
     pub(super) fn buckets(&mut self, level: usize, first: u64, count: u64) -> io::Result<Vec<StoredBucket>> {
         match level {
             0 => Ok(self.points(first, count)?.iter().map(Record::bucket).collect()),
-            _ if count == 0 => Ok(vec![]),
-            _ => records(self.file(level)?, first, count),
+            _ => self.records(level, first, count),
         }
+    }
+
+    /// Records of a level from number `first` on: those in the file, and those that were in memory alone.
+    fn records<R: Record>(&mut self, level: usize, first: u64, count: u64) -> io::Result<Vec<R>> {
+        let in_file = self.len / FAN.pow(level as u32) - self.unwritten.count::<R>(level);
+        let from_file = count.min(in_file.saturating_sub(first));
+        let mut found = if from_file == 0 { vec![] } else { records(self.file(level)?, first, from_file)? };
+        let unwritten = self.unwritten.level(level).chunks_exact(R::BYTES).skip(first.saturating_sub(in_file) as usize);
+        found.extend(unwritten.take((count - from_file) as usize).map(R::read));
+        if found.len() as u64 == count { Ok(found) } else { Err(ErrorKind::UnexpectedEof.into()) }
     }
 
     /// Number of the first point whose step is `step` or later; the number of points if there is none.
