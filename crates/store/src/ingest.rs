@@ -9,8 +9,6 @@
 //! synced: every [`UNSYNCED_BYTES`], and in the background when the run releases its device. New snapshots are stored in the database
 //! likewise; see `snapshots`. Window losses of evaluations are rare, and their file is synced at once; see `window_losses`.
 
-use std::collections::BTreeMap;
-
 use tokio::sync::OwnedMutexGuard;
 use wire::evaluation::StoredLosses;
 use wire::series::Row;
@@ -80,11 +78,13 @@ impl Store {
         items: Vec<Item>,
     ) -> Result<Ingested, StoreError> {
         let _shared = self.changes().read().await;
-        let state = self.ingest_state(run).lock_owned().await;
-        let found = database::runs::trained_by(&mut *self.database().read().await?, run).await?;
-        let trains = self.known(found, run)?;
-        if trains != *by {
-            return Err(StoreError::OtherDevice { run: run.clone(), device: trains.to_string() });
+        let mut state = self.ingest_state(run).lock_owned().await;
+        if state.trained_by.is_none() {
+            let found = database::runs::trained_by(&mut *self.database().read().await?, run).await?;
+            state.trained_by = Some(self.known(found, run)?);
+        }
+        if let Some(other) = state.trained_by.as_ref().filter(|trains| *trains != by) {
+            return Err(StoreError::OtherDevice { run: run.clone(), device: other.to_string() });
         }
         self.ingest_in(state, run, first_seq, items).await
     }
@@ -129,8 +129,12 @@ impl Store {
                 Ok((rows, appended))
             })
             .await?;
+        state.newest.add(&rows);
+        let has_events = order.iter().any(|entry| matches!(entry, Entry::Event(_)));
+        let stores_newest = !state.newest.values.is_empty() && (has_events || is_synced || state.newest.are_due());
         let (run_id, has_new) = (run.clone(), last_seq > stored_seq);
-        let reports = NewReports { run: run_id, state, last_seq, has_new, rows, order, appended, is_synced };
+        let reports =
+            NewReports { run: run_id, state, last_seq, has_new, rows, order, appended, is_synced, stores_newest };
         let committed = self.commit_reports(reports).await?;
         Ok(self.finish(run, last_seq, committed).await)
     }
@@ -141,7 +145,7 @@ impl Store {
         connection: &mut Connection,
         reports: &NewReports,
     ) -> Result<Stored, StoreError> {
-        let NewReports { run, last_seq, has_new, rows, order, appended, is_synced, .. } = reports;
+        let NewReports { run, state, last_seq, has_new, rows, order, appended, is_synced, stores_newest } = reports;
         let mut journal = JournalWriter::open(connection, self.checkpoint_folders(), run).await?;
         let (mut events, mut values, mut snapshots) = (vec![], rows.iter(), vec![]);
         for entry in order {
@@ -154,9 +158,8 @@ impl Store {
                 Entry::Snapshot(update) => snapshots.push(update.as_ref()),
             }
         }
-        let newest = newest_values(rows, journal.status.progress.segment);
-        if !newest.is_empty() {
-            database::run_table::merge_metrics(connection, run, &newest).await?;
+        if *stores_newest {
+            database::run_table::merge_metrics(connection, run, &state.newest.values).await?;
         }
         let kept = self.keep_snapshots(connection, run, &snapshots).await?;
         if *is_synced {
@@ -182,6 +185,10 @@ impl Store {
         if state.pending_bytes > MAX_PENDING_BYTES || (!is_live && state.pending_bytes > 0) {
             state.pending_bytes = 0;
             self.write_snapshots_soon(run);
+        }
+        if !state.newest.values.is_empty() && !state.newest.has_task {
+            state.newest.has_task = true;
+            self.store_newest_soon(run);
         }
         self.remove_folders(pruned).await;
         self.remove_snapshot_files(run, snapshot_files).await;
@@ -227,7 +234,10 @@ impl Store {
             let points = database::unsynced::of(&mut *self.database().read().await?, &run).await?;
             let (series_files, id) = (self.series_files().clone(), run.clone());
             match self.blocking(move || series_files.redo(&id, &points)).await {
-                Ok(()) => self.sync_curves(&run).await?,
+                Ok(()) => {
+                    self.sync_curves(&run).await?;
+                    self.read_newest_metrics(&run).await?;
+                }
                 Err(StoreError::RunFolderMissing { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -254,10 +264,4 @@ fn to_batch(items: Vec<Item>, known: usize) -> Batch {
         });
     }
     Batch { rows, windows, order }
-}
-
-/// The last value of each metric in the rows of the newest segment.
-fn newest_values(rows: &[Row], segment: u32) -> BTreeMap<&str, f64> {
-    let newest = rows.iter().filter(|row| row.segment >= segment).flat_map(|row| &row.values);
-    newest.map(|(name, value)| (name.as_str(), *value)).collect()
 }

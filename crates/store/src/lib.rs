@@ -10,7 +10,7 @@
 //! - `access` what a token reaches; `links` share links, `shares` what they and invitations still give; `people`, `invitations`, `projects`: who may do what; `audit`: who did what;
 //! - `pools`, `workers`, `join_tokens`: the machines that train, and how they join;
 //! - `alerts` alerts, the channels to which they are sent, and the outbox of messages;
-//! - `run_table` the table of runs: filters, order, pages, tags and saved filters;
+//! - `run_table` the table of runs: filters, order, pages, tags and saved filters; `newest_metrics` the values of metrics in it;
 //! - `checkpoints` ids of checkpoints, `checkpoint_folders` their files, `readers` those that are being read, `retention` which are kept,
 //!   `origins` those from which forks start, `uploads` those that workers of other machines send, `sweep` removal after a crash;
 //! - `import` runs that were trained in another lab; `backup` a consistent copy of the folder while it is in use;
@@ -47,6 +47,7 @@ mod lab_id;
 mod lineage;
 mod links;
 mod new_run;
+mod newest_metrics;
 mod origins;
 mod people;
 mod pools;

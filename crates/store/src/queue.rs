@@ -91,6 +91,9 @@ impl Store {
 
     /// Replaces the plan of a queued run, which was planned before its device was known; false where it is not queued any more.
     pub async fn set_plan(&self, run: &RunId, view: &PlanView, device_name: &str) -> Result<bool, StoreError> {
+        let state = self.ingest_state(run);
+        let mut state = state.lock().await;
+        state.trained_by = None;
         let mut transaction = self.database().write().await?;
         let was_queued = database::queue::set_plan(&mut transaction, run, view, device_name).await?;
         commit(transaction).await?;
@@ -108,6 +111,7 @@ impl Store {
     pub async fn set_device(&self, run: &RunId, slot: &Slot, device_name: &str) -> Result<RunPlan, StoreError> {
         let state = self.ingest_state(run);
         let mut state = state.lock().await;
+        state.trained_by = None;
         let mut transaction = self.database().write().await?;
         let definition = database::runs::definition(&mut transaction, run).await?;
         let plan = RunPlan { device: slot.device.clone(), ..self.known(definition, run)?.plan };

@@ -26,6 +26,8 @@ pub(crate) struct NewReports {
     pub(crate) appended: Appended,
     /// Whether the files of the run's series are synced, so that the database needs no copy of their points.
     pub(crate) is_synced: bool,
+    /// Whether the table of runs gets the newest values with them.
+    pub(crate) stores_newest: bool,
 }
 
 /// One report of a batch.
@@ -62,11 +64,14 @@ impl NewReports {
 
     /// The state of the run after the commit.
     pub(crate) fn committed(self, stored: Stored) -> Committed {
-        let Self { mut state, last_seq, rows, mut appended, is_synced, .. } = self;
+        let Self { mut state, last_seq, rows, mut appended, is_synced, stores_newest, .. } = self;
         appended.commit();
         state.unsynced_bytes = if is_synced { 0 } else { state.unsynced_bytes + appended.points.len() };
         state.pending_bytes += stored.snapshot_bytes;
         state.stored_seq = Some(last_seq);
+        if stores_newest {
+            state.newest.clear();
+        }
         Committed { state, rows: without(rows, &appended.repeated), stored }
     }
 }

@@ -247,21 +247,6 @@ impl Store {
         commit(transaction).await?;
         Ok(found)
     }
-
-    /// Reads the newest metrics of runs that have none in the database, from their series: runs of an earlier version, and imported ones.
-    /// A run whose series cannot be read is left out.
-    pub async fn fill_newest_metrics(&self) -> Result<(), StoreError> {
-        let runs = database::run_table::without_metrics(&mut *self.database().read().await?).await?;
-        for run in runs {
-            let (series_files, id) = (self.series_files().clone(), run.clone());
-            let Ok(newest) = self.blocking(move || series_files.newest(&id)).await else { continue };
-            let newest: BTreeMap<&str, f64> = newest.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-            let mut transaction = self.database().write().await?;
-            database::run_table::merge_metrics(&mut transaction, &run, &newest).await?;
-            commit(transaction).await?;
-        }
-        Ok(())
-    }
 }
 
 fn by_id<T>(found: Vec<T>, id: impl Fn(&T) -> RunId) -> HashMap<RunId, T> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
@@ -24,6 +24,15 @@ use crate::series::SeriesFiles;
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+}
+
+/// An open lab folder, or one that was closed meanwhile.
+pub(crate) struct WeakStore(Weak<Inner>);
+
+impl WeakStore {
+    pub(crate) fn upgrade(&self) -> Option<Store> {
+        self.0.upgrade().map(|inner| Store { inner })
+    }
 }
 
 struct Inner {
@@ -120,6 +129,11 @@ impl Store {
         &self.inner.id
     }
 
+    /// For a task that outlasts the store.
+    pub(crate) fn downgrade(&self) -> WeakStore {
+        WeakStore(Arc::downgrade(&self.inner))
+    }
+
     /// Registers a background task that [`Store::close`] waits for.
     pub(crate) fn track(&self, task: JoinHandle<()>) {
         let mut tasks = self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,6 +148,7 @@ impl Store {
             // An aborted task has left its data in the database.
             let _ = task.await;
         }
+        self.store_all_newest().await;
         self.inner.database.close().await;
     }
 
@@ -176,6 +191,10 @@ impl Store {
 
     pub(crate) fn ingest_state(&self, run: &RunId) -> Arc<tokio::sync::Mutex<IngestState>> {
         self.ingest_states().entry(run.clone()).or_default().clone()
+    }
+
+    pub(crate) fn all_ingest_states(&self) -> Vec<(RunId, Arc<tokio::sync::Mutex<IngestState>>)> {
+        self.ingest_states().iter().map(|(run, state)| (run.clone(), state.clone())).collect()
     }
 
     pub(crate) fn forget_ingest_state(&self, run: &RunId) {

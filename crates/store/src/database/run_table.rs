@@ -1,6 +1,6 @@
 //! SQL of the table of runs: what filters and sorting need of each run, tags, newest metrics, and saved filters.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
@@ -171,14 +171,14 @@ pub(crate) async fn metric_names(
     Ok(sqlx::query_scalar(sql).bind(projects).bind(runs).fetch_all(connection).await?)
 }
 
-/// Stores newer values of some metrics; a value that is not finite removes the metric.
+/// Stores newer values of some metrics; a value that is not finite removes the metric. A run that was purged has none.
 pub(crate) async fn merge_metrics(
     connection: &mut SqliteConnection,
     run: &RunId,
-    newest: &BTreeMap<&str, f64>,
+    newest: &HashMap<String, f64>,
 ) -> Result<(), StoreError> {
     // JSON has no other numbers: they become null, which `json_patch` removes.
-    let sql = "INSERT INTO newest_metrics (run, metrics) VALUES (?, json_patch('{}', ?2)) \
+    let sql = "INSERT INTO newest_metrics (run, metrics) SELECT id, json_patch('{}', ?2) FROM runs WHERE id = ?1 \
                ON CONFLICT (run) DO UPDATE SET metrics = json_patch(metrics, ?2)";
     sqlx::query(sql).bind(run.as_str()).bind(to_json(newest)?).execute(connection).await?;
     Ok(())

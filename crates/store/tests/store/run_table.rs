@@ -1,6 +1,6 @@
 //! The table of runs: search, order, pages, groups, tags and saved filters; and how long a thousand runs take.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use store::{NewRun, Store, StoreError};
@@ -200,6 +200,38 @@ async fn the_newest_metrics_of_runs_without_any_are_read_from_their_series() {
     assert_eq!(ids(&store, &query(|query| query.q = Some("grad_norm=7".into()))).await, Vec::<String>::new());
     store.fill_newest_metrics().await.unwrap();
     assert_eq!(ids(&store, &query(|query| query.q = Some("grad_norm=7".into()))).await, ["r1"]);
+}
+
+/// The value of a metric in the table; `None` if the run has none.
+async fn shown(store: &Store, metric: &str) -> Option<serde_json::Value> {
+    let page = store.run_page(&query(|query| query.columns = Some(format!("metric:{metric}"))), &Visible::All).await;
+    page.unwrap().rows[0].values.get(&format!("metric:{metric}")).cloned()
+}
+
+#[tokio::test]
+async fn the_newest_metrics_follow_many_reports_and_are_there_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).await.unwrap();
+    let run = new_run("r1", "cpu");
+    store.create_run(&run).await.unwrap();
+    store.set_state(&run.id, RunState::Running, None).await.unwrap();
+    let item = |step: u64| row(step, &[("grad_norm", step as f64)]);
+    store.ingest(&run.id, 1, vec![item(0), row(0, &[("loss.valid", 2.0)])]).await.unwrap();
+    assert_eq!(shown(&store, "grad_norm").await, Some(json!(0.0)), "the first at once");
+    for step in 1..30 {
+        store.ingest(&run.id, step + 2, vec![item(step)]).await.unwrap();
+    }
+    let began = Instant::now();
+    while shown(&store, "grad_norm").await != Some(json!(29.0)) {
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", shown(&store, "grad_norm").await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    store.ingest(&run.id, 32, vec![item(30), item(31)]).await.unwrap();
+    // Dropped without a close, as a kill leaves it.
+    drop(store);
+    let store = Store::open(folder.path()).await.unwrap();
+    assert_eq!(shown(&store, "grad_norm").await, Some(json!(31.0)));
+    assert_eq!(shown(&store, "loss.valid").await, Some(json!(2.0)));
 }
 
 #[tokio::test]
