@@ -9,11 +9,12 @@
 //!   checkpoint of another; [`control_run`]: forks that omit one command;
 //! - [`comparison`]: fair comparison of groups of runs, of what [`measured`] reads; [`seeds`]: runs that differ in the seed only;
 //! - [`origins`]: the datasets and the parent of a run, checked;
-//! - [`diagnosis`]: what the rules found in a run; [`remedies`]: what can be done about it;
+//! - [`diagnosis`]: what the rules found in a run; [`remedies`]: what can be done about it, [`acts`]: what rules do about it;
 //! - [`inspection`] and [`completion`]: results of models, computed by a worker or in a [`subprocess`].
 //!
 //! [`store`] keeps a run's entry, journal and series; [`engine`] trains.
 
+pub mod acts;
 pub mod availability;
 pub mod bulk;
 pub mod commands;

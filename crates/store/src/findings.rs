@@ -161,7 +161,7 @@ impl Store {
         .await
     }
 
-    async fn change_findings(
+    pub(crate) async fn change_findings(
         &self,
         run: &RunId,
         checks: Option<u32>,

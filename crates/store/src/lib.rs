@@ -16,7 +16,7 @@
 //! - `import` runs that were trained in another lab; `backup` a consistent copy of the folder while it is in use;
 //! - `snapshots` inspection results kept during training, `snapshot_thinning` which are removed over the size limit;
 //! - `window_losses` the losses of evaluations by validation window;
-//! - `findings` what the rules found in runs, and their state; `telemetry` the history of devices;
+//! - `findings` what the rules found in runs, and their state; `rule_actions` what they did about it; `telemetry` the history of devices;
 //! - `lineage` the path of a run through its parents, `compare` the difference of two runs;
 //! - `series` the time series on disk: a pyramid of buckets for each, read at any zoom; `curves` queries of them;
 //! - `database` the only module that contains SQL.
@@ -56,6 +56,7 @@ mod queue;
 mod readers;
 mod reports;
 mod retention;
+mod rule_actions;
 mod run_table;
 mod runs;
 mod series;

@@ -30,6 +30,8 @@ const MESSAGE_LIMIT: Limit = Limit { records: 4096, bytes: 1 << 20 };
 /// Unanswered messages of a run: one that the server is storing, and the next. Later reports are sent together, so that a slow server
 /// gets fewer, larger messages, and the answer to a command does not wait behind many small messages.
 const MAX_UNANSWERED: usize = 2;
+/// Numbers of commands that are remembered.
+const KNOWN_COMMANDS: usize = 256;
 /// How long a worker that is shut down waits for its run to stop: the last checkpoint of a large model takes long to write.
 const STOP_WITHIN: Duration = Duration::from_secs(120);
 /// How long it then waits for its reports to be stored; the rest stays on disk.
@@ -71,6 +73,8 @@ pub(crate) struct WorkerState {
     busy_at: Instant,
     /// When it was last connected.
     linked_at: Instant,
+    /// Numbers of the newest commands, oldest first.
+    commands: VecDeque<u64>,
 }
 
 /// The reports of a run on one connection.
@@ -134,6 +138,7 @@ impl WorkerState {
             leaving: Leaving::default(),
             busy_at: Instant::now(),
             linked_at: Instant::now(),
+            commands: VecDeque::new(),
         })
     }
 
@@ -255,6 +260,15 @@ impl WorkerState {
             tracing::info!(%run, "a command for a run that is not here");
             return;
         };
+        // A server that was killed while it sent a command sends it again.
+        if self.commands.contains(&command.command_id) {
+            tracing::info!(%run, number = command.command_id, "a command has arrived again; ignored");
+            return;
+        }
+        self.commands.push_back(command.command_id);
+        if self.commands.len() > KNOWN_COMMANDS {
+            self.commands.pop_front();
+        }
         match (&command.command, &self.transfer) {
             (Command::Rollback { checkpoint, .. }, Some(transfer)) if !transfer.has(run, *checkpoint) => {
                 let id = *checkpoint;

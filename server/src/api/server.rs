@@ -21,6 +21,7 @@ use crate::lab::certificate::Certificate;
 use crate::lab::open::{ServeError, open_store};
 use crate::lab::settings::Settings;
 use crate::live::clock::now_ms;
+use crate::runs::acts;
 use crate::runs::pools;
 use crate::runs::queue;
 use crate::workers::telemetry::{keeping, usage};
@@ -140,6 +141,7 @@ fn start_tasks(lab: &Lab, stopping: &watch::Receiver<bool>) {
     tokio::spawn(fill_newest_metrics(lab.clone()));
     tokio::spawn(queue::serve(lab.clone()));
     tokio::spawn(lab.diagnosis.clone().serve());
+    tokio::spawn(acts::serve(lab.clone()));
     tokio::spawn(liveness::watch(lab.workers.clone()));
     tokio::spawn(audit::log::keep(lab.audit.clone(), lab.store().clone()));
     tokio::spawn(outbox::keep(lab.clone()));

@@ -1,6 +1,7 @@
 //! Diagnosis: the rules of [`research`] read every run as its values are stored.
 //!
-//! - `watch`: the rules of one run, which return to an earlier step when the run does; `facts`: what they know about it apart from its values;
+//! - `watch`: the rules of one run, which return to an earlier step when the run does; `facts`: what they know about it apart from its values,
+//!   `non_finite`: values that the journal has instead of the series;
 //! - [`crate::runs::remedies`]: what can be done about a finding; [`crate::runs::acts`]: rules that act.
 //!
 //! Storing reports never waits for the rules: values wait in a bounded channel, and if it is full, the rules read them from the stored series
@@ -8,6 +9,7 @@
 //! ([`Hub::publish_findings`](crate::live::hub::Hub::publish_findings)); [`Diagnosis::news`] wakes whoever sends alerts.
 
 mod facts;
+mod non_finite;
 mod watch;
 
 use std::collections::{BTreeSet, HashMap};
@@ -49,7 +51,8 @@ struct Parts {
 struct Stored {
     run: RunId,
     rows: Vec<Row>,
-    /// Whether its path or its hyperparameters have changed, so that the stored series and the journal are read again.
+    /// Whether its path or its hyperparameters have changed, or a value was not finite, so that the stored series and the journal are read
+    /// again.
     has_changed: bool,
     is_live: bool,
 }
@@ -82,11 +85,8 @@ impl Diagnosis {
 
     /// Passes stored reports to the rules. Returns at once.
     pub fn stored(&self, run: &RunId, rows: &[Row], events: &[EventRecord], is_live: bool) {
-        let has_changed = events.iter().any(|record| record.event.is_change());
-        // A rule that is to pause finds the run paused by itself.
-        if events.iter().any(|record| matches!(record.event, Event::NonFinite { .. })) {
-            self.0.decided.notify_one();
-        }
+        let is_news = |event: &Event| event.is_change() || matches!(event, Event::NonFinite { .. });
+        let has_changed = events.iter().any(|record| is_news(&record.event));
         let rows: Vec<Row> = rows.iter().filter_map(read_part).collect();
         if rows.is_empty() && !has_changed && is_live {
             return;

@@ -14,7 +14,7 @@ use super::steering;
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::live::feed::report;
-use crate::workers::pending::Unanswered;
+use crate::workers::pending::{Unanswered, Wait};
 
 /// How long a command waits for its run to be assigned to a worker.
 const ASSIGNED_WITHIN: Duration = Duration::from_secs(2);
@@ -58,7 +58,20 @@ pub fn is_trained(lab: &Lab, summary: &RunSummary) -> bool {
 /// # Errors
 /// No worker trains the run; it refused the command or did not answer in time.
 pub async fn send(lab: &Lab, run: &RunId, author: Author, command: Command) -> Result<EventRecord, ApiError> {
-    let wait = lab.workers.pending.expect(run);
+    send_numbered(lab, run, lab.workers.pending.expect(run), author, command).await
+}
+
+/// As [`send`], with a number that the caller knows. A worker carries out a command of a number once, however often it arrives.
+///
+/// # Errors
+/// Those of [`send`].
+pub async fn send_numbered(
+    lab: &Lab,
+    run: &RunId,
+    wait: Wait,
+    author: Author,
+    command: Command,
+) -> Result<EventRecord, ApiError> {
     if !lab.workers.fleet.command(run, NumberedCommand { command_id: wait.command_id(), author, command }) {
         return Err(worker_away(run));
     }

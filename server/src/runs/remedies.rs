@@ -62,8 +62,16 @@ impl PresentRun {
 
     /// The checkpoint for a rollback of so many steps before a finding: the newest that is old enough, or else the newest before the finding.
     pub fn checkpoint_before(&self, finding: &Finding, steps: u64) -> Option<CheckpointId> {
-        let at_most = |step: u64| self.kept.iter().map(|info| info.id).find(|id| id.step <= step);
-        at_most(finding.step.saturating_sub(steps)).or_else(|| at_most(finding.step))
+        self.kept_at_most(finding.step.saturating_sub(steps)).or_else(|| self.kept_at_most(finding.step))
+    }
+
+    /// The newest checkpoint that is at least so many steps before a finding.
+    pub fn checkpoint_earlier(&self, finding: &Finding, steps: u64) -> Option<CheckpointId> {
+        self.kept_at_most(finding.step.checked_sub(steps)?)
+    }
+
+    fn kept_at_most(&self, step: u64) -> Option<CheckpointId> {
+        self.kept.iter().map(|info| info.id).find(|id| id.step <= step)
     }
 
     fn remedy(&self, kind: &Kind, found: &RunFinding) -> Option<Remedy> {
@@ -274,7 +282,7 @@ impl PresentRun {
 }
 
 /// The reason of a command that a finding led to.
-fn reason(found: &RunFinding) -> String {
+pub(super) fn reason(found: &RunFinding) -> String {
     format!("Finding {}: {}", found.id, found.text)
 }
 

@@ -43,9 +43,18 @@ impl Pending {
         Self { next: AtomicU64::new(now_ms.max(0) as u64 * 1000), waiting: Arc::default() }
     }
 
+    /// A new number.
+    pub fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// Numbers a command to this run, and waits for its event.
     pub fn expect(&self, run: &RunId) -> Wait {
-        let command_id = self.next.fetch_add(1, Ordering::Relaxed);
+        self.expect_numbered(run, self.number())
+    }
+
+    /// Waits for the event of a command that has a number, which only one caller may wait for at a time.
+    pub fn expect_numbered(&self, run: &RunId, command_id: u64) -> Wait {
         let (sender, answer) = oneshot::channel();
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(command_id, (run.clone(), sender));
         Wait { command_id, waiting: self.waiting.clone(), answer }

@@ -60,6 +60,32 @@ pub(crate) async fn after(
     rows.iter().map(read).collect()
 }
 
+/// Findings with an action that has neither an event nor a failure, oldest first.
+pub(crate) async fn open_actions(connection: &mut SqliteConnection) -> Result<Vec<StoredFinding>, StoreError> {
+    let sql = columns!(
+        "WHERE action IS NOT NULL AND action ->> '$.event' IS NULL AND action ->> '$.failure' IS NULL ORDER BY sequence"
+    );
+    sqlx::query(sql).fetch_all(connection).await?.iter().map(read).collect()
+}
+
+/// Sets the number of the command of a finding's action, if it has none. Returns the number that it has; `None` for an unknown finding.
+pub(crate) async fn put_command(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    number: u64,
+    command_id: u64,
+) -> Result<Option<u64>, StoreError> {
+    let sql =
+        "UPDATE findings SET command_id = COALESCE(command_id, ?) WHERE run = ? AND number = ? RETURNING command_id";
+    let stored: Option<i64> = sqlx::query_scalar(sql)
+        .bind(command_id as i64)
+        .bind(run.as_str())
+        .bind(number as i64)
+        .fetch_optional(connection)
+        .await?;
+    Ok(stored.map(|number| number as u64))
+}
+
 /// The newest sequence number; 0 without findings.
 pub(crate) async fn last_sequence(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
     let found: i64 =

@@ -73,3 +73,29 @@ pub(crate) async fn samples(connection: &mut SqliteConnection, run: &RunId) -> R
     let rows: Vec<String> = sqlx::query_scalar(sql).bind(run.as_str()).fetch_all(connection).await?;
     rows.iter().map(|row| from_json("an event of the journal", row)).collect()
 }
+
+/// The event that answered a command.
+pub(crate) async fn of_command(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    command_id: u64,
+) -> Result<Option<EventRecord>, StoreError> {
+    let sql =
+        "SELECT record FROM events WHERE run = ? AND json_extract(record, '$.command_id') = ? ORDER BY number LIMIT 1";
+    let row: Option<String> =
+        sqlx::query_scalar(sql).bind(run.as_str()).bind(command_id as i64).fetch_optional(connection).await?;
+    row.map(|row| from_json("an event of the journal", &row)).transpose()
+}
+
+/// The events of either kind, in order.
+pub(crate) async fn of_kinds(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    kinds: [&str; 2],
+) -> Result<Vec<EventRecord>, StoreError> {
+    let sql =
+        "SELECT record FROM events WHERE run = ? AND json_extract(record, '$.event.kind') IN (?, ?) ORDER BY number";
+    let rows: Vec<String> =
+        sqlx::query_scalar(sql).bind(run.as_str()).bind(kinds[0]).bind(kinds[1]).fetch_all(connection).await?;
+    rows.iter().map(|row| from_json("an event of the journal", row)).collect()
+}

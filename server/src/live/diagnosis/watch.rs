@@ -5,10 +5,11 @@ use std::ops::Range;
 use research::rules::{Checker, Facts, RULES, Settings, is_read, sentence};
 use store::{DiagnosisRecord, Moment, NewFinding, Recorded, RuleState, Store, StoreError};
 use wire::RunId;
-use wire::diagnosis::{Active, DiagnosisSettings, Finding};
+use wire::diagnosis::{Active, DiagnosisSettings, Finding, Level, TakenAction};
 use wire::series::Row;
 
 use super::facts::facts;
+use super::non_finite;
 
 /// Steps of stored values that are read at a time.
 const AT_ONCE: u64 = 512;
@@ -27,6 +28,8 @@ pub(super) struct Watch {
     settings: DiagnosisSettings,
     facts: Facts,
     path: Path,
+    /// Values that were not finite, from the journal: their steps have no row.
+    non_finite: Vec<Row>,
     /// Conditions that were true after the last values.
     active: Vec<Active>,
     saved_step: Option<u64>,
@@ -69,6 +72,7 @@ impl Watch {
             settings,
             facts: Facts::default(),
             path,
+            non_finite: vec![],
             is_counted: false,
         })
     }
@@ -83,6 +87,7 @@ impl Watch {
         let view = store.run(&self.run).await?.ok_or_else(|| StoreError::UnknownRun { run: self.run.clone() })?;
         let path = store.history(&self.run).await?.spans();
         self.facts = facts(&view);
+        self.non_finite = store.non_finite_events(&self.run).await?.iter().filter_map(non_finite::row).collect();
         let read = self.checker.last_step().map_or(0, |last| last + 1);
         let mut rest = Rest { steps: read.saturating_sub(LATE_STEPS)..view.summary.step + LATE_STEPS, decided: 0 };
         if let Some(step) = first_difference(&self.path, &path)
@@ -102,6 +107,7 @@ impl Watch {
     pub(super) async fn catch_up(&mut self, store: &Store, rest: &mut Rest) -> Result<Vec<Recorded>, StoreError> {
         let end = rest.steps.end.min(rest.steps.start + AT_ONCE);
         let rows = store.path_rows(&self.run, &self.path, rest.steps.start..end, is_read).await?;
+        let rows = non_finite::inserted(rows, &self.non_finite, &self.path, rest.steps.start..end);
         let mut moments = vec![];
         for row in &rows {
             if row.step < rest.decided {
@@ -145,7 +151,7 @@ impl Watch {
     }
 
     fn new_finding(&self, segment: u32, finding: Finding) -> NewFinding {
-        NewFinding { segment, text: sentence(&finding), action: None, finding }
+        NewFinding { segment, text: sentence(&finding), action: decision(&self.settings, &finding), finding }
     }
 
     async fn record(&mut self, store: &Store, moments: Vec<Moment>) -> Result<Vec<Recorded>, StoreError> {
@@ -198,6 +204,14 @@ fn rules(settings: &DiagnosisSettings) -> Settings {
 /// The number of rules that are not muted.
 fn checks(settings: &DiagnosisSettings) -> u32 {
     RULES.iter().filter(|rule| !settings.muted.contains(rule.id)).count() as u32
+}
+
+/// What the rule of a finding does about it by these settings.
+fn decision(settings: &DiagnosisSettings, finding: &Finding) -> Option<TakenAction> {
+    let rule = research::rules::rule(&finding.rule)?;
+    let act = settings.acts.get(rule.id).copied().or_else(|| rule.info().always)?;
+    let is_urgent = finding.level == Level::Alert || rule.level == Level::Note;
+    is_urgent.then_some(TakenAction { act, event: None, failure: None })
 }
 
 /// The first step that one path takes from another segment than the other; `None` if they are the same.

@@ -1,0 +1,69 @@
+//! Actions of rules: a decision is stored with its finding, then the number of its command, then the command is sent, and its event settles
+//! the decision. Whatever ends the server in between, the next one finds how far it came.
+
+use wire::diagnosis::RunFinding;
+use wire::{Event, EventRecord, RunId};
+
+use crate::database::findings::StoredFinding;
+use crate::database::{self, commit};
+use crate::error::StoreError;
+use crate::findings::Recorded;
+use crate::store::Store;
+
+impl Store {
+    /// Findings whose rules have decided to act and have not been answered, oldest first.
+    pub async fn open_actions(&self) -> Result<Vec<StoredFinding>, StoreError> {
+        database::findings::open_actions(&mut *self.database().read().await?).await
+    }
+
+    /// Stores the number of the command with which a rule acts, before it is sent. Returns the number that is stored: the first one.
+    pub async fn number_action(&self, run: &RunId, finding: u64, command_id: u64) -> Result<u64, StoreError> {
+        let mut transaction = self.database().write().await?;
+        let stored = database::findings::put_command(&mut transaction, run, finding, command_id).await?;
+        let stored = self.known(stored, run)?;
+        commit(transaction).await?;
+        Ok(stored)
+    }
+
+    /// Settles the decision of a rule: by an event of the journal, or by the reason why nothing was done.
+    pub async fn settle_action(
+        &self,
+        run: &RunId,
+        finding: u64,
+        outcome: Result<u64, String>,
+    ) -> Result<Recorded, StoreError> {
+        let settle = |known: &mut Vec<RunFinding>| {
+            let named = known.iter_mut().find(|found| found.id == finding).and_then(|found| found.action.as_mut());
+            if let Some(action) = named {
+                match outcome {
+                    Ok(event) => (action.event, action.failure) = (Some(event), None),
+                    Err(failure) => action.failure = Some(failure),
+                }
+            }
+        };
+        self.change_findings(run, None, settle).await
+    }
+
+    /// The event that answered a command.
+    pub async fn event_of_command(&self, run: &RunId, command_id: u64) -> Result<Option<EventRecord>, StoreError> {
+        database::journal::of_command(&mut *self.database().read().await?, run, command_id).await
+    }
+
+    /// The newest event that paused the run. A validation loss that is not finite does not pause it.
+    pub async fn last_pause(&self, run: &RunId) -> Result<Option<EventRecord>, StoreError> {
+        let mut connection = self.database().read().await?;
+        let events = database::journal::of_kinds(&mut connection, run, ["paused", "non_finite"]).await?;
+        let pauses = |event: &Event| !matches!(event, Event::NonFinite { what } if what.starts_with("validation loss"));
+        Ok(events.into_iter().rfind(|record| pauses(&record.event)))
+    }
+
+    /// The events of non-finite values, in order. A step with such a value has no row.
+    pub async fn non_finite_events(&self, run: &RunId) -> Result<Vec<EventRecord>, StoreError> {
+        database::journal::of_kinds(&mut *self.database().read().await?, run, ["non_finite"; 2]).await
+    }
+
+    /// The rollbacks of a run, in order, abandoned ones too.
+    pub async fn rollbacks(&self, run: &RunId) -> Result<Vec<EventRecord>, StoreError> {
+        database::journal::of_kinds(&mut *self.database().read().await?, run, ["rolled_back"; 2]).await
+    }
+}

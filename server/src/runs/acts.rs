@@ -1,0 +1,200 @@
+//! Rules that act: a decision that is stored with a finding becomes one command, with the rule as its author.
+//!
+//! The decision is stored first, then the number of its command, then the command is sent. A server that was killed in between is followed by
+//! one that looks for this number in the journal, and sends the command if it is not there. Its worker carries it out once, however often it
+//! arrives.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use store::StoredFinding;
+use wire::control::author::Author;
+use wire::diagnosis::{Act, RunFinding};
+use wire::number::grouped;
+use wire::{CheckpointId, Command, Event, EventRecord, RunId, RunState, RunSummary};
+
+use super::remedies::{PresentRun, reason};
+use super::{commands, steering};
+use crate::error::ApiError;
+use crate::lab::Lab;
+
+/// Maximum time between two looks at the decisions: a worker may have connected meanwhile.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
+
+/// The event that a decision led to, or the reason why nothing was done, as a sentence.
+type Outcome = Result<u64, String>;
+
+/// Sequence numbers of the decisions that are being carried out.
+#[derive(Clone, Default)]
+struct Acting(Arc<Mutex<HashSet<u64>>>);
+
+impl Acting {
+    // A set of plain values is consistent also after a panic.
+    fn lock(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Carries out what rules decide, for as long as the server runs.
+pub async fn serve(lab: Lab) {
+    let acting = Acting::default();
+    loop {
+        match lab.store().open_actions().await {
+            Ok(open) => open.into_iter().for_each(|decision| begin(&lab, &acting, decision)),
+            Err(error) => tracing::warn!("the decisions of rules could not be read: {error}"),
+        }
+        // After a timeout the decisions are read as after a new one.
+        let _ = tokio::time::timeout(CHECK_EVERY, lab.diagnosis.decided()).await;
+    }
+}
+
+/// A worker may answer late, so each decision has a task of its own.
+fn begin(lab: &Lab, acting: &Acting, decision: StoredFinding) {
+    if !acting.lock().insert(decision.sequence) {
+        return;
+    }
+    let (lab, acting) = (lab.clone(), acting.clone());
+    tokio::spawn(async move {
+        if let Err(error) = act(&lab, &decision).await {
+            tracing::warn!("rule {} could not act on {}: {error}", decision.found.finding.rule, decision.run);
+        }
+        acting.lock().remove(&decision.sequence);
+    });
+}
+
+/// Carries out a decision, unless it must wait.
+async fn act(lab: &Lab, decision: &StoredFinding) -> Result<(), ApiError> {
+    let StoredFinding { run, found, .. } = decision;
+    let Some(act) = found.action.as_ref().map(|action| action.act) else { return Ok(()) };
+    let summary = lab.feed.summary(run).await?;
+    let mut outcome = answered(lab, run, found, decision.command_id).await?;
+    if outcome.is_none() {
+        outcome = without_command(lab, &summary, found, act).await?;
+    }
+    if outcome.is_none() {
+        outcome = send(lab, &summary, found, act).await?;
+    }
+    let Some(outcome) = outcome else { return Ok(()) };
+    let recorded = lab.store().settle_action(run, found.id, outcome).await?;
+    lab.diagnosis.publish(vec![recorded]).await?;
+    Ok(())
+}
+
+/// What the run has answered to the command of a decision.
+async fn answered(
+    lab: &Lab,
+    run: &RunId,
+    found: &RunFinding,
+    command_id: Option<u64>,
+) -> Result<Option<Outcome>, ApiError> {
+    let Some(command_id) = command_id else { return Ok(None) };
+    let Some(record) = lab.store().event_of_command(run, command_id).await? else { return Ok(None) };
+    let (Event::Refused { message, .. } | Event::CheckpointFailed { message, .. }) = &record.event else {
+        return Ok(Some(Ok(record.number)));
+    };
+    // A pause is refused if another one came first.
+    let is_pause = matches!(record.event, Event::Refused { command: Command::Pause { .. }, .. });
+    let earlier = if is_pause { pause_since(lab, run, found).await? } else { None };
+    Ok(earlier.or_else(|| Some(Err(sentence(message)))))
+}
+
+/// What settles a decision without a command: the run has paused by itself, has ended, or has left the steps of the finding.
+async fn without_command(
+    lab: &Lab,
+    RunSummary { id: run, state, .. }: &RunSummary,
+    found: &RunFinding,
+    act: Act,
+) -> Result<Option<Outcome>, ApiError> {
+    let path = lab.store().history(run).await?.spans();
+    let is_on_path = path.iter().any(|(segment, from, to)| {
+        let step = found.finding.step;
+        *segment == found.segment && step >= *from && to.is_none_or(|to| step < to)
+    });
+    if !is_on_path {
+        return failed("The run has returned to a step before the finding.");
+    }
+    if found.is_dismissed {
+        return failed("The finding was dismissed before the rule could act.");
+    }
+    let has_ended = state.is_over() && *state != RunState::Lost || *state == RunState::Suspended;
+    if act == Act::Pause
+        && (*state == RunState::Paused || has_ended)
+        && let Some(pause) = pause_since(lab, run, found).await?
+    {
+        return Ok(Some(pause));
+    }
+    match has_ended {
+        true => failed(&format!("The run was {} before the rule could act.", format!("{state:?}").to_lowercase())),
+        false => Ok(None),
+    }
+}
+
+/// The newest pause of a run, if it came after a finding.
+async fn pause_since(lab: &Lab, run: &RunId, found: &RunFinding) -> Result<Option<Outcome>, ApiError> {
+    let pause = lab.store().last_pause(run).await?;
+    let is_later = |pause: &EventRecord| (pause.segment, pause.step) >= (found.segment, found.finding.step);
+    Ok(pause.filter(is_later).map(|pause| Ok(pause.number)))
+}
+
+/// Sends the command of a decision, and returns what the run answered; `None` if the run does not answer now.
+async fn send(lab: &Lab, summary: &RunSummary, found: &RunFinding, act: Act) -> Result<Option<Outcome>, ApiError> {
+    let (run, workers) = (&summary.id, &lab.workers);
+    // Reports on the worker's disk may have the answer to a command of an earlier server.
+    if !commands::is_trained(lab, summary) || workers.fleet.has_unstored_reports(run) {
+        return Ok(None);
+    }
+    let reason = Some(reason(found));
+    let command = match act {
+        Act::Pause => Command::Pause { reason },
+        Act::Stop => Command::Stop { reason },
+        Act::RollBackAndSkip { steps, batches } => match checkpoint(lab, run, found, steps).await? {
+            Ok(checkpoint) => Command::Rollback { checkpoint, skip_batches: batches, reason },
+            Err(failure) => return Ok(Some(Err(failure))),
+        },
+    };
+    // The checkpoint of a rollback is not pruned meanwhile.
+    let _held = match steering::verify(lab, summary, &command).await {
+        Ok(held) => held,
+        Err(error) => return Ok(Some(Err(sentence(&error.body.message)))),
+    };
+    let command_id = lab.store().number_action(run, found.id, workers.pending.number()).await?;
+    let wait = workers.pending.expect_numbered(run, command_id);
+    let author = Author::Rule(found.finding.rule.clone());
+    if let Err(error) = commands::send_numbered(lab, run, wait, author, command).await {
+        tracing::info!("the command of rule {} to {run}: {error}", found.finding.rule);
+    }
+    answered(lab, run, found, Some(command_id)).await
+}
+
+/// The checkpoint that a rule rolls back to. It returns to each one once: what it finds again after that is for a person to decide.
+async fn checkpoint(
+    lab: &Lab,
+    run: &RunId,
+    found: &RunFinding,
+    steps: u64,
+) -> Result<Result<CheckpointId, String>, ApiError> {
+    let Some(checkpoint) = PresentRun::read(lab.store(), run).await?.checkpoint_earlier(&found.finding, steps) else {
+        return Ok(Err(format!("No checkpoint that is at least {} steps before the finding is kept.", grouped(steps))));
+    };
+    let author = Author::Rule(found.finding.rule.clone());
+    let rollbacks = lab.store().rollbacks(run).await?;
+    let is_same = |event: &Event| matches!(event, Event::RolledBack { checkpoint: to, .. } if *to == checkpoint);
+    if rollbacks.iter().any(|record| record.author == author && is_same(&record.event)) {
+        let step = grouped(checkpoint.step);
+        return Ok(Err(format!(
+            "The rule has rolled back to the checkpoint of step {step} before, and found this again."
+        )));
+    }
+    Ok(Ok(checkpoint))
+}
+
+fn failed(sentence: &str) -> Result<Option<Outcome>, ApiError> {
+    Ok(Some(Err(sentence.to_owned())))
+}
+
+/// An error message as a sentence.
+fn sentence(message: &str) -> String {
+    let mut letters = message.chars();
+    letters.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
+}
