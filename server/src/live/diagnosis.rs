@@ -10,6 +10,8 @@
 
 mod facts;
 mod non_finite;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::collections::{BTreeSet, HashMap};
