@@ -97,6 +97,11 @@ impl Client {
         self.json("POST", path, body)
     }
 
+    /// Replaces the settings of a run's rules.
+    pub fn put_rules(&self, run: &str, settings: Value) -> Answer {
+        self.json("PUT", &format!("/runs/{run}/rules"), &settings)
+    }
+
     /// DELETE below `/api/v1`.
     pub fn delete(&self, path: &str) -> Answer {
         self.send("DELETE", &format!("/api/v1{path}"), &[], b"")

@@ -12,6 +12,7 @@ mod disk;
 mod entropy_floor;
 mod exports;
 mod faults;
+mod findings;
 mod fixtures;
 mod headless;
 mod inspections;
