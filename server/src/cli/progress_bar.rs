@@ -68,7 +68,8 @@ impl Bar {
         let _ = io::stderr().flush();
     }
 
-    fn print(&self, text: &str) {
+    /// Prints a line above the bar.
+    pub(crate) fn print(&self, text: &str) {
         let clear = if self.is_terminal { "\r\x1b[2K" } else { "" };
         eprintln!("{clear}{text}");
     }

@@ -1,8 +1,9 @@
 //! `kindling train`: one run in this process, with a progress bar, into the same folder that a server shows.
 //!
-//! [`spec`] reads the spec, [`begin`] creates or resumes a run, [`headless`] trains it.
+//! [`spec`] reads the spec, [`begin`] creates or resumes a run, [`headless`] trains it, [`findings`] prints what the rules find.
 
 mod begin;
+mod findings;
 mod headless;
 mod spec;
 
@@ -41,7 +42,7 @@ A spec is a TOML file:
 const OF_A_NEW_RUN: [&str; 9] =
     ["spec", "preset", "depth", "corpus", "tokenizer", "steps", "seed", "name", "overrides"];
 
-/// Trains one run on this machine without a server, with a progress bar.
+/// Trains one run on this machine without a server, with a progress bar and a line for each finding of the rules.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, group = ArgGroup::new("run").required(true).multiple(true).args(["spec", "preset", "corpus", "resume"]))]
 pub struct TrainArgs {

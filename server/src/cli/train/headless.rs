@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use engine::EngineError;
 use engine::train::{Folders, Reporter, Session};
-use store::{Store, StoreError};
+use store::{Ingested, Store, StoreError};
 use tokio::sync::mpsc::{Receiver, Sender};
 use wire::control::author::Author;
 use wire::control::command::NumberedCommand;
@@ -17,6 +17,7 @@ use wire::{Command, Event, RunId, RunState};
 
 use super::TrainError;
 use super::begin::{COMMAND_LINE, Ready};
+use super::findings::Findings;
 use crate::cli::progress_bar::Bar;
 use crate::live::feed::report;
 
@@ -121,22 +122,25 @@ impl Reporter for ToStore {
 async fn store_all(store: &Store, run: &RunId, mut bar: Bar, mut reports: Receiver<Item>) -> Result<(), StoreError> {
     let mut seq = store.stored_seq(run).await? + 1;
     let mut items = vec![];
+    let mut findings = Findings::begin(store, run).await?;
     while reports.recv_many(&mut items, AT_ONCE).await > 0 {
         items.iter().for_each(|item| bar.add(item));
-        keep(store, run, seq, &items).await?;
+        let ingested = keep(store, run, seq, &items).await?;
+        findings.stored(&ingested, &bar).await?;
         seq += items.len() as u64;
         items.clear();
     }
+    findings.end(&bar).await?;
     bar.end();
     Ok(())
 }
 
 /// Stores reports. If the disk is full, it waits, and so does the training.
-async fn keep(store: &Store, run: &RunId, first_seq: u64, items: &[Item]) -> Result<(), StoreError> {
+async fn keep(store: &Store, run: &RunId, first_seq: u64, items: &[Item]) -> Result<Ingested, StoreError> {
     loop {
         match store.ingest(run, first_seq, items.to_vec()).await {
             Err(error @ StoreError::DiskFull { .. }) => eprintln!("\n{error}"),
-            ended => return ended.map(drop),
+            ended => return ended,
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
     }

@@ -1,0 +1,69 @@
+//! What the rules find in a run while it trains without a server, one line each. They only report: nobody could resume a run that they pause.
+
+use store::{Ingested, Store, StoreError};
+use tokio::sync::watch::Receiver;
+use tokio::task::JoinHandle;
+use wire::RunId;
+use wire::diagnosis::RunFinding;
+use wire::number::grouped;
+
+use crate::cli::progress_bar::Bar;
+use crate::live::Feed;
+use crate::live::diagnosis::Diagnosis;
+
+/// Findings printed at a time.
+const AT_ONCE: u32 = 100;
+
+/// The rules of the run that trains in this process.
+pub(super) struct Findings {
+    store: Store,
+    run: RunId,
+    rules: Diagnosis,
+    task: JoinHandle<()>,
+    news: Receiver<u64>,
+    /// Sequence number of the last finding that was printed.
+    printed: u64,
+}
+
+impl Findings {
+    pub(super) async fn begin(store: &Store, run: &RunId) -> Result<Self, StoreError> {
+        let rules = Diagnosis::new(Feed::new(store.clone()));
+        let printed = store.last_finding().await?;
+        let (news, task) = (rules.news(), tokio::spawn(rules.clone().serve()));
+        Ok(Self { store: store.clone(), run: run.clone(), rules, task, news, printed })
+    }
+
+    /// Passes stored reports to the rules, and prints what they have found so far.
+    pub(super) async fn stored(&mut self, ingested: &Ingested, bar: &Bar) -> Result<(), StoreError> {
+        self.rules.stored(&self.run, &ingested.rows, &ingested.events, true);
+        match self.news.has_changed() {
+            Ok(true) => self.print(bar).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until the rules have read the whole run, and prints the rest.
+    pub(super) async fn end(mut self, bar: &Bar) -> Result<(), StoreError> {
+        if let Some(summary) = self.store.summary(&self.run).await? {
+            self.rules.check(&summary).await?;
+        }
+        self.task.abort();
+        self.print(bar).await
+    }
+
+    async fn print(&mut self, bar: &Bar) -> Result<(), StoreError> {
+        self.news.mark_unchanged();
+        loop {
+            let found = self.store.findings_after(self.printed, AT_ONCE).await?;
+            let Some(last) = found.last() else { return Ok(()) };
+            self.printed = last.sequence;
+            found.iter().filter(|stored| stored.run == self.run).for_each(|stored| bar.print(&line(&stored.found)));
+        }
+    }
+}
+
+/// `step 412: alert, Loss spike: The training loss of step 412 is ...`
+fn line(RunFinding { finding, text, .. }: &RunFinding) -> String {
+    let label = research::rules::rule(&finding.rule).map_or(finding.rule.as_str(), |rule| rule.label);
+    format!("step {}: {}, {label}: {text}", grouped(finding.step), finding.level.word())
+}
