@@ -135,7 +135,7 @@ pub struct ServeArgs {
     /// Sender of the e-mails, such as "Kindling <lab@example.org>" [default: none]
     #[arg(long, value_name = "ADDRESS", requires = "smtp_host")]
     smtp_from: Option<Mailbox>,
-    /// ntfy server of alert channels that name none
+    /// Server of ntfy channels that name none
     #[arg(long, value_name = "URL", env = "KINDLING_NTFY_URL", default_value = DEFAULT_NTFY, value_parser = parse_hub_url)]
     ntfy_url: String,
     /// Start no workers on this machine's devices

@@ -64,9 +64,13 @@ impl Lab {
     }
 
     fn page(&self, token: i64) -> Page {
+        self.page_of(token, None)
+    }
+
+    fn page_of(&self, token: i64, person: Option<i64>) -> Page {
         let (to_page, received) = mpsc::channel(8);
         let (presentations, store) = (self.presentations.clone(), self.store.clone());
-        let presenting = PresentingPage::new(presentations, store, token, self.access.watch(token, None), to_page);
+        let presenting = PresentingPage::new(presentations, store, token, self.access.watch(token, person), to_page);
         Page { presenting, received }
     }
 }
@@ -276,7 +280,7 @@ async fn a_follower_sees_the_names_of_those_with_whom_they_share_a_project() {
         let new = NewPerson { name: name.into(), ..NewPerson::default() };
         let id = lab.store.add_person(&new).await.unwrap().id;
         lab.store.set_member(project, id, Role::View, None).await.unwrap();
-        (id, lab.page(lab.store.open_session(id).await.unwrap().1.token_id))
+        (id, lab.page_of(lab.store.open_session(id).await.unwrap().1.token_id, Some(id)))
     };
     let mut ada = lab.page(lab.token("ada").await);
     // Nothing of a project: everyone who reaches any may see it.
