@@ -35,6 +35,7 @@ fn a_rule_that_may_act_pauses_a_run_once() {
     pause_ms(Random::new(testing::fresh_seed()).below(250));
     lab.kill_server();
     lab.start();
+    lab.device();
     let owner = lab.owner();
     owner.wait_state(&run, 60, RunState::Paused);
 
@@ -60,6 +61,7 @@ fn a_rule_that_may_act_pauses_a_run_once() {
     let step = owner.summary(&run).step;
     lab.kill_server();
     lab.start();
+    lab.device();
     let owner = lab.owner();
     owner.wait_until(&run, 60, "another step", |summary| summary.step > step);
     let decided = findings(&owner, &run).into_iter().filter(|found| found.action.is_some()).count();
