@@ -47,7 +47,7 @@ test("two runs selected on the Lab page are drawn in one chart", async () => {
 });
 
 test("the verdict names the first different step, and the plans show the values that differ", async () => {
-  await page.locator(".difference .verdict", { hasText: /different from step/i }).waitFor();
+  await page.locator(".difference .verdict", { hasText: /from step [\d\u202f]+ on they differ/ }).waitFor();
   const rows = await page.locator(".plans tbody th").allInnerTexts();
   assert.ok(rows.includes("Steps") && rows.includes("Parent"), rows.join(", "));
   const changes = page.locator(".plans tbody tr", { hasText: "Changes at the fork" });
@@ -104,7 +104,7 @@ test("runs that differ in the seed only are said to show no detectable differenc
   assert.equal(await panel.locator("tbody tr", { hasText: "validation text" }).count(), 5);
   // What is equal is chosen, and is in the address of the shared view.
   await panel.getByRole("button", { name: "FLOPs" }).click();
-  await panel.getByText(/Compared after .* FLOP/).waitFor();
+  await panel.getByText(/Compared after .*FLOP/).waitFor();
 });
 
 test("more seeds of a run are queued from the comparison, and give its noise floor", async () => {

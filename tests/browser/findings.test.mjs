@@ -19,13 +19,13 @@ const steps = async () => (await lab.api(`/runs/${run}`)).summary.step;
 /** A number as the page writes it: thin spaces between its thousands. */
 const grouped = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 
-/** Trains past the first 200 steps, which the rule needs, and then multiplies the output of the only MLP, so that the loss jumps. */
+/** Trains past the first 200 steps, which the rule needs, and then with a learning rate with which the loss jumps. */
 before(async () => {
   [lab, browser] = await Promise.all([openLab(), openBrowser()]);
   await lab.ready();
   run = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
   await lab.until("450 steps", async () => (await steps()) > 450);
-  await command({ kind: "edit_weights", interventions: [{ component: { mlp: { layer: 0 } }, factor: 60 }], reason: "planted" });
+  await command({ kind: "set", path: "optimizer.learning_rate", value: 0.5, reason: "planted" });
   spike = await lab.until("the finding", async () => (await diagnosis()).findings.find(({ found }) => found.finding.rule === "loss_spike")?.found);
   await command({ kind: "pause" });
   await lab.until("the pause", async () => (await lab.api(`/runs/${run}`)).summary.state === "paused");

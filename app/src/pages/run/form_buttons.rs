@@ -2,8 +2,8 @@
 
 use leptos::prelude::*;
 
+use super::details::{Detail, Loaded};
 use super::drawer::{DrawerButton, toggled};
-use super::forms::{Form, LoadedForm};
 use super::{Drawer, RunContext, mix};
 use crate::components::Icon;
 
@@ -33,7 +33,7 @@ pub(super) fn ForkButton() -> impl IntoView {
                 "Fork"
             </button>
             <Show when=move || is_open.get() && context.no_fork.read().is_none()>
-                <div class="drawer wide" role="dialog" aria-label="Fork this run"><LoadedForm form=Form::Fork /></div>
+                <div class="drawer wide" role="dialog" aria-label="Fork this run"><Loaded detail=Detail::Fork /></div>
             </Show>
         </div>
     }
@@ -49,7 +49,7 @@ pub(super) fn RollbackButton() -> impl IntoView {
             name="Roll back to a checkpoint"
             title="Return to a checkpoint. The steps after it stay visible as an abandoned branch. Shortcut: b.".to_owned()
         >
-            <LoadedForm form=Form::Rollback />
+            <Loaded detail=Detail::Rollback />
         </DrawerButton>
     }
 }
@@ -70,7 +70,7 @@ pub(super) fn MixButton() -> impl IntoView {
                 name="Dataset mix"
                 title="Weight of each dataset: the percentage of the sequences that is drawn from it".to_owned()
             >
-                <LoadedForm form=Form::Mix />
+                <Loaded detail=Detail::Mix />
             </DrawerButton>
         }
     })

@@ -1,7 +1,7 @@
 //! Exploding gradient: the gradient norm is far above its running mean, once or often.
 //!
 //! Formula: z = (ln norm - m) / s, with m and s² exponential moving averages (factor 0.97) of ln norm and of its squared deviation, which
-//! take in at most m + 2.5 s. An alert if z > 2.5 in more than 5 % of the last 300 steps, or if the norm is above 10 times the exponential of
+//! take in at most m + 2.5 s. An alert if z > 2.5 in more than 15 % of the last 300 steps, or if the norm is above 10 times the exponential of
 //! a slower average of ln norm (factor 0.995) for 5 steps in sequence; a note for one step with z > 8. Source: ZClip (arXiv 2504.02507),
 //! there on the norm itself; the logarithm makes its distribution nearly normal, so that z > 2.5 in 0.6 % of healthy steps instead of
 //! several percent. The slower average is for steady growth, which m and s follow.
@@ -55,7 +55,7 @@ impl Detector for Gradient {
         signals: &[name::GRAD_NORM],
         thresholds: &[
             threshold("outlier_z", 2.5, (1.0, 100.0), "standard deviations from which on a step counts"),
-            threshold("share", 0.05, (0.001, 1.0), "fraction of such steps in the last 300, for an alert"),
+            threshold("share", 0.15, (0.001, 1.0), "fraction of such steps in the last 300, for an alert"),
             threshold("note_z", 8.0, (2.0, 1000.0), "standard deviations of a single step, for a note"),
             threshold(
                 "factor",

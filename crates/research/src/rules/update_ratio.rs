@@ -1,6 +1,6 @@
 //! Update-to-weight ratio out of range: one matrix changes much faster or slower than usual.
 //!
-//! Formula: norm(applied update) / norm(weights) per matrix, outside 1e-5 to 0.03 in 3 reports in sequence, after warm-up and at a learning
+//! Formula: norm(applied update) / norm(weights) per matrix, outside 1e-5 to 0.1 in 3 reports in sequence, after warm-up and at a learning
 //! rate of at least a tenth of its largest so far. Gains and biases are left out. Sources: Karpathy, CS231n: about 1e-3; the range is that
 //! of this lab's small models (`wire::series::UPDATE_RATIOS`).
 
@@ -33,12 +33,12 @@ impl Detector for UpdateRatio {
         meaning: "The weights of a matrix change much faster or slower than usual.",
         reason: "Too fast, and the matrix forgets; too slow, and it does not learn. The learning rate or the initialization does not fit it.",
         seen: "An update changes {subject} by a fraction of {value} of its norm (limit {threshold}) since step {first}.",
-        formula: "norm(update) / norm(weights) outside 1e-5 to 0.03",
+        formula: "norm(update) / norm(weights) outside 1e-5 to 0.1",
         source: "CS231n; Karpathy; range of this lab's small models",
         signals: &[name::UPDATE_RATIO],
         thresholds: &[
             threshold("low", 1e-5, (0.0, 1.0), "smallest usual ratio"),
-            threshold("high", 0.03, (1e-6, 10.0), "largest usual ratio"),
+            threshold("high", 0.1, (1e-6, 10.0), "largest usual ratio"),
         ],
         unit: "",
         min_steps: 0,

@@ -12,7 +12,7 @@ use crate::components::{Failure, Skeleton, clicks, says, shows};
 
 /// The findings, while the health line is open.
 #[component]
-pub(super) fn FindingsPanel() -> impl IntoView {
+pub(in crate::pages::run) fn FindingsPanel() -> impl IntoView {
     let state = FindingsState::start();
     provide_context(state);
     let is_open = state.context.findings.is_open;

@@ -1,0 +1,62 @@
+//! What the Run page shows only when somebody opens it: the findings, the charts of the metrics for diagnosis, and the longer forms. One part
+//! of the program, loaded when the first of them is opened: with a part for each, the code that they share is divided into so many modules
+//! that the page transfers a third more.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use leptos::wasm_split::{SplitLoaderError, wasm_split};
+
+use super::diagnosis_charts::DiagnosisCharts;
+use super::findings::FindingsPanel;
+use super::fork::ForkForm;
+use super::mix::MixForm;
+use super::rollback::RollbackForm;
+use crate::components::{Skeleton, shows};
+
+/// A view of this part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    Findings,
+    DiagnosisCharts,
+    Fork,
+    Mix,
+    Rollback,
+}
+
+/// Builds a view.
+type Build = fn(Detail) -> AnyView;
+
+#[wasm_split(details, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn details_part() -> Result<Build, SplitLoaderError> {
+    Ok(|detail| match detail {
+        Detail::Findings => view! { <FindingsPanel /> }.into_any(),
+        Detail::DiagnosisCharts => view! { <DiagnosisCharts /> }.into_any(),
+        Detail::Fork => view! { <ForkForm /> }.into_any(),
+        Detail::Mix => view! { <MixForm /> }.into_any(),
+        Detail::Rollback => view! { <RollbackForm /> }.into_any(),
+    })
+}
+
+/// A view, once the part is loaded.
+#[component]
+pub(super) fn Loaded(
+    detail: Detail,
+    /// Whether a placeholder is shown until then.
+    #[prop(default = true)]
+    has_placeholder: bool,
+) -> impl IntoView {
+    // `Some(None)`: it could not be loaded.
+    let loaded = RwSignal::new(None::<Option<Build>>);
+    spawn_local(async move {
+        let build = details_part().await.ok();
+        loaded.try_set(Some(build));
+    });
+    shows(move || match loaded.get() {
+        None => has_placeholder.then(|| view! { <Skeleton rows=3 /> }).into_any(),
+        Some(Some(build)) => build(detail),
+        Some(None) => view! {
+            <p role="alert">"This could not be loaded. Reload the page: the server may have been updated."</p>
+        }
+        .into_any(),
+    })
+}
