@@ -36,10 +36,25 @@ mod theme;
 /// leaves in the main module what is reached from it.
 fn shared_code() {
     std::hint::black_box(figure::chart as fn(&figure::ChartSpec, &[figure::Curve], figure::Size) -> figure::Drawing);
+    std::hint::black_box(empty_chart as fn() -> leptos::prelude::AnyView);
     let Ok(run) = std::hint::black_box(String::new()).parse::<wire::RunId>() else { return };
     leptos::task::spawn_local(async move {
         drop(std::hint::black_box(net::api::run(&run).await));
     });
+}
+
+/// The chart with its canvas, legend and gestures.
+fn empty_chart() -> leptos::prelude::AnyView {
+    use components::chart::{Chart, ChartContent, ChartGroup};
+    use leptos::prelude::*;
+    let group = ChartGroup {
+        crosshair: RwSignal::new(None),
+        show: Callback::new(|_| ()),
+        press: Callback::new(|_| ()),
+        describe: Callback::new(|_| None),
+    };
+    let changed = Signal::derive(|| ());
+    view! { <Chart group title="" unit="" meaning="" paint=ChartContent::default changed /> }.into_any()
 }
 
 fn main() {
