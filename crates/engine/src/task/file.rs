@@ -47,15 +47,15 @@ pub fn parse(bytes: &[u8]) -> Result<Task, TaskError> {
     let Head { kind, .. } = decode(text, HINT)?;
     let (name, about, items) = match kind {
         TaskKind::MultipleChoice => {
-            let body: Body<ChoiceItem> = decode(text, HINT_CHOICE)?;
+            let body: Body<ChoiceItem> = decode_body(text, HINT_CHOICE)?;
             (body.name, body.about, TaskItems::MultipleChoice(body.items))
         }
         TaskKind::Completion => {
-            let body: Body<CompletionItem> = decode(text, HINT_COMPLETION)?;
+            let body: Body<CompletionItem> = decode_body(text, HINT_COMPLETION)?;
             (body.name, body.about, TaskItems::Completion(body.items))
         }
         TaskKind::Perplexity => {
-            let body: Body<TextItem> = decode(text, HINT_TEXT)?;
+            let body: Body<TextItem> = decode_body(text, HINT_TEXT)?;
             (body.name, body.about, TaskItems::Perplexity(body.items))
         }
     };
@@ -85,6 +85,28 @@ struct Body<T> {
     #[serde(default)]
     about: String,
     items: Vec<T>,
+}
+
+/// Decodes a task whose kind is known. TOML gives an invalid item the line of the first one, so the item is looked for.
+fn decode_body<T: DeserializeOwned>(text: &str, hint: &'static str) -> Result<Body<T>, TaskError> {
+    decode(text, hint).map_err(|error| match error {
+        TaskError::Format { line, message, hint } => {
+            let item = first_invalid::<T>(text).map_or(0, |start| line_at(&text.as_bytes()[..start]));
+            TaskError::Format { line: line.max(item), message, hint }
+        }
+        error => error,
+    })
+}
+
+/// Where the first item that is not a `T` begins in a TOML text, in bytes.
+fn first_invalid<T: DeserializeOwned>(text: &str) -> Option<usize> {
+    #[derive(Deserialize)]
+    struct Items {
+        items: Vec<toml::Spanned<toml::Value>>,
+    }
+    let Items { items } = toml::from_str(text).ok()?;
+    let mut starts = items.into_iter().map(|item| (item.span().start, item.into_inner()));
+    starts.find_map(|(start, item)| T::deserialize(item).is_err().then_some(start))
 }
 
 fn decode<T: DeserializeOwned>(text: &str, hint: &'static str) -> Result<T, TaskError> {
