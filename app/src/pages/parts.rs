@@ -35,7 +35,9 @@ pub(crate) enum Part {
     Fleet,
     /// People, the audit log, and the page of an invitation.
     People,
-    /// The other pages: a new run, the datasets, a comparison, the playground, the rules, the settings.
+    /// A comparison, and the rules.
+    Compare,
+    /// The other pages: a new run, the datasets, the playground, the settings.
     Tools,
 }
 
@@ -48,9 +50,8 @@ impl Part {
             Route::Xray(_) => Some(Self::Xray),
             Route::Fleet | Route::Device(_) => Some(Self::Fleet),
             Route::People | Route::Audit | Route::Invite => Some(Self::People),
-            Route::NewRun | Route::Data | Route::Compare | Route::Playground | Route::Rules | Route::Settings => {
-                Some(Self::Tools)
-            }
+            Route::Compare | Route::Rules => Some(Self::Compare),
+            Route::NewRun | Route::Data | Route::Playground | Route::Settings => Some(Self::Tools),
         }
     }
 
@@ -61,6 +62,7 @@ impl Part {
             Self::Xray => Box::pin(xray_part()),
             Self::Fleet => Box::pin(fleet_part()),
             Self::People => Box::pin(people_part()),
+            Self::Compare => Box::pin(compare_part()),
             Self::Tools => Box::pin(tools_part()),
         }
     }
@@ -101,14 +103,21 @@ fn people_part() -> Result<Build, SplitLoaderError> {
     })
 }
 
+#[wasm_split(compare, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn compare_part() -> Result<Build, SplitLoaderError> {
+    Ok(|route| match route {
+        Route::Compare => view! { <ComparePage /> }.into_any(),
+        Route::Rules => view! { <RulesPage /> }.into_any(),
+        _ => ().into_any(),
+    })
+}
+
 #[wasm_split(tools, wasm_split_path = ::leptos::wasm_split, fallible)]
 fn tools_part() -> Result<Build, SplitLoaderError> {
     Ok(|route| match route {
         Route::NewRun => view! { <NewRunPage /> }.into_any(),
         Route::Data => view! { <DataPage /> }.into_any(),
-        Route::Compare => view! { <ComparePage /> }.into_any(),
         Route::Playground => view! { <PlaygroundPage /> }.into_any(),
-        Route::Rules => view! { <RulesPage /> }.into_any(),
         Route::Settings => view! { <SettingsPage /> }.into_any(),
         _ => ().into_any(),
     })
