@@ -114,7 +114,7 @@ fn Thresholds(rule: RuleInfo) -> impl IntoView {
     let rows = rows.collect_view();
     (!rule.thresholds.is_empty()).then(|| {
         view! {
-            <div class="scroll">
+            <div class="scroll" role="region" tabindex="0" aria-label="Thresholds">
                 <table>
                     <thead>
                         <tr>

@@ -6,11 +6,13 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos::wasm_split::{SplitLoaderError, wasm_split};
 
+use super::accumulation::AccumulationForm;
 use super::diagnosis_charts::DiagnosisCharts;
 use super::findings::FindingsPanel;
 use super::fork::ForkForm;
 use super::mix::MixForm;
 use super::rollback::RollbackForm;
+use super::schedule_editor::ScheduleEditor;
 use crate::components::{Skeleton, shows};
 
 /// A view of this part.
@@ -18,9 +20,11 @@ use crate::components::{Skeleton, shows};
 pub(super) enum Detail {
     Findings,
     DiagnosisCharts,
+    Accumulation,
     Fork,
     Mix,
     Rollback,
+    ScheduleEditor,
 }
 
 /// Builds a view.
@@ -31,9 +35,11 @@ fn details_part() -> Result<Build, SplitLoaderError> {
     Ok(|detail| match detail {
         Detail::Findings => view! { <FindingsPanel /> }.into_any(),
         Detail::DiagnosisCharts => view! { <DiagnosisCharts /> }.into_any(),
+        Detail::Accumulation => view! { <AccumulationForm /> }.into_any(),
         Detail::Fork => view! { <ForkForm /> }.into_any(),
         Detail::Mix => view! { <MixForm /> }.into_any(),
         Detail::Rollback => view! { <RollbackForm /> }.into_any(),
+        Detail::ScheduleEditor => view! { <ScheduleEditor /> }.into_any(),
     })
 }
 

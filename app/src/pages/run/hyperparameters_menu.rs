@@ -4,7 +4,8 @@
 use leptos::prelude::*;
 use wire::{LivePath, RunState};
 
-use super::accumulation::{AccumulationForm, current_micro_batches};
+use super::accumulation::current_micro_batches;
+use super::details::{Detail, Loaded};
 use super::drawer::{hint, is_off, toggled};
 use super::hyperparameter::{live_meaning, value, with_button};
 use super::hyperparameter_form::{HyperparameterForm, current};
@@ -75,7 +76,7 @@ fn form(context: RunContext, drawer: Drawer) -> AnyView {
         }
         .into_any(),
         Drawer::Accumulation => view! {
-            <div class="drawer" role="dialog" aria-label="Gradient accumulation"><AccumulationForm /></div>
+            <div class="drawer" role="dialog" aria-label="Gradient accumulation"><Loaded detail=Detail::Accumulation /></div>
         }
         .into_any(),
         _ => view! {

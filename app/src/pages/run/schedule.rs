@@ -11,10 +11,10 @@ use wire::run::plan::constant_tail;
 use wire::series::{Axis, Bucket, describe, name};
 
 use super::RunContext;
+use super::details::{Detail, Loaded};
 use super::loss_chart::{history, measured, own_role, shared};
 use super::open_run::OpenRun;
 use super::schedule_edit::{follow_run, toggle};
-use super::schedule_editor::ScheduleEditor;
 use super::schedule_points::SchedulePoints;
 use crate::components::chart::{Chart, ChartContent, Line};
 
@@ -59,7 +59,7 @@ pub(super) fn LearningRateChart() -> impl IntoView {
                     "Edit schedule"
                 </button>
             </Chart>
-            <Show when=move || is_editing.get()><ScheduleEditor /></Show>
+            <Show when=move || is_editing.get()><Loaded detail=Detail::ScheduleEditor /></Show>
             <Show when=move || !is_editing.get()><ConstantTail /></Show>
         </div>
     }
