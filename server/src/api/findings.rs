@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use research::rules::{RULES, Rule, Settings};
 use store::Recorded;
-use wire::diagnosis::{Diagnosis, DiagnosisSettings, FindingView, RuleInfo};
+use wire::diagnosis::{Diagnosis, DiagnosisSettings, RuleInfo, RunFinding};
 use wire::{ApiErrorBody, RunId};
 
 use super::extract::{Body, Path};
@@ -57,31 +57,31 @@ pub async fn set_rules(
 /// Dismisses a finding: it stays in the list, and is not counted any more.
 #[utoipa::path(post, path = "/runs/{id}/findings/{finding}/dismiss", tag = "runs",
     params(("id" = RunId, Path), ("finding" = u64, Path, description = "Number of the finding in the run.")),
-    responses((status = 200, body = FindingView)))]
+    responses((status = 200, body = RunFinding)))]
 pub async fn dismiss_finding(
     _: RunSteerer,
     State(lab): State<Lab>,
     Path((run, number)): Path<(RunId, u64)>,
-) -> Result<Json<FindingView>, ApiError> {
+) -> Result<Json<RunFinding>, ApiError> {
     set_dismissed(&lab, &run, number, true).await
 }
 
 /// Undoes the dismissal of a finding.
 #[utoipa::path(delete, path = "/runs/{id}/findings/{finding}/dismiss", tag = "runs",
     params(("id" = RunId, Path), ("finding" = u64, Path, description = "Number of the finding in the run.")),
-    responses((status = 200, body = FindingView)))]
+    responses((status = 200, body = RunFinding)))]
 pub async fn restore_finding(
     _: RunSteerer,
     State(lab): State<Lab>,
     Path((run, number)): Path<(RunId, u64)>,
-) -> Result<Json<FindingView>, ApiError> {
+) -> Result<Json<RunFinding>, ApiError> {
     set_dismissed(&lab, &run, number, false).await
 }
 
-async fn set_dismissed(lab: &Lab, run: &RunId, number: u64, is_dismissed: bool) -> Result<Json<FindingView>, ApiError> {
+async fn set_dismissed(lab: &Lab, run: &RunId, number: u64, is_dismissed: bool) -> Result<Json<RunFinding>, ApiError> {
     let recorded = lab.store().dismiss_finding(run, number, is_dismissed).await?;
     if let Some(Recorded { changed, summary, .. }) = recorded {
         lab.feed.hub.publish_findings(summary, changed);
     }
-    Ok(Json(diagnosis::finding(lab.store(), run, number).await?))
+    Ok(Json(diagnosis::finding(lab.store(), run, number).await?.found))
 }
