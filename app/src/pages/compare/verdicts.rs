@@ -5,6 +5,8 @@ use leptos::prelude::*;
 use research::compare::{ComparedGroup, ComparedRun, Comparison, Difference, FairComparison, Variation};
 use wire::series::Axis;
 
+use crate::components::isolated;
+
 /// The part of the picture's width, in percent, on each side of 0.
 const HALF: f64 = 46.0;
 
@@ -29,7 +31,7 @@ pub(super) fn Verdicts(
         let adjusted = group.adjusted_p.map(|p| {
             format!(" p = {} after Holm's adjustment for {} changes.", number::short(p), comparison.changes.len())
         });
-        view! { <p class="verdict">{group.sentence.clone()}{adjusted}</p> }
+        view! { <p class="verdict">{isolated(&group.sentence)}{adjusted}</p> }
     });
     let sentences = sentences.collect_view();
     let mut labels = labels.into_iter();
@@ -42,7 +44,7 @@ pub(super) fn Verdicts(
     let rows = rows.collect_view();
     view! {
         <div role="status">{sentences}</div>
-        <div class="scroll">
+        <div class="scroll" role="region" tabindex="0" aria-label="Numbers of the comparison">
             <table>
                 <thead>
                     <tr>
@@ -83,7 +85,7 @@ fn Row(
     });
     let each = |run: &ComparedRun| {
         let loss = run.loss.map_or_else(|| "no loss".to_owned(), number::short);
-        format!("{} (seed {}): {loss} after step {}", run.name, run.seed, number::whole(run.step))
+        format!("{} (seed {}): {loss} after step {}", isolated(&run.name), run.seed, number::whole(run.step))
     };
     let each = runs.iter().map(each).collect::<Vec<_>>().join("\n");
     view! {
