@@ -48,6 +48,7 @@ mod schedule_edit;
 mod schedule_editor;
 mod schedule_points;
 mod series_loader;
+mod small_chart;
 mod status;
 mod transport;
 mod undo;

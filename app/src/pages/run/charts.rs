@@ -13,7 +13,8 @@ use wire::series::{Bucket, UPDATE_RATIOS, describe, name};
 use super::RunContext;
 use super::loss_chart::{history, measured, own_role, shared};
 use super::schedule::LearningRateChart;
-use crate::components::chart::{Chart, ChartContent, Line};
+use super::small_chart::{SmallChart, mean};
+use crate::components::chart::{ChartContent, Line};
 
 #[component]
 pub(super) fn Charts() -> impl IntoView {
@@ -55,27 +56,6 @@ pub(super) fn Charts() -> impl IntoView {
                 paint=paint_updates
             />
         </div>
-    }
-}
-
-/// A chart whose content depends on the run alone.
-#[component]
-pub(super) fn SmallChart(
-    title: &'static str,
-    unit: &'static str,
-    meaning: String,
-    paint: fn(RunContext) -> ChartContent,
-) -> impl IntoView {
-    let context = expect_context::<RunContext>();
-    let changed = Signal::derive(move || context.track_charts());
-    view! {
-        <Chart
-            group=expect_context()
-            title=title.to_owned()
-            unit=unit.to_owned()
-            meaning
-            paint=move || paint(context) changed
-        />
     }
 }
 
@@ -220,23 +200,4 @@ fn layer(series: &str) -> (u32, String) {
         (EMBEDDING, _) => (0, EMBEDDING.into()),
         (other, _) => (u32::MAX, other.to_owned()),
     }
-}
-
-/// The mean of series that were measured at the same steps. Its band would span matrices and not aggregated values, so
-/// it has none.
-pub(super) fn mean(series: Vec<Vec<Bucket>>) -> Vec<Bucket> {
-    let count = series.len() as f64;
-    let mut series = series.into_iter();
-    let Some(mut sum) = series.next() else { return vec![] };
-    for one in series {
-        for (total, bucket) in sum.iter_mut().zip(one) {
-            total.mean += bucket.mean;
-        }
-    }
-    sum.into_iter()
-        .map(|bucket| {
-            let mean = bucket.mean / count;
-            Bucket { mean, min: mean, max: mean, ..bucket }
-        })
-        .collect()
 }

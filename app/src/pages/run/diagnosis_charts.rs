@@ -9,9 +9,9 @@ use leptos::prelude::*;
 use wire::series::{describe, name};
 
 use super::RunContext;
-use super::charts::{SmallChart, mean};
 use super::loss_chart::{measured, own_role, shared};
 use super::open_run::OpenRun;
+use super::small_chart::{SmallChart, mean};
 use crate::components::chart::{ChartContent, Line};
 
 #[component]
