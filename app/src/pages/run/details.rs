@@ -2,6 +2,7 @@
 //! of the program, loaded when the first of them is opened: with a part for each, the code that they share is divided into so many modules
 //! that the page transfers a third more.
 
+use figure::Layout;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos::wasm_split::{SplitLoaderError, wasm_split};
@@ -13,6 +14,7 @@ use super::fork::ForkForm;
 use super::mix::MixForm;
 use super::rollback::RollbackForm;
 use super::schedule_editor::ScheduleEditor;
+use super::schedule_points::SchedulePoints;
 use crate::components::{Skeleton, shows};
 
 /// A view of this part.
@@ -25,6 +27,8 @@ pub(super) enum Detail {
     Mix,
     Rollback,
     ScheduleEditor,
+    /// The points of the edited schedule, over the chart with this layout.
+    SchedulePoints(RwSignal<Option<Layout>>),
 }
 
 /// Builds a view.
@@ -40,6 +44,7 @@ fn details_part() -> Result<Build, SplitLoaderError> {
         Detail::Mix => view! { <MixForm /> }.into_any(),
         Detail::Rollback => view! { <RollbackForm /> }.into_any(),
         Detail::ScheduleEditor => view! { <ScheduleEditor /> }.into_any(),
+        Detail::SchedulePoints(layout) => view! { <SchedulePoints layout /> }.into_any(),
     })
 }
 

@@ -15,8 +15,8 @@ use super::details::{Detail, Loaded};
 use super::loss_chart::{history, measured, own_role, shared};
 use super::open_run::OpenRun;
 use super::schedule_edit::{follow_run, toggle};
-use super::schedule_points::SchedulePoints;
 use crate::components::chart::{Chart, ChartContent, Line};
+use crate::components::shows;
 
 /// Points at which the planned learning rate is drawn.
 const PLANNED: u64 = 240;
@@ -37,6 +37,9 @@ pub(super) fn LearningRateChart() -> impl IntoView {
         context.track_charts();
         context.draft.track();
     });
+    let points = shows(move || {
+        is_editing.get().then(|| view! { <Loaded detail=Detail::SchedulePoints(layout) has_placeholder=false /> })
+    });
     view! {
         <div class="learning-rate" class:editing=is_editing>
             <Chart
@@ -47,7 +50,7 @@ pub(super) fn LearningRateChart() -> impl IntoView {
                 paint=move || paint(context)
                 changed
                 layout=layout
-                over=Box::new(move || view! { <SchedulePoints layout /> }.into_any())
+                over=Box::new(move || points.into_any())
             >
                 <button
                     class="switch edit"
