@@ -159,7 +159,7 @@ mod tests {
         };
         let words = conditions(&comparison);
         assert!(
-            words.starts_with("Compared after 600\u{202f}k tokens on the validation text tales: 320 windows"),
+            words.starts_with("Compared after 600\u{202f}k\u{202f}tokens on the validation text tales: 320 windows"),
             "{words}"
         );
         assert!(words.contains("is 0.012 bits/byte") && words.contains("from 4 runs"), "{words}");
