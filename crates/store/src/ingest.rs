@@ -103,18 +103,25 @@ impl Store {
                 // The first batch of this process, or the first after a failure: files may be ahead of the database.
                 let (series_files, id) = (self.series_files().clone(), run.clone());
                 self.blocking(move || series_files.close(&id)).await?;
+                if state.unsynced_bytes == 0 {
+                    // What the database has then is of an earlier process: the folder was missing at the start.
+                    self.redo(run).await?;
+                }
                 self.stored_seq(run).await?
             }
         };
         let first_seq = first_seq.max(1);
         if first_seq > stored_seq + 1 {
-            state.stored_seq = Some(stored_seq);
+            state.stored_seq = known_seq;
             return Err(StoreError::Gap { run: run.clone(), expected: stored_seq + 1, got: first_seq });
         }
         let Batch { rows, windows, order } = to_batch(items, (stored_seq + 1 - first_seq) as usize);
         let last_seq = stored_seq + order.len() as u64;
 
-        let is_synced = state.unsynced_bytes > UNSYNCED_BYTES;
+        // After a failure files may have points that the database lacks. When they come again they are not new, so the next start would write
+        // the points of the database over them: the files are synced instead, and the database needs its points no longer.
+        let is_after_failure = known_seq.is_none() && state.unsynced_bytes > 0;
+        let is_synced = is_after_failure || state.unsynced_bytes > UNSYNCED_BYTES;
         let (series_files, id, windows_path) = (self.series_files().clone(), run.clone(), self.windows_path(run));
         let (rows, appended) = self
             .blocking(move || {
@@ -227,22 +234,30 @@ impl Store {
         commit(transaction).await
     }
 
-    /// At the start: writes the points again that a power cut may have removed from the files. Runs whose folder is missing are skipped.
+    /// At the start: writes the points again that a power cut may have removed from the files.
     pub(crate) async fn redo_unsynced(&self) -> Result<(), StoreError> {
         let runs = database::unsynced::runs(&mut *self.database().read().await?).await?;
         for run in runs {
-            let points = database::unsynced::of(&mut *self.database().read().await?, &run).await?;
-            let (series_files, id) = (self.series_files().clone(), run.clone());
-            match self.blocking(move || series_files.redo(&id, &points)).await {
-                Ok(()) => {
-                    self.sync_curves(&run).await?;
-                    self.read_newest_metrics(&run).await?;
-                }
-                Err(StoreError::RunFolderMissing { .. }) => {}
-                Err(error) => return Err(error),
-            }
+            self.redo(&run).await?;
         }
         Ok(())
+    }
+
+    /// Writes the points of a run again that an earlier process has left in the database. Where the run's folder is missing they stay there.
+    async fn redo(&self, run: &RunId) -> Result<(), StoreError> {
+        let points = database::unsynced::of(&mut *self.database().read().await?, run).await?;
+        if points.is_empty() {
+            return Ok(());
+        }
+        let (series_files, id) = (self.series_files().clone(), run.clone());
+        match self.blocking(move || series_files.redo(&id, &points)).await {
+            Ok(()) => {
+                self.sync_curves(run).await?;
+                self.read_newest_metrics(run).await
+            }
+            Err(StoreError::RunFolderMissing { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }
 

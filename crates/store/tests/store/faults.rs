@@ -137,6 +137,44 @@ async fn a_full_disk_acknowledges_nothing_and_ingestion_continues_once_there_is_
     }
 }
 
+/// The points of one series are written, those of the next one are not. Those of the first come again, and are not new then.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn points_that_a_full_disk_left_in_one_series_are_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, run) = store_with_run(dir.path()).await;
+    store.set_state(&run, RunState::Running, None).await.unwrap();
+    store.ingest(&run, 1, items(1, 100)).await.unwrap();
+    let file = dir.path().join(format!("series/{run}/0/{}.l0", name::SECS));
+    let kept = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &file).unwrap();
+    let error = store.ingest(&run, 101, items(101, 400)).await.unwrap_err();
+    assert!(matches!(error, StoreError::DiskFull { .. }), "{error}");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, kept).unwrap();
+    store.ingest(&run, 101, items(101, 400)).await.unwrap();
+    store.close().await;
+    let store = Store::open(dir.path()).await.unwrap();
+    check_whole(&store, &run, 500).await;
+}
+
+/// A disk that is mounted late: the few points of a series that only the database has are written once the folder is there.
+#[tokio::test]
+async fn a_run_folder_that_is_missing_at_the_start_gets_its_points_with_the_next_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, run) = store_with_run(dir.path()).await;
+    store.set_state(&run, RunState::Running, None).await.unwrap();
+    store.ingest(&run, 1, items(1, 15)).await.unwrap();
+    store.close().await;
+    let (folder, away) = (dir.path().join(format!("series/{run}")), dir.path().join("away"));
+    std::fs::rename(&folder, &away).unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    std::fs::rename(&away, &folder).unwrap();
+    store.ingest(&run, 16, items(16, 5)).await.unwrap();
+    check_whole(&store, &run, 20).await;
+}
+
 #[tokio::test]
 async fn a_removed_run_folder_is_reported_and_nothing_is_lost() {
     let dir = tempfile::tempdir().unwrap();
