@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p store --example many_runs -- [runs] [steps/s] [metrics] [seconds]`
 //!
-//! Each run reports its steps as a worker does: those of 50 ms together, at most two messages at a time. The messages are made on the same
+//! Each run reports its steps as a worker does: those of 50 ms together, one message at a time. The messages are made on the same
 //! cores, so the CPU time includes a little for them.
 
 use std::error::Error;

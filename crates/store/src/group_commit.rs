@@ -67,7 +67,7 @@ impl Store {
                 Some(error) => Err(error),
                 None => self.commit_alone(reports).await,
             };
-            // A caller that no longer waits has disconnected.
+            // The caller may have stopped waiting.
             let _ = answer.send(committed);
         }
     }
@@ -82,7 +82,7 @@ impl Store {
 
 fn answer_all(group: Vec<NewReports>, stored: Vec<Result<Stored, StoreError>>, answers: Vec<Answer>) {
     for ((reports, stored), answer) in group.into_iter().zip(stored).zip(answers) {
-        // A caller that no longer waits has disconnected.
+        // The caller may have stopped waiting.
         let _ = answer.send(stored.map(|stored| reports.committed(stored)));
     }
 }

@@ -42,7 +42,8 @@ impl Store {
     /// Imports a run.
     ///
     /// # Errors
-    /// [`StoreError::InvalidImport`] with what is wrong, [`StoreError::RunExists`], [`StoreError::UnknownProject`]. After an error nothing of the run is stored.
+    /// [`StoreError::InvalidImport`] with what is wrong, [`StoreError::RunExists`], [`StoreError::UnknownProject`]. After an error nothing of the
+    /// run is stored.
     pub async fn import_run(&self, imported: ImportedRun) -> Result<RunSummary, StoreError> {
         let id = imported.run.id.clone();
         check_journal(&imported)?;

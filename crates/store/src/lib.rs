@@ -7,7 +7,8 @@
 //! - `ingest` the reports of a worker: nothing is lost, nothing is stored twice; `reports` what they consist of; `group_commit` several runs
 //!   in one transaction, `commit_queue` those that wait for it;
 //! - `status` how reports change a run's summary; `runs`, `queue`, `journal`, `tokens`: the operations on each;
-//! - `access` what a token reaches; `links` share links, `shares` what they and invitations still give; `people`, `invitations`, `projects`: who may do what; `audit`: who did what;
+//! - `access` what a token reaches; `links` share links, `shares` what they and invitations still give; `people`, `invitations`, `projects`:
+//!   who may do what; `audit`: who did what;
 //! - `pools`, `workers`, `join_tokens`: the machines that train, and how they join;
 //! - `alerts` alerts, the channels to which they are sent, and the outbox of messages;
 //! - `run_table` the table of runs: filters, order, pages, tags and saved filters; `newest_metrics` the values of metrics in it;

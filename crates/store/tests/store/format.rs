@@ -349,7 +349,10 @@ async fn a_new_lab_has_the_schema_of_a_migrated_one() {
     }
     let [new, migrated] = [&new, &migrated].map(|dir| dir.path().join("lab.db"));
     assert_eq!(schema(&new).await, schema(&migrated).await);
-    for rows in ["SELECT group_concat(name) FROM pools", "SELECT group_concat(name) FROM projects"] {
+    for rows in [
+        "SELECT json_group_array(json_array(name, created_ms, runs_at_once)) FROM pools",
+        "SELECT json_group_array(json_array(name, created_ms, limits)) FROM projects",
+    ] {
         assert_eq!(query::<String>(&new, rows).await, query::<String>(&migrated, rows).await);
     }
 }

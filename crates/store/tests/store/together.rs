@@ -81,7 +81,7 @@ async fn runs_that_report_at_once_are_stored_as_if_each_were_alone() {
     store.close().await;
 }
 
-/// A worker that disconnects drops the future that stores its reports; the reports are then stored completely or not at all.
+/// A server that stops drops the futures that store reports; the reports of each are then stored completely or not at all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reports_whose_sender_no_longer_waits_are_not_stored_twice() {
     let dir = tempfile::tempdir().unwrap();
