@@ -241,7 +241,7 @@ pub enum StoreError {
     #[error("an admin of the lab has removed the person of this account")]
     AccountRemoved,
     /// The sender of a change of rights has lost the role that it needs since their request began.
-    #[error("the role admin was taken away meanwhile")]
+    #[error("your role admin was taken away before this change could be made")]
     RoleLost,
     /// No person has this id, or they are not in the project.
     #[error("unknown person {id}")]
@@ -277,7 +277,7 @@ pub enum StoreError {
         source: getrandom::Error,
     },
     /// The reports of a run were not stored, because the task that stores reports has ended.
-    #[error("the reports of {run} were not stored: the server stops, or its log has the reason")]
+    #[error("the reports of {run} were not stored: the server is stopping, or its log has the reason")]
     NotCommitted { run: RunId },
     /// Work on another thread panicked or was aborted.
     #[error("work on {} was aborted: {source}", path.display())]
