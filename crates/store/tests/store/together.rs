@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sqlx::Connection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use store::{SeriesQuery, Store, StoreError};
 use testing::Random;
 use tokio::task::JoinSet;
@@ -69,7 +71,7 @@ async fn runs_that_report_at_once_are_stored_as_if_each_were_alone() {
             (run, next - 1)
         });
     }
-    // A run that does not exist keeps no other from being stored.
+    // Reports of a run that does not exist are refused meanwhile.
     let nobody: RunId = "nobody".parse().unwrap();
     for _ in 0..20 {
         let refused = store.ingest(&nobody, 1, items(1, 1)).await;
@@ -77,6 +79,31 @@ async fn runs_that_report_at_once_are_stored_as_if_each_were_alone() {
     }
     for (run, last) in tasks.join_all().await {
         check_whole(&store, &run, last).await;
+    }
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_cannot_be_read_keeps_no_other_from_being_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, runs) = store_with_runs(dir.path()).await;
+    let options = SqliteConnectOptions::new().filename(dir.path().join("lab.db"));
+    let mut database = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::raw_sql("UPDATE runs SET progress = '' WHERE id = 'run-0'").execute(&mut database).await.unwrap();
+    database.close().await.unwrap();
+    let mut tasks = JoinSet::new();
+    for run in runs {
+        let store = store.clone();
+        tasks.spawn(async move {
+            let stored = store.ingest(&run, 1, items(1, 20)).await;
+            (run, stored)
+        });
+    }
+    for (run, stored) in tasks.join_all().await {
+        match run.as_str() {
+            "run-0" => assert!(matches!(stored, Err(StoreError::Unreadable { .. })), "{stored:?}"),
+            _ => check_whole(&store, &run, stored.unwrap().stored_seq).await,
+        }
     }
     store.close().await;
 }
