@@ -26,7 +26,7 @@ impl Store {
     /// The window losses of the evaluations on a run's path, in order of steps. Those before the origin of a fork are its parent's.
     ///
     /// # Errors
-    /// [`StoreError::UnknownRun`]; an IO error.
+    /// [`StoreError::UnknownRun`]; [`StoreError::Unreadable`] for a record of another version; an IO error.
     pub async fn window_losses(&self, run: &RunId) -> Result<Vec<StoredLosses>, StoreError> {
         let spans = self.history(run).await?.spans();
         let mut on_path = BTreeMap::new();
@@ -43,10 +43,10 @@ impl Store {
     /// The window losses of all evaluations of a run, also of abandoned segments, in the order in which they were stored.
     ///
     /// # Errors
-    /// An IO error.
+    /// [`StoreError::Unreadable`] for a record of another version; an IO error.
     pub async fn all_window_losses(&self, run: &RunId) -> Result<Vec<StoredLosses>, StoreError> {
         let path = self.windows_path(run);
-        self.blocking(move || Ok(read(&path)?.0)).await
+        self.blocking(move || read(&path)).await
     }
 
     pub(crate) fn windows_path(&self, run: &RunId) -> PathBuf {
@@ -83,10 +83,11 @@ pub(crate) fn append(run: &RunId, path: &Path, records: &[StoredLosses], is_chec
     };
     let mut bytes = fs::metadata(path).map_or(0, |meta| meta.len());
     if !is_checked && bytes > 0 {
-        let intact = read(path)?.1;
-        if intact < bytes {
-            OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(intact)).map_err(failed)?;
-            bytes = intact;
+        // By length and hash alone: a record that another version wrote is kept.
+        let whole: u64 = intact(&content_of(path)?).iter().map(|record| (HEAD + record.len()) as u64).sum();
+        if whole < bytes {
+            OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(whole)).map_err(failed)?;
+            bytes = whole;
         }
     }
     let mut file = OpenOptions::new().append(true).create(true).open(path).map_err(failed)?;
@@ -109,23 +110,36 @@ fn encode(record: &StoredLosses) -> Result<Vec<u8>, StoreError> {
     Ok(bytes)
 }
 
-/// The intact records from the beginning of a file on, and their length in bytes; none for a missing file.
-fn read(path: &Path) -> Result<(Vec<StoredLosses>, u64), StoreError> {
-    let bytes = match fs::read(path) {
-        Err(source) if source.kind() == ErrorKind::NotFound => return Ok((vec![], 0)),
-        bytes => bytes.map_err(|source| StoreError::file(path, source))?,
-    };
-    let (mut records, mut at) = (vec![], 0);
-    while let Some((record, length)) = first(&bytes[at..]) {
-        records.push(record);
-        at += length;
+/// The intact records from the beginning of a file on; none for a missing file.
+fn read(path: &Path) -> Result<Vec<StoredLosses>, StoreError> {
+    let bytes = content_of(path)?;
+    let mut losses = vec![];
+    for record in intact(&bytes) {
+        let decoded: Result<StoredLosses, _> = wire::encode::from_bytes(record);
+        losses.push(decoded.map_err(|source| StoreError::unreadable("losses of an evaluation", source))?);
     }
-    Ok((records, at as u64))
+    Ok(losses)
 }
 
-fn first(bytes: &[u8]) -> Option<(StoredLosses, usize)> {
+fn content_of(path: &Path) -> Result<Vec<u8>, StoreError> {
+    match fs::read(path) {
+        Err(source) if source.kind() == ErrorKind::NotFound => Ok(vec![]),
+        bytes => bytes.map_err(|source| StoreError::file(path, source)),
+    }
+}
+
+/// The intact records from the beginning on, each without its length and hash.
+fn intact(bytes: &[u8]) -> Vec<&[u8]> {
+    let (mut records, mut at) = (vec![], 0);
+    while let Some(record) = first(&bytes[at..]) {
+        at += HEAD + record.len();
+        records.push(record);
+    }
+    records
+}
+
+fn first(bytes: &[u8]) -> Option<&[u8]> {
     let length = u32::from_le_bytes(*bytes.first_chunk()?) as usize;
     let content = bytes.get(HEAD..HEAD.checked_add(length)?)?;
-    let is_intact = blake3::hash(content).as_bytes()[..4] == bytes[4..HEAD];
-    Some((wire::encode::from_bytes(content).ok().filter(|_| is_intact)?, HEAD + length))
+    (blake3::hash(content).as_bytes()[..4] == bytes[4..HEAD]).then_some(content)
 }

@@ -1,6 +1,6 @@
 //! Window losses of evaluations: kept apart from the journal, on the path of the run, whatever is killed.
 
-use store::Store;
+use store::{Store, StoreError};
 use wire::evaluation::{DatasetLosses, WindowLosses};
 use wire::transport::link::{Item, Report};
 use wire::{CheckpointId, Event, RunId};
@@ -59,6 +59,20 @@ async fn a_record_that_was_cut_short_or_written_twice_counts_once() {
     store.ingest(&run, 2, vec![evaluated(0, 100, 3.0), evaluated(0, 150, 2.0)]).await.unwrap();
     assert_eq!(steps(&store, &run).await, [(0, 50), (0, 100), (0, 150)]);
     assert!(store.all_window_losses(&run).await.unwrap().len() == 4, "the repeated report wrote nothing");
+}
+
+#[tokio::test]
+async fn a_record_that_another_version_wrote_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, run) = store_with_run(dir.path()).await;
+    let file = dir.path().join("series").join(run.as_str()).join("windows");
+    let content = [0xff; 3];
+    let record = [&3u32.to_le_bytes()[..], &blake3::hash(&content).as_bytes()[..4], &content[..]].concat();
+    std::fs::write(&file, &record).unwrap();
+    store.ingest(&run, 1, vec![evaluated(0, 50, 4.0)]).await.unwrap();
+    assert!(std::fs::read(&file).unwrap().starts_with(&record));
+    let error = store.window_losses(&run).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unreadable { .. }), "{error}");
 }
 
 #[tokio::test]
