@@ -68,7 +68,7 @@ async fn resolve(lab: &Lab, request: CompletionRequest) -> Result<CompletionRequ
     }
     let origin = lab.store().run(&run).await?.and_then(|view| view.plan.origin).map(|origin| origin.from);
     availability::check_any(lab, &run).await?;
-    let Some(from) = origin else { return Err(no_checkpoint(&run, format!("the run has no checkpoints yet"))) };
+    let Some(from) = origin else { return Err(no_checkpoint(&run, "the run has no checkpoints yet".to_owned())) };
     Ok(CompletionRequest { run: from.run, checkpoint: Some(from.checkpoint), ..request })
 }
 
