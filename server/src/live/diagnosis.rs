@@ -238,10 +238,11 @@ impl Diagnosis {
             if changed.iter().any(|found| found.action.is_some()) {
                 self.0.decided.notify_one();
             }
+            // At once: its summary is that of now, and a later one may be published meanwhile.
+            self.0.feed.hub.publish_findings(summary, changed);
             if is_news {
                 self.announce(self.0.feed.store.last_finding().await?);
             }
-            self.0.feed.hub.publish_findings(summary, changed);
         }
         Ok(())
     }
