@@ -156,6 +156,8 @@ async fn send(lab: &Lab, summary: &RunSummary, found: &RunFinding, act: Act) -> 
     // The checkpoint of a rollback is not pruned meanwhile.
     let _held = match steering::verify(lab, summary, &command).await {
         Ok(held) => held,
+        // A store that fails says nothing about the command; it is tried again.
+        Err(error) if error.status.is_server_error() => return Err(error),
         Err(error) => return Ok(Some(Err(sentence(&error.body.message)))),
     };
     let command_id = lab.store().number_action(run, found.id, workers.pending.number()).await?;
