@@ -44,10 +44,12 @@ Examples:
 /// Environment variable with an access token of the hub, as its own tools read it.
 const HUB_TOKEN: &str = "HF_TOKEN";
 
-/// Why a text is not the address of a hub.
+/// A text that is not the address of a server.
 #[derive(Debug, thiserror::Error)]
-#[error("expected an address such as {DEFAULT_URL}")]
-pub struct HubUrlError;
+#[error("expected an address such as {example}")]
+pub struct ServerUrlError {
+    example: &'static str,
+}
 
 /// The role in the whole lab of somebody new.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -136,7 +138,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDRESS", requires = "smtp_host")]
     smtp_from: Option<Mailbox>,
     /// Server of ntfy channels that name none
-    #[arg(long, value_name = "URL", env = "KINDLING_NTFY_URL", default_value = DEFAULT_NTFY, value_parser = parse_hub_url)]
+    #[arg(long, value_name = "URL", env = "KINDLING_NTFY_URL", default_value = DEFAULT_NTFY, value_parser = parse_ntfy_url)]
     ntfy_url: String,
     /// Start no workers on this machine's devices
     #[arg(long)]
@@ -198,11 +200,20 @@ impl ServeArgs {
     }
 }
 
-fn parse_hub_url(text: &str) -> Result<String, HubUrlError> {
+fn parse_hub_url(text: &str) -> Result<String, ServerUrlError> {
+    parse_server_url(text, DEFAULT_URL)
+}
+
+fn parse_ntfy_url(text: &str) -> Result<String, ServerUrlError> {
+    parse_server_url(text, DEFAULT_NTFY)
+}
+
+fn parse_server_url(text: &str, example: &'static str) -> Result<String, ServerUrlError> {
     let plain = text.trim().trim_end_matches('/');
-    let host = plain.strip_prefix("https://").or_else(|| plain.strip_prefix("http://")).ok_or(HubUrlError)?;
+    let host =
+        plain.strip_prefix("https://").or_else(|| plain.strip_prefix("http://")).ok_or(ServerUrlError { example })?;
     match host.is_empty() || host.contains(['?', '#', '@']) || host.chars().any(char::is_whitespace) {
-        true => Err(HubUrlError),
+        true => Err(ServerUrlError { example }),
         false => Ok(plain.to_owned()),
     }
 }
