@@ -125,6 +125,7 @@ fn described(found: &FairComparison) -> String {
         lines.push(format!("Equal: {} {}", brief(budget), amount(found.equal)));
     }
     lines.extend(found.validation.as_ref().map(|text| format!("Validation text: {text}")));
+    let adjusted = found.changes.iter().filter(|change| change.adjusted_p.is_some()).count();
     lines.push("Baseline:".to_owned());
     lines.extend(found.baseline.iter().map(run));
     for change in &found.changes {
@@ -132,9 +133,7 @@ fn described(found: &FairComparison) -> String {
         lines.extend(change.runs.iter().map(run));
         lines.push(change.sentence.clone());
         lines.extend(
-            change
-                .adjusted_p
-                .map(|p| format!("p = {} after Holm's adjustment for {} changes.", brief(p), found.changes.len())),
+            change.adjusted_p.map(|p| format!("p = {} after Holm's adjustment for {adjusted} changes.", brief(p))),
         );
     }
     lines.extend(found.noise.map(|noise| {
