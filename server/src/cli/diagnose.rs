@@ -73,7 +73,7 @@ impl DiagnoseArgs {
 /// The findings as text, newest first.
 fn described(run: &RunId, Diagnosis { health, findings, checked_step, .. }: &Diagnosis) -> String {
     let Some(health) = health.sentence() else {
-        return format!("{run}: no rule has read it yet, because it has no steps\n");
+        return format!("{run}: no rule has read it yet; rules read a run from its first step on\n");
     };
     let until = checked_step.map(|step| format!(", up to step {}", grouped(step))).unwrap_or_default();
     let lines: String = findings.iter().map(finding).collect();

@@ -5,7 +5,7 @@ use wire::{RunId, RunSummary};
 /// A text that names no run, or several.
 #[derive(Debug, thiserror::Error)]
 pub enum RunNameError {
-    #[error("no run is named {name:?}; `kindling export` and the page list the runs with their ids")]
+    #[error("no run is named {name:?}; the page and GET /api/v1/runs list the runs with their ids")]
     Unknown { name: String },
     #[error("several runs are named {name:?}: {ids}; give the id of one")]
     Ambiguous { name: String, ids: String },
