@@ -125,7 +125,9 @@ async fn without_command(
         return Ok(Some(pause));
     }
     match has_ended {
-        true => failed(&format!("The run was {} before the rule could act.", format!("{state:?}").to_lowercase())),
+        true => {
+            failed(&format!("The rule could not act: the run was already {}.", format!("{state:?}").to_lowercase()))
+        }
         false => Ok(None),
     }
 }
