@@ -1,20 +1,17 @@
-//! Share links and embeds: what they open, for whom, and how they end.
+//! Share links: what they open, for whom, and how they end.
+//!
+//! - `guests`: guests beside others; `presenting`: a guest who follows a presentation; `embeds`: charts in pages of other sites.
+
+mod embeds;
+mod guests;
+mod presenting;
 
 use axum::body::Body;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use server::live::places::Owner;
 use store::NewLinkRecord;
 use wire::access::link::LinkScope;
 use wire::access::{Role, TokenKind};
-use wire::inspect::request::{Inspection, InspectionText};
-use wire::inspect::result::{HeatMap, InspectionResult};
-use wire::inspect::update::{InspectionOverhead, InspectionUpdate};
-use wire::series::Row;
-use wire::transport::link::Item;
-use wire::transport::live::{FromPage, Poll, ToPage};
-use wire::transport::presenting::PresenterState;
-use wire::{RunId, encode};
 
 use crate::lab::{Answer, Lab, ask};
 use crate::run_table::run;
@@ -119,64 +116,6 @@ async fn a_link_opens_its_page_for_a_guest_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_guest_of_a_deleted_project_does_not_reach_a_later_one_of_its_name() {
-    let lab = open().await;
-    let make = async || lab.post("/api/v1/projects", &lab.admin, r#"{"name":"vision"}"#).await.status;
-    assert_eq!(make().await, StatusCode::CREATED);
-    let (_, text) = create(&lab, &json!({ "scope": { "project": "vision" }, "path": "/", "role": "steer" })).await;
-    let cookie = open_link(&lab, &text, None).await;
-    let me = async || send(&lab, "GET", "/api/v1/me", Some(&cookie), "").await;
-    assert_eq!(me().await.json()["grants"]["projects"], json!({ "vision": "steer" }));
-    assert_eq!(lab.delete("/api/v1/projects/vision", &lab.admin).await.status, StatusCode::NO_CONTENT);
-    assert_eq!(me().await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(make().await, StatusCode::CREATED);
-    assert_eq!(me().await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(get(&lab, &format!("/share/{text}")).await.status, StatusCode::GONE);
-}
-
-#[tokio::test]
-async fn a_new_guest_wakes_no_open_page_and_another_link_of_a_browser_does() {
-    let lab = open().await;
-    let (_, text) = create(&lab, &fox()).await;
-    let (_, other) = create(&lab, &fox()).await;
-    let token = async |cookie: &str| {
-        let text = cookie.split_once('=').unwrap().1;
-        lab.state.store().identify(text).await.unwrap().unwrap().token_id
-    };
-    let mut neighbour = lab.state.access.watch(token(&open_link(&lab, &text, None).await).await, None);
-    let cookie = open_link(&lab, &text, None).await;
-    let mut own = lab.state.access.watch(token(&cookie).await, None);
-    assert!(!neighbour.has_changed(), "a new session has no page");
-    open_link(&lab, &other, Some(&cookie)).await;
-    assert!(own.has_changed() && !neighbour.has_changed(), "only the pages of this browser see more");
-}
-
-#[tokio::test]
-async fn one_guest_leaves_room_for_the_pages_of_others() {
-    let lab = open().await;
-    let (_, text) = create(&lab, &fox()).await;
-    let cookie = open_link(&lab, &text, None).await;
-    let begin = async |header: (&'static str, &str), page: u64| {
-        // It is answered at once, so that the poll does not wait for a message.
-        let messages = vec![FromPage::Follow { presentation: 1 }];
-        let body = encode::to_bytes(&Poll { page, begins: true, messages }).unwrap();
-        let request = ask("POST", "/api/v1/live/poll", None).header(header.0, header.1).body(Body::from(body)).unwrap();
-        lab.send(request).await
-    };
-    for page in 0..16 {
-        assert_eq!(begin(("cookie", &cookie), page).await.status, StatusCode::OK, "page {page}");
-    }
-    let full = begin(("cookie", &cookie), 99).await;
-    assert_eq!((full.status, full.code().as_str()), (StatusCode::TOO_MANY_REQUESTS, "busy"), "{full:?}");
-    assert_eq!(begin(("cookie", &cookie), 3).await.status, StatusCode::OK, "a page that begins again has its place");
-    let bearer = format!("Bearer {}", lab.view);
-    assert_eq!(begin(("authorization", &bearer), 1).await.status, StatusCode::OK);
-    let owner = Owner::of(&lab.state.store().identify(cookie.split_once('=').unwrap().1).await.unwrap().unwrap());
-    let sockets: Vec<_> = (0..100).filter_map(|_| lab.state.sockets.take(owner).ok()).collect();
-    assert_eq!(sockets.len(), 64);
-}
-
-#[tokio::test]
 async fn a_second_link_adds_to_the_session_and_each_ends_by_itself() {
     let lab = open().await;
     let (first, text) = create(&lab, &fox()).await;
@@ -216,23 +155,6 @@ async fn a_second_link_adds_to_the_session_and_each_ends_by_itself() {
 }
 
 #[tokio::test]
-async fn a_reader_who_must_wait_gets_a_page_in_the_frame() {
-    let lab = open().await;
-    let peer: std::net::SocketAddr = "192.0.2.1:4000".parse().unwrap();
-    let guess = async |number: u32| {
-        let request = ask("GET", &format!("/embed/{number}"), None).extension(axum::extract::ConnectInfo(peer));
-        lab.send(request.body(Body::empty()).unwrap()).await
-    };
-    for number in 0..5 {
-        assert_eq!(guess(number).await.status, StatusCode::GONE);
-    }
-    let waits = guess(5).await;
-    assert_eq!((waits.status, &waits.headers["retry-after"]), (StatusCode::TOO_MANY_REQUESTS, &"1".parse().unwrap()));
-    assert_eq!(waits.headers["content-type"], "text/html; charset=utf-8");
-    assert!(text_of(&waits).contains("too many tries have failed; try again in 1 s."), "{}", text_of(&waits));
-}
-
-#[tokio::test]
 async fn a_link_of_a_revoked_token_has_ended() {
     let lab = open().await;
     let made = lab.post("/api/v1/tokens", &lab.admin, r#"{"name": "ci", "role": "steer", "days": 3}"#).await.json();
@@ -246,35 +168,6 @@ async fn a_link_of_a_revoked_token_has_ended() {
     assert_eq!(lab.delete(&format!("/api/v1/tokens/{id}"), &lab.admin).await.status, StatusCode::NO_CONTENT);
     assert_eq!(get_fox().await.code(), "link_ended");
     assert_eq!(get(&lab, &format!("/share/{text}")).await.status, StatusCode::GONE);
-}
-
-#[tokio::test]
-async fn a_guest_does_not_change_the_order_of_the_queue() {
-    let lab = open().await;
-    let (_, of_run) = create(&lab, &with(fox(), json!({ "role": "steer" }))).await;
-    let project = json!({ "scope": { "project": "default" }, "path": "/", "role": "steer" });
-    let (_, of_project) = create(&lab, &project).await;
-    let as_guest = async |cookie: &str, method: &str, path: &str, body: Value| {
-        let request = ask(method, &format!("/api/v1{path}"), None).header("cookie", cookie);
-        let request = request.header("content-type", "application/json");
-        lab.send(request.body(Body::from(body.to_string())).unwrap()).await
-    };
-    for text in [of_run, of_project.clone()] {
-        let cookie = open_link(&lab, &text, None).await;
-        for change in [json!({ "queue_place": 1 }), json!({ "priority": 1000, "name": "first" })] {
-            let refused = as_guest(&cookie, "PATCH", "/runs/fox", change).await;
-            assert_eq!((refused.status, refused.code().as_str()), (StatusCode::FORBIDDEN, "forbidden"), "{refused:?}");
-        }
-        let renamed = as_guest(&cookie, "PATCH", "/runs/fox", json!({ "name": "red fox" })).await;
-        assert_eq!(renamed.status, StatusCode::OK, "{renamed:?}");
-    }
-    let cookie = open_link(&lab, &of_project, None).await;
-    let first = as_guest(&cookie, "POST", "/runs", json!({ "preset": "tiny", "corpus": "tales", "priority": 1 })).await;
-    assert_eq!((first.status, first.code().as_str()), (StatusCode::FORBIDDEN, "forbidden"), "{first:?}");
-    let plain = as_guest(&cookie, "POST", "/runs", json!({ "preset": "tiny", "corpus": "tales" })).await;
-    assert_ne!(plain.status, StatusCode::FORBIDDEN, "{plain:?}");
-    let patched = lab.patch("/api/v1/runs/fox", &lab.steer, r#"{"priority": 2, "queue_place": 1}"#).await;
-    assert_eq!(patched.status, StatusCode::OK, "{patched:?}");
 }
 
 #[tokio::test]
@@ -379,130 +272,6 @@ fn now_ms() -> i64 {
     since.as_millis() as i64
 }
 
-fn row(step: u64) -> Item {
-    Item::Row(Row { segment: 0, step, values: vec![("loss.train".into(), 3.0 - step as f64 / 100.0)] })
-}
-
-fn attention(step: u64) -> Item {
-    let result = InspectionResult::Attention {
-        tokens: vec!["a".into(), " b".into()],
-        patterns: vec![HeatMap::of(2, 2, &[1.0, 0.0, 0.25, 0.75])],
-        heads: vec![],
-    };
-    let inspection = Inspection::Attention { text: InspectionText::default(), layer: 0 };
-    let overhead = InspectionOverhead::default();
-    Item::Snapshot(Box::new(InspectionUpdate::Result { step, segment: 0, inspection, result, overhead }))
-}
-
-#[tokio::test]
-async fn an_embed_shows_its_chart_on_any_site_and_opens_nothing_else() {
-    let lab = open().await;
-    let (_, text) = create(&lab, &embed("/runs/fox")).await;
-    let (_, share) = create(&lab, &fox()).await;
-    let page = get(&lab, &format!("/embed/{text}?theme=dark")).await;
-    assert_eq!(page.status, StatusCode::OK);
-    let policy = page.headers["content-security-policy"].to_str().unwrap();
-    assert!(policy.contains("frame-ancestors *") && policy.starts_with("default-src 'none'"), "{policy}");
-    assert!(!policy.contains("unsafe") && !page.headers.contains_key("x-frame-options"));
-    assert_eq!(page.headers["cross-origin-resource-policy"], "cross-origin");
-    assert_eq!(page.headers["referrer-policy"], "no-referrer");
-    assert!(!page.headers.contains_key("set-cookie"));
-    let html = text_of(&page);
-    assert!(html.contains("data-theme=dark") && !html.contains("<a ") && !html.contains("://"), "{html}");
-    for asset in ["/embed/embed.js", "/embed/embed.css"] {
-        let asset = get(&lab, asset).await;
-        assert_eq!(
-            (asset.status, &asset.headers["cross-origin-resource-policy"]),
-            (StatusCode::OK, &"cross-origin".parse().unwrap())
-        );
-    }
-    // A cookie and a token add nothing, and the text of the embed is no token.
-    for path in ["/api/v1/runs/fox", "/api/v1/live", "/api/v1/me", "/api/v1/runs/fox/figures/loss.svg"] {
-        assert_eq!(lab.get(path, &text).await.code(), "unauthorized", "{path}");
-    }
-    for (method, path) in [
-        ("GET", format!("/share/{text}")),
-        ("POST", format!("/share/{text}")),
-        ("GET", format!("/embed/{share}")),
-        ("GET", format!("/embed/{share}/image.svg")),
-    ] {
-        assert_eq!(send(&lab, method, &path, None, "").await.status, StatusCode::GONE, "{method} {path}");
-    }
-    for file in ["image.jpg", "loss.svg", "image"] {
-        assert_eq!(get(&lab, &format!("/embed/{text}/{file}")).await.status, StatusCode::NOT_FOUND, "{file}");
-    }
-    for path in ["/", "/share/0123", "/api/v1/me", "/healthz", "/embed"] {
-        let other = get(&lab, path).await;
-        assert!(
-            other.headers["content-security-policy"].to_str().unwrap().contains("frame-ancestors 'none'"),
-            "{path}"
-        );
-        assert_eq!(
-            (&other.headers["x-frame-options"], &other.headers["cross-origin-resource-policy"]),
-            (&"DENY".parse().unwrap(), &"same-origin".parse().unwrap()),
-            "{path}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn an_image_changes_with_its_run_and_is_sent_once() {
-    let lab = open().await;
-    let fox_id: RunId = "fox".parse().unwrap();
-    let (link, text) = create(&lab, &embed("/runs/fox")).await;
-    let path = format!("/embed/{text}/image.svg");
-    let image = async |path: &str, etag: Option<&str>| {
-        let mut request = ask("GET", path, None);
-        if let Some(etag) = etag {
-            request = request.header("if-none-match", etag);
-        }
-        lab.send(request.body(Body::empty()).unwrap()).await
-    };
-    let empty = image(&path, None).await;
-    assert!(text_of(&empty).contains("no values of this series yet"), "{}", text_of(&empty));
-    lab.state.store().ingest(&fox_id, 1, (0..50).map(row).chain([attention(0)]).collect()).await.unwrap();
-    lab.state.feed.publish_summary(&fox_id).await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
-    let first = image(&path, None).await;
-    assert_eq!((first.status, &first.headers["content-type"]), (StatusCode::OK, &"image/svg+xml".parse().unwrap()));
-    assert_eq!(first.headers["cache-control"], "no-cache");
-    assert_eq!(first.headers["cross-origin-resource-policy"], "cross-origin");
-    assert_eq!(first.headers["kindling-refresh"], "30", "a queued run");
-    assert!(text_of(&first).contains("fox: loss"));
-    let etag = first.headers["etag"].to_str().unwrap().to_owned();
-    let known = image(&path, Some(&format!("\"x\", W/{etag}"))).await;
-    assert_eq!((known.status, known.body.len()), (StatusCode::NOT_MODIFIED, 0));
-    assert_eq!(known.headers["etag"], etag.as_str());
-    lab.state.store().ingest(&fox_id, 52, (50..60).map(row).collect()).await.unwrap();
-    lab.state.feed.publish_summary(&fox_id).await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
-    let newer = image(&path, Some(&etag)).await;
-    assert_eq!(newer.status, StatusCode::OK);
-    assert_ne!(newer.headers["etag"], etag.as_str());
-    assert_eq!(lab.get(LINKS, &lab.steer).await.json()[0]["opened"], 4);
-    assert!(link["path"] == "/runs/fox");
-
-    let png = image(&format!("/embed/{text}/image.png?theme=dark&width=300&height=200"), None).await;
-    if png.status == StatusCode::OK {
-        assert_eq!(&png.body[..4], b"\x89PNG");
-    }
-    for (path, title) in [
-        ("/runs/fox/xray?view=attention&layer=0&head=0", "fox: attention, block 0, head 0"),
-        ("/runs/fox/xray?view=logit_lens", "The run has kept no snapshot of this inspection yet."),
-        ("/runs/fox?chart=grad_norm", "no values of this series yet"),
-    ] {
-        let (_, text) = create(&lab, &embed(path)).await;
-        let drawn = image(&format!("/embed/{text}/image.svg"), None).await;
-        assert!(text_of(&drawn).contains(title), "{path}: {}", text_of(&drawn));
-    }
-    let both = with(embed("/compare?runs=fox,owl"), json!({ "scope": { "runs": ["fox", "owl"] } }));
-    let (_, text) = create(&lab, &both).await;
-    assert!(text_of(&image(&format!("/embed/{text}/image.svg"), None).await).contains(">fox<"));
-    lab.delete("/api/v1/runs/fox", &lab.steer).await;
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
-    assert_eq!(image(&path, None).await.status, StatusCode::GONE, "a deleted run is shown no longer");
-}
-
 #[tokio::test]
 async fn a_link_gives_no_more_than_its_creator_has_and_ends_with_them() {
     let lab = open().await;
@@ -543,86 +312,4 @@ async fn a_link_gives_no_more_than_its_creator_has_and_ends_with_them() {
     assert_eq!(lab.delete(&format!("/api/v1/people/{id}"), &lab.admin).await.status, StatusCode::NO_CONTENT);
     assert_eq!(role().await, "link_ended");
     assert_eq!(get(&lab, &format!("/share/{text}")).await.status, StatusCode::GONE);
-}
-
-/// A page that polls, with the messages that it has not looked at yet.
-struct PollingPage<'a> {
-    lab: &'a Lab,
-    header: (&'static str, String),
-    received: Vec<ToPage>,
-}
-
-impl<'a> PollingPage<'a> {
-    async fn open(lab: &'a Lab, header: (&'static str, String)) -> Self {
-        let mut page = Self { lab, header, received: vec![] };
-        page.poll(true, vec![]).await;
-        page
-    }
-
-    async fn poll(&mut self, begins: bool, messages: Vec<FromPage>) -> StatusCode {
-        let body = encode::to_bytes(&Poll { page: 1, begins, messages }).unwrap();
-        let request = ask("POST", "/api/v1/live/poll", None).header(self.header.0, &self.header.1);
-        let answer = self.lab.send(request.body(Body::from(body)).unwrap()).await;
-        if answer.status == StatusCode::OK {
-            self.received.extend(encode::from_bytes::<Vec<ToPage>>(&answer.body).unwrap());
-        }
-        answer.status
-    }
-
-    async fn present(&mut self, path: &str) {
-        self.poll(false, vec![FromPage::Present { presentation: 5, state: state(path) }]).await;
-    }
-
-    /// Polls until a message has come, and forgets those before it. Some messages come at most once per second.
-    async fn until(&mut self, is_wanted: impl Fn(&ToPage) -> bool) {
-        for _ in 0..10 {
-            if let Some(at) = self.received.iter().position(&is_wanted) {
-                self.received.drain(..=at);
-                return;
-            }
-            self.poll(false, vec![]).await;
-        }
-        panic!("{:?}", self.received);
-    }
-
-    async fn sees(&mut self, expected: PresenterState) {
-        self.until(|message| matches!(message, ToPage::Presenter { state, .. } if *state == expected)).await;
-    }
-}
-
-fn state(path: &str) -> PresenterState {
-    PresenterState { path: Some(path.into()), step: Some(3), ..PresenterState::default() }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn watchers_follow_a_presenter_over_polls() {
-    let lab = open().await;
-    let (link, text) = create(&lab, &fox()).await;
-    let cookie = open_link(&lab, &text, None).await;
-    let bearer = |token: &str| ("authorization", format!("Bearer {token}"));
-    let mut presenter = PollingPage::open(&lab, bearer(&lab.steer)).await;
-    let mut guest = PollingPage::open(&lab, ("cookie", cookie)).await;
-    presenter.present("/runs/fox").await;
-    let is_listed = |message: &ToPage| matches!(message, ToPage::Presentations { presentations } if presentations.iter().any(|one| one.id == 5 && one.presenter == "ada"));
-    guest.until(is_listed).await;
-    guest.poll(false, vec![FromPage::Follow { presentation: 5 }]).await;
-    guest.sees(state("/runs/fox")).await;
-    presenter.present("/runs/fox/xray").await;
-    guest.sees(state("/runs/fox/xray")).await;
-    let is_guest = |message: &ToPage| matches!(message, ToPage::Watchers { names, total: 1, .. } if names[0].starts_with("guest "));
-    presenter.until(is_guest).await;
-    presenter.present("/runs/owl").await;
-    guest.sees(PresenterState::hidden()).await;
-    presenter.poll(false, vec![FromPage::StopPresenting]).await;
-    guest.until(|message| matches!(message, ToPage::PresentationEnded { presentation: 5 })).await;
-
-    presenter.present("/runs/fox").await;
-    guest.until(is_listed).await;
-    let mut other = PollingPage::open(&lab, bearer(&lab.view)).await;
-    other.present("/").await;
-    other.until(|message| matches!(message, ToPage::Refused { .. })).await;
-    guest.poll(false, vec![FromPage::Present { presentation: 6, state: state("/runs/fox") }]).await;
-    guest.until(|message| matches!(message, ToPage::Refused { .. })).await;
-    assert_eq!(lab.delete(&format!("{LINKS}/{}", link["id"]), &lab.steer).await.status, StatusCode::NO_CONTENT);
-    assert_eq!(guest.poll(false, vec![]).await, StatusCode::UNAUTHORIZED);
 }
