@@ -34,20 +34,25 @@ impl Findings {
     }
 
     /// Passes stored reports to the rules, and prints what they have found so far.
-    pub(super) async fn stored(&mut self, ingested: &Ingested, bar: &Bar) -> Result<(), StoreError> {
+    pub(super) async fn stored(&mut self, ingested: &Ingested, bar: &Bar) {
         self.rules.stored(&self.run, &ingested.rows, &ingested.events, true);
-        match self.news.has_changed() {
-            Ok(true) => self.print(bar).await,
-            _ => Ok(()),
+        if let Ok(true) = self.news.has_changed() {
+            let printed = self.print(bar).await;
+            note_error(printed, bar);
         }
     }
 
     /// Waits until the rules have read the whole run, and prints the rest.
-    pub(super) async fn end(mut self, bar: &Bar) -> Result<(), StoreError> {
+    pub(super) async fn end(mut self, bar: &Bar) {
+        let printed = self.read_rest(bar).await;
+        self.task.abort();
+        note_error(printed, bar);
+    }
+
+    async fn read_rest(&mut self, bar: &Bar) -> Result<(), StoreError> {
         if let Some(summary) = self.store.summary(&self.run).await? {
             self.rules.check(&summary).await?;
         }
-        self.task.abort();
         self.print(bar).await
     }
 
@@ -59,6 +64,13 @@ impl Findings {
             self.printed = last.sequence;
             found.iter().filter(|stored| stored.run == self.run).for_each(|stored| bar.print(&line(&stored.found)));
         }
+    }
+}
+
+/// An error of the rules does not end the training, whose values are stored.
+fn note_error(printed: Result<(), StoreError>, bar: &Bar) {
+    if let Err(error) = printed {
+        bar.print(&format!("the rules could not read the run: {error}"));
     }
 }
 

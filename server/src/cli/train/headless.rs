@@ -126,11 +126,11 @@ async fn store_all(store: &Store, run: &RunId, mut bar: Bar, mut reports: Receiv
     while reports.recv_many(&mut items, AT_ONCE).await > 0 {
         items.iter().for_each(|item| bar.add(item));
         let ingested = keep(store, run, seq, &items).await?;
-        findings.stored(&ingested, &bar).await?;
+        findings.stored(&ingested, &bar).await;
         seq += items.len() as u64;
         items.clear();
     }
-    findings.end(&bar).await?;
+    findings.end(&bar).await;
     bar.end();
     Ok(())
 }
