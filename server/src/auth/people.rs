@@ -50,7 +50,8 @@ fn view(person: PersonRecord, own: &Identity) -> PersonView {
 /// Changes the name or the role of a person.
 ///
 /// # Errors
-/// 404 for an unknown person, 409 for a name that is taken, for one's own role and for a role by a token of a program, 422 for an invalid name; an error of the store.
+/// 404 for an unknown person, 409 for a name that is taken, for one's own role and for a role by a token of a program, 422 for an invalid
+/// name; an error of the store.
 pub async fn change(lab: &Lab, own: &Identity, id: i64, change: PersonChange) -> Result<PersonView, ApiError> {
     if own.person == Some(id) && change.role.is_some() {
         return Err(own_account("change your own role"));

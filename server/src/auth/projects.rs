@@ -95,8 +95,8 @@ pub async fn remove(lab: &Lab, name: &str) -> Result<(), ApiError> {
 /// Sets the role of a person in a project.
 ///
 /// # Errors
-/// 404 for an unknown project and for a person that does not exist or that the sender may not see, 409 for a person's token of a program, 422 for a role that people do not have; an
-/// error of the store.
+/// 404 for an unknown project and for a person that does not exist or that the sender may not see, 409 for a person's token of a program,
+/// 422 for a role that people do not have; an error of the store.
 pub async fn set_member(
     lab: &Lab,
     own: &Identity,

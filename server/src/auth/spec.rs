@@ -14,7 +14,8 @@ use crate::lab::{Lab, limits};
 /// that it names and that belong to another project.
 ///
 /// # Errors
-/// 403 or 404 for a project or a parent that is not the sender's to use and for a priority that is not theirs to set, 422 for a dataset of another project; an error of the store.
+/// 403 or 404 for a project or a parent that is not the sender's to use and for a priority that is not theirs to set, 422 for a dataset of
+/// another project; an error of the store.
 pub async fn permit(lab: &Lab, identity: &Identity, spec: &mut RunSpec, needed: Role) -> Result<(), ApiError> {
     let parent = match &spec.parent {
         Some(parent) => {

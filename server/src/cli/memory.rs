@@ -1,6 +1,7 @@
 //! The memory of processes: which may be dumped, and which uses huge pages.
 
-/// Disables core dumps of this process, which holds tokens: a dump would contain them; and on Linux the reading of its memory by other processes of the same user.
+/// Disables core dumps of this process, which holds tokens: a dump would contain them. On Linux, other processes of the same user cannot
+/// read its memory either.
 #[cfg(unix)]
 pub(super) fn keep_private() {
     use rustix::process::{Resource, Rlimit, setrlimit};

@@ -36,8 +36,8 @@ pub async fn list(lab: &Lab, own: &Identity) -> Result<Vec<InvitationView>, ApiE
 /// Creates an invitation.
 ///
 /// # Errors
-/// 403 for a role or a project that is not the sender's to give, 404 for an unknown project, 409 for a person's token of a program and if there are too many invitations, 422 for
-/// an invalid name, validity or role, and for too many projects; an error of the store.
+/// 403 for a role or a project that is not the sender's to give, 404 for an unknown project, 409 for a person's token of a program and if
+/// there are too many invitations, 422 for an invalid name, validity or role, and for too many projects; an error of the store.
 pub async fn create(lab: &Lab, own: &Identity, new: NewInvitation) -> Result<CreatedInvitation, ApiError> {
     let role = new.role.into();
     let projects = distinct(new.projects)?;
