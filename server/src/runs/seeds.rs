@@ -48,11 +48,12 @@ pub async fn repeat(lab: &Lab, identity: &Identity, run: &RunId, count: u32) -> 
         let mut spec = repeated(&view, seed);
         permit(lab, identity, &mut spec, Role::Steer).await?;
         let id = create::create(lab, spec, author(identity)).await?;
+        // With the first of them, because a full queue may refuse the others.
+        if made.is_empty() && !view.summary.tags.contains(&tag) {
+            edit::change(lab, run, RunChange { tags: Some(tags.clone()), ..RunChange::default() }).await?;
+        }
         let tags = Some(vec![tag.clone()]);
         made.push(edit::change(lab, &id, RunChange { tags, ..RunChange::default() }).await?);
-    }
-    if !view.summary.tags.contains(&tag) {
-        edit::change(lab, run, RunChange { tags: Some(tags), ..RunChange::default() }).await?;
     }
     Ok(made)
 }
