@@ -229,6 +229,26 @@ async fn a_flood_of_alerts_is_collected_and_all_of_them_arrive() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn urgent_alerts_of_a_flood_do_not_wait_for_the_end_of_quiet_hours() {
+    let web = Receiver::webhook(&[]).await;
+    let lab = lab(None).await;
+    let quiet = json!({ "quiet": { "from": 22 * 60, "to": 7 * 60, "utc_offset_minutes": 0 }, "urgent_at_once": true });
+    channel(&lab, json!({ "kind": "webhook", "url": web.url("/") }), json!({ "timing": quiet })).await;
+    let night = DAY + 23 * HOUR;
+    raise(lab.state.store(), "a note", false).await;
+    assert_eq!(send_due(&lab, night).await, 0, "it waits for the morning");
+    for number in 0..32 {
+        raise(lab.state.store(), &format!("alarm {number}"), true).await;
+    }
+    while send_due(&lab, night).await > 0 {}
+    assert_eq!(web.arrived().len(), 29, "with the one that waits, the 30 messages of an hour");
+    assert_eq!(send_due(&lab, night + 15 * MINUTE).await, 1);
+    assert_eq!(web.arrived()[29].titles(), ["cpu: alarm 29", "cpu: alarm 30", "cpu: alarm 31"]);
+    send_all(&lab, night + 15 * MINUTE).await;
+    assert_eq!(web.arrived()[30].titles(), ["cpu: a note"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ends_and_failures_of_runs_reach_those_who_may_see_them() {
     let web = Receiver::webhook(&[]).await;
     let lab = Lab::open_with(|settings| settings.alerts.ntfy = web.url("/")).await;

@@ -122,7 +122,7 @@ async fn add_to_outbox(
     let due_ms = if is_flood { due_ms.max(now_ms + COLLECT_MS) } else { due_ms };
     // An urgent one that does not wait is a message of its own.
     let open = match due_ms > now_ms {
-        true => database::alerts::open_delivery(connection, record.id, now_ms).await?,
+        true => database::alerts::open_delivery(connection, record.id, now_ms, due_ms).await?,
         false => None,
     };
     let delivery = match open {

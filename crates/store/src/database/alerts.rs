@@ -213,15 +213,17 @@ pub(crate) async fn count_since(
     Ok(count.max(0) as u64)
 }
 
-/// The newest message of a channel that is not due yet and was not tried: further alerts are added to it.
+/// The message of a channel to which an alert that is due at `due_ms` is added: one that is due after now, not later than the alert, and
+/// was not tried. Of several the last one.
 pub(crate) async fn open_delivery(
     connection: &mut SqliteConnection,
     channel: i64,
     now_ms: i64,
+    due_ms: i64,
 ) -> Result<Option<i64>, StoreError> {
     let sql = "SELECT id FROM alert_deliveries WHERE channel = ? AND state = 'waiting' AND attempts = 0 AND due_ms > ? \
-               ORDER BY id DESC LIMIT 1";
-    Ok(sqlx::query_scalar(sql).bind(channel).bind(now_ms).fetch_optional(connection).await?)
+               AND due_ms <= ? ORDER BY due_ms DESC, id DESC LIMIT 1";
+    Ok(sqlx::query_scalar(sql).bind(channel).bind(now_ms).bind(due_ms).fetch_optional(connection).await?)
 }
 
 /// Stores a message without alerts and returns its row.
