@@ -65,15 +65,15 @@ impl Store {
     /// The messages that are due, one of each channel that is not in `busy`, the longest due first.
     pub async fn due_messages(&self, now_ms: i64, busy: &[i64]) -> Result<Vec<OutgoingMessage>, StoreError> {
         let mut connection = self.database().read().await?;
-        let due = database::alerts::due(&mut connection, now_ms).await?;
+        let mut due = database::alerts::due(&mut connection, now_ms).await?;
+        due.retain(|row| !busy.contains(&row.channel));
         if due.is_empty() {
             return Ok(vec![]);
         }
         let channels = database::alerts::channels(&mut connection).await?;
-        let mut messages: Vec<OutgoingMessage> = vec![];
+        let mut messages = vec![];
         for row in due {
-            let is_taken = busy.contains(&row.channel) || messages.iter().any(|taken| taken.channel.id == row.channel);
-            if let Some(channel) = channels.iter().find(|channel| channel.id == row.channel && !is_taken) {
+            if let Some(channel) = channels.iter().find(|channel| channel.id == row.channel) {
                 messages.push(message(&mut connection, row, channel).await?);
             }
         }

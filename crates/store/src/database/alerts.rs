@@ -251,10 +251,11 @@ pub(crate) async fn add_to_delivery(
     Ok(())
 }
 
-/// Messages that are due, the longest due first.
+/// The message of each channel that is due for the longest time, and of these the longest due first.
 pub(crate) async fn due(connection: &mut SqliteConnection, now_ms: i64) -> Result<Vec<DeliveryRow>, StoreError> {
-    let sql = "SELECT id, delivery, channel, attempts, tried_ms FROM alert_deliveries \
-               WHERE state = 'waiting' AND due_ms <= ? ORDER BY due_ms, id LIMIT 500";
+    let sql = "SELECT id, delivery, channel, attempts, tried_ms FROM \
+               (SELECT *, ROW_NUMBER() OVER (PARTITION BY channel ORDER BY due_ms, id) AS place FROM alert_deliveries \
+               WHERE state = 'waiting' AND due_ms <= ?) WHERE place = 1 ORDER BY due_ms, id";
     let rows = sqlx::query(sql).bind(now_ms).fetch_all(connection).await?;
     let read = |row: &SqliteRow| {
         let attempts: i64 = row.try_get("attempts")?;
