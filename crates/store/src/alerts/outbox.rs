@@ -18,7 +18,9 @@ const COLLECT_MS: i64 = 15 * 60 * 1000;
 /// Alerts that are routed in one transaction.
 const ROUTED_AT_ONCE: u32 = 200;
 /// Alerts that a message lists.
-const LISTED: u32 = 50;
+const LISTED: usize = 50;
+/// Alerts of a message that are read. Its person may not see some of them any more, and the others are then listed.
+const READ: u32 = 200;
 
 /// A message that is due, with everything that is needed to send it.
 #[derive(Debug, Clone, PartialEq)]
@@ -141,11 +143,12 @@ async fn message(
     channel: &ChannelRecord,
 ) -> Result<OutgoingMessage, StoreError> {
     let grants = grants_of(connection, channel).await?;
-    let (alerts, total) = database::alerts::of_delivery(connection, row.id, LISTED).await?;
-    let left_out = total.saturating_sub(alerts.len() as u64);
+    let (mut alerts, total) = database::alerts::of_delivery(connection, row.id, READ).await?;
+    let unread = total.saturating_sub(alerts.len() as u64);
     // A person may have lost a role since.
-    let alerts =
-        alerts.into_iter().filter(|alert| grants.as_ref().is_none_or(|grants| is_visible(alert, grants))).collect();
+    alerts.retain(|alert| grants.as_ref().is_none_or(|grants| is_visible(alert, grants)));
+    let left_out = unread + alerts.len().saturating_sub(LISTED) as u64;
+    alerts.truncate(LISTED);
     let DeliveryRow { id, delivery, attempts, tried_ms, .. } = row;
     Ok(OutgoingMessage { id, delivery, channel: channel.clone(), attempts, tried_ms, alerts, left_out })
 }
