@@ -252,13 +252,16 @@ async fn urgent_alerts_of_a_flood_do_not_wait_for_the_end_of_quiet_hours() {
 async fn ends_and_failures_of_runs_reach_those_who_may_see_them() {
     let web = Receiver::webhook(&[]).await;
     let lab = Lab::open_with(|settings| settings.alerts.ntfy = web.url("/")).await;
-    lab.post("/api/v1/projects", &lab.admin, &json!({ "name": "alpha" }).to_string()).await;
+    for project in ["alpha", "beta"] {
+        lab.post("/api/v1/projects", &lab.admin, &json!({ "name": project }).to_string()).await;
+    }
     for (at, (id, project)) in [("alpha-run", "alpha"), ("other-run", "default")].into_iter().enumerate() {
         let mut new = run(id, at as i64);
         new.spec.project = Some(project.to_owned());
         lab.state.store().create_run(&new).await.unwrap();
     }
-    let cookie = invite(&lab, "eve", "none", &json!([{ "project": "alpha", "role": "view" }])).await;
+    let roles = json!([{ "project": "alpha", "role": "view" }, { "project": "beta", "role": "view" }]);
+    let cookie = invite(&lab, "eve", "none", &roles).await;
     let own = json!({ "name": "mine", "target": { "kind": "ntfy", "topic": "eve-topic" } });
     assert_eq!(by(&lab, &cookie, "POST", CHANNELS, Some(own)).await.status, StatusCode::CREATED);
     for (id, event, state) in [
@@ -292,6 +295,10 @@ async fn ends_and_failures_of_runs_reach_those_who_may_see_them() {
     assert!(removed.status.is_success(), "{removed:?}");
     send_all(&lab, DAY).await;
     assert_eq!(web.arrived().len(), 1);
+    let own = by(&lab, &cookie, "GET", CHANNELS, None).await.json()["channels"][0]["id"].as_i64().unwrap();
+    let listed = by(&lab, &cookie, "GET", &format!("{CHANNELS}/{own}/deliveries"), None).await.json();
+    let listed: Vec<_> = listed.as_array().unwrap().iter().map(|one| (&one["state"], &one["title"])).collect();
+    assert_eq!(listed, [(&json!("failed"), &json!("")), (&json!("sent"), &json!(""))], "titles have names of runs");
 }
 
 /// A request by the browser of a person.

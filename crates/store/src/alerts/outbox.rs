@@ -94,9 +94,16 @@ impl Store {
         database::alerts::next_due(&mut *self.database().read().await?).await
     }
 
-    /// The newest messages of a channel, newest first, at most `limit`.
-    pub async fn deliveries(&self, channel: i64, limit: u32) -> Result<Vec<DeliveryView>, StoreError> {
-        database::alerts::deliveries(&mut *self.database().read().await?, channel, limit).await
+    /// The newest messages of a channel, newest first, at most `limit`. A title that its person may not see any more is empty.
+    pub async fn deliveries(&self, channel: &ChannelRecord, limit: u32) -> Result<Vec<DeliveryView>, StoreError> {
+        let mut connection = self.database().read().await?;
+        let grants = grants_of(&mut connection, channel).await?;
+        let mut found = vec![];
+        for (delivery, first) in database::alerts::deliveries(&mut connection, channel.id, limit).await? {
+            let first = first.filter(|alert| grants.as_ref().is_none_or(|grants| is_visible(alert, grants)));
+            found.push(DeliveryView { title: first.map(|alert| alert.title).unwrap_or_default(), ..delivery });
+        }
+        Ok(found)
     }
 }
 

@@ -310,20 +310,21 @@ pub(crate) async fn close_delivery(
     Ok(())
 }
 
-/// The newest messages of a channel, newest first.
+/// The newest messages of a channel, newest first, without their titles, each with its first alert.
 pub(crate) async fn deliveries(
     connection: &mut SqliteConnection,
     channel: i64,
     limit: u32,
-) -> Result<Vec<DeliveryView>, StoreError> {
-    let sql = "SELECT id, delivery, state, created_ms, due_ms, attempts, answer FROM alert_deliveries WHERE channel = ? ORDER BY id DESC LIMIT ?";
+) -> Result<Vec<(DeliveryView, Option<AlertView>)>, StoreError> {
+    let sql = "SELECT id, delivery, state, created_ms, due_ms, attempts, answer FROM alert_deliveries \
+               WHERE channel = ? ORDER BY id DESC LIMIT ?";
     let rows = sqlx::query(sql).bind(channel).bind(limit).fetch_all(&mut *connection).await?;
     let mut deliveries = vec![];
     for row in &rows {
         let (first, alerts) = of_delivery(connection, row.try_get("id")?, 1).await?;
         let attempts: i64 = row.try_get("attempts")?;
         let state: String = row.try_get("state")?;
-        deliveries.push(DeliveryView {
+        let view = DeliveryView {
             delivery: row.try_get("delivery")?,
             state: from_word("the state of a message", &state)?,
             created_ms: row.try_get("created_ms")?,
@@ -331,8 +332,9 @@ pub(crate) async fn deliveries(
             attempts: u32::try_from(attempts).unwrap_or_default(),
             answer: row.try_get("answer")?,
             alerts,
-            title: first.into_iter().next().map(|alert| alert.title).unwrap_or_default(),
-        });
+            title: String::new(),
+        };
+        deliveries.push((view, first.into_iter().next()));
     }
     Ok(deliveries)
 }

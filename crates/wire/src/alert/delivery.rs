@@ -40,7 +40,7 @@ pub struct DeliveryView {
     pub answer: Option<String>,
     /// Number of its alerts.
     pub alerts: u64,
-    /// Title of the first of them.
+    /// Title of the first of them; empty if the owner of the channel may not see it any more.
     pub title: String,
 }
 

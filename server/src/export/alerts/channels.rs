@@ -102,8 +102,8 @@ pub async fn remove(lab: &Lab, own: &Identity, id: i64) -> Result<(), ApiError> 
 /// # Errors
 /// 404 for an unknown channel and one of somebody else; an error of the store.
 pub async fn deliveries(lab: &Lab, own: &Identity, id: i64) -> Result<Vec<DeliveryView>, ApiError> {
-    find(lab, own, id).await?;
-    Ok(lab.store().deliveries(id, LISTED).await?)
+    let record = find(lab, own, id).await?;
+    Ok(lab.store().deliveries(&record, LISTED).await?)
 }
 
 /// Sends a test message at once, once.

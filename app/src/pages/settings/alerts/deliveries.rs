@@ -48,10 +48,14 @@ fn MessageLine(message: DeliveryView) -> impl IntoView {
         alerts => format!(" and {} more", alerts - 1),
     };
     let DeliveryView { delivery, created_ms, title, answer, .. } = message;
+    let title = match title.is_empty() {
+        true => "An alert that you may not see any more".to_owned(),
+        false => isolated(&title),
+    };
     view! {
         <li>
             <div class="grow">
-                <p>{isolated(&title)}{more}<span class="dim">{format!(" · {}", ago(created_ms as f64))}</span></p>
+                <p>{title}{more}<span class="dim">{format!(" · {}", ago(created_ms as f64))}</span></p>
                 <p class="small">{state}</p>
                 {answer.map(|answer| view! { <p class="small dim">{visible(&answer).into_owned()}</p> })}
                 <p class="small dim" title="The id that the receiver gets, the same for each attempt">"Delivery "<code>{delivery}</code></p>
