@@ -1,7 +1,7 @@
 //! Channels: where alerts are sent, which of them, and when.
 //!
 //! Addresses of webhooks and topics of ntfy are secrets. They are stored, because the server sends with them, and never shown again: a
-//! [`ChannelView`] has [`Target::masked`], and so have logs.
+//! [`ChannelView`] has [`Target::masked`], and so have logs; in answers of receivers they are hidden by [`Target::hide_in`].
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,6 +16,8 @@ use crate::error::PlanError;
 pub const CHANNEL_NAME_CHARS: usize = 80;
 /// Longest address of a receiver, bytes.
 const MAX_ADDRESS: usize = 2_000;
+/// Shortest part of a target that is hidden in an answer, bytes. A shorter one is a word like others.
+const SECRET_BYTES: usize = 4;
 /// Projects and tags of a filter at most.
 const MAX_NAMES: usize = 100;
 
@@ -70,6 +72,24 @@ impl Target {
         }
     }
 
+    /// An answer of its receiver without what is secret. Servers repeat addresses that they do not know, and ntfy answers with the topic.
+    pub fn hide_in(&self, answer: &str) -> String {
+        let mut secrets: Vec<&str> = match self {
+            Self::Email { .. } => vec![],
+            Self::Webhook { url } | Self::Slack { url } => path_parts(url).collect(),
+            Self::Ntfy { server, topic, token } => {
+                let mut secrets: Vec<&str> = server.as_deref().map(|url| path_parts(url).collect()).unwrap_or_default();
+                secrets.push(topic);
+                secrets.extend(token.as_deref());
+                secrets
+            }
+        };
+        secrets.retain(|secret| secret.len() >= SECRET_BYTES);
+        // The longest first: a shorter one may be a part of it.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets.into_iter().fold(answer.to_owned(), |answer, secret| answer.replace(secret, "…"))
+    }
+
     /// # Errors
     /// An address that cannot be used.
     pub fn check(&self) -> Result<(), PlanError> {
@@ -108,6 +128,12 @@ fn origin(url: &str) -> String {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     format!("{scheme}://{host}")
+}
+
+/// The parts of an address after its host.
+fn path_parts(url: &str) -> impl Iterator<Item = &str> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?', '#', '&', '=']).skip(1)
 }
 
 fn check_url(field: &str, url: &str) -> Result<(), PlanError> {
@@ -300,8 +326,19 @@ mod tests {
             target.check().unwrap();
             assert_eq!(target.masked(), masked);
             assert!(!format!("{target:?}").contains("secret"), "{target:?}");
+            assert!(!target.hide_in(json).contains("secret"), "{}", target.hide_in(json));
             assert_eq!(serde_json::to_string(&target).unwrap(), json);
         }
+    }
+
+    #[test]
+    fn an_answer_that_repeats_what_is_secret_is_shown_without_it() {
+        let webhook = Target::Webhook { url: "https://example.org/in/a1b2c3?key=a1b2c3d4".to_owned() };
+        assert_eq!(webhook.hide_in("Cannot POST /in/a1b2c3?key=a1b2c3d4"), "Cannot POST /in/…?key=…");
+        let ntfy = Target::Ntfy { server: None, topic: "night-shift".to_owned(), token: None };
+        assert_eq!(ntfy.hide_in(r#"{"event":"message","topic":"night-shift"}"#), r#"{"event":"message","topic":"…"}"#);
+        let mail = Target::Email { to: "ada@example.org".to_owned() };
+        assert_eq!(mail.hide_in("250 queued for ada@example.org"), "250 queued for ada@example.org");
     }
 
     #[test]

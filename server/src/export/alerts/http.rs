@@ -12,7 +12,7 @@ use crate::lab::alerting::AlertSettings;
 /// Largest answer that is read, bytes.
 const ANSWER_BYTES: u64 = 10_000;
 
-/// Sends a message and returns the answer.
+/// Sends a message and returns the answer, without what is secret in the target.
 ///
 /// # Errors
 /// There was no answer, or one with a status other than 2xx. Redirects are not followed: they would lead where nobody has allowed.
@@ -47,7 +47,7 @@ pub(super) fn send(settings: &AlertSettings, target: &Target, message: &WebhookB
     let (status, reason) = (response.status(), response.status().canonical_reason().unwrap_or_default().to_owned());
     let answer =
         response.body_mut().with_config().limit(ANSWER_BYTES).lossy_utf8(true).read_to_string().unwrap_or_default();
-    let answer = on_one_line(&answer);
+    let answer = on_one_line(&target.hide_in(&answer));
     match status.is_success() {
         true => Ok(format!("HTTP {} {reason} {answer}", status.as_u16())),
         false => Err(SendError::Refused { status: status.as_u16(), answer }),
