@@ -23,6 +23,8 @@ const FIRST_WAIT_MS: i64 = 15_000;
 const LONGEST_WAIT_MS: i64 = 3600 * 1000;
 /// A message is given up so long after its first attempt.
 const GIVE_UP_MS: i64 = 24 * 3600 * 1000;
+/// Time between two tries to store the result of an attempt.
+const STORE_EVERY: Duration = Duration::from_secs(15);
 
 /// Sends alerts until the server stops.
 pub async fn keep(lab: Lab) {
@@ -91,16 +93,18 @@ impl Drop for Busy {
 
 /// Sends a message once, and notes the result.
 async fn deliver(lab: &Lab, message: OutgoingMessage, now_ms: i64) {
-    // Closed never.
-    let Ok(_permit) = lab.alerting.slots.clone().acquire_owned().await else { return };
     let (id, channel, delivery) = (message.id, message.channel.id, message.delivery.clone());
+    // Nothing closes the semaphore.
+    let Ok(permit) = lab.alerting.slots.clone().acquire_owned().await else { return };
     let attempt = attempt(lab, message, now_ms).await;
+    drop(permit);
     if attempt.state != DeliveryState::Sent {
         tracing::warn!("message {delivery} to alert channel {channel} was not accepted: {}", attempt.answer);
     }
-    if let Err(error) = lab.store().close_delivery(id, &attempt).await {
-        // It is sent again then; the receiver knows it by its id.
+    // The channel stays busy meanwhile. The message is still due, and would be sent again at once and without end while the disk is full.
+    while let Err(error) = lab.store().close_delivery(id, &attempt).await {
         tracing::error!("the result of message {delivery} to alert channel {channel} could not be stored: {error}");
+        tokio::time::sleep(STORE_EVERY).await;
     }
 }
 
