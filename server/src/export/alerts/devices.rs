@@ -36,7 +36,11 @@ pub async fn watch(lab: Lab) {
         for alert in watch.look(&devices, now_ms()) {
             match lab.store().raise_alert(&alert).await {
                 Ok(_) => lab.alerting.wake(),
-                Err(error) => tracing::error!("an alert of a machine could not be stored: {error}"),
+                Err(error) => {
+                    tracing::error!("an alert of a machine could not be stored: {error}");
+                    // Findings that last are raised again, and those that are stored are dropped by their source.
+                    watch = Watch::default();
+                }
             }
         }
     }
