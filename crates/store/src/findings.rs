@@ -17,6 +17,9 @@ use crate::store::Store;
 
 /// Most findings that are kept of one run. A rule whose condition comes and goes all the time would otherwise fill the table.
 const MAX_OF_RUN: usize = 2_000;
+/// Findings in a run raise alerts until so long after its end, ms. Rules also read a run that ended long ago, when somebody opens it for
+/// the first time or imports it; what they find there is no news.
+const NEWS_MS: i64 = 24 * 3600 * 1000;
 
 /// The settings and the state of a run's rules, as stored.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -168,7 +171,7 @@ impl Store {
         change: impl FnOnce(&mut Vec<RunFinding>),
     ) -> Result<Recorded, StoreError> {
         let mut transaction = self.database().write().await?;
-        let before = self.summary_in(&mut transaction, run).await?.health;
+        let before = self.summary_in(&mut transaction, run).await?;
         let stored = database::findings::of_run(&mut transaction, run).await?;
         let known: Vec<RunFinding> = stored.into_iter().map(|stored| stored.found).collect();
         let mut after = known.clone();
@@ -178,12 +181,14 @@ impl Store {
         for found in &changed {
             database::findings::put(&mut transaction, run, found).await?;
         }
-        let new = changed.iter().filter(|found| known.iter().all(|known| known.id != found.id));
-        for alert in new.filter_map(|found| of_finding(run, found)) {
-            database::alerts::insert(&mut transaction, &alert).await?;
+        if before.ended_ms.is_none_or(|ended_ms| now_ms() - ended_ms < NEWS_MS) {
+            let new = changed.iter().filter(|found| known.iter().all(|known| known.id != found.id));
+            for alert in new.filter_map(|found| of_finding(run, found)) {
+                database::alerts::insert(&mut transaction, &alert).await?;
+            }
         }
-        let health = health(&after, checks.unwrap_or(before.checks));
-        self.set_health(&mut transaction, run, before, health).await?;
+        let health = health(&after, checks.unwrap_or(before.health.checks));
+        self.set_health(&mut transaction, run, before.health, health).await?;
         let summary = self.summary_in(&mut transaction, run).await?;
         commit(transaction).await?;
         Ok(Recorded { is_news: after.len() > known.len(), changed, summary })

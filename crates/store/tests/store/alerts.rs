@@ -38,6 +38,8 @@ async fn an_event_or_a_finding_that_is_stored_again_raises_no_second_alert() {
         || vec![row(0, &[("loss.train", 2.0)]), Item::Event(report(1, Event::Finished, Some(RunState::Finished)))];
     store.ingest(&run, 1, items()).await.unwrap();
     store.ingest(&run, 1, items()).await.unwrap();
+    // The run has ended in 1970.
+    store.record_findings(&run, &path, &[found("divergence", Level::Alert, 6)], 3).await.unwrap();
     store.close().await;
     let store = Store::open(dir.path()).await.unwrap();
     let alerts = store.alerts(&all, 0, 50).await.unwrap();
