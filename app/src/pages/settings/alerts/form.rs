@@ -45,6 +45,7 @@ impl Draft {
         let is_of_lab = known.map_or(offers.lab, |channel| channel.is_of_lab);
         let kind = known.map_or_else(|| first_kind(offers, is_of_lab).to_owned(), |channel| channel.kind.clone());
         let quiet = timing.quiet;
+        let here = |minute, quiet: QuietHours| shifted(minute, utc_offset_minutes() - quiet.utc_offset_minutes);
         let digest = TypedNumber::optional(Values::Integer { min: 0, max: u64::from(MAX_DIGEST_MINUTES) });
         if timing.digest_minutes > 0 {
             digest.set(timing.digest_minutes);
@@ -68,8 +69,8 @@ impl Draft {
             tags: RwSignal::new(joined(&filter.tags)),
             digest,
             has_quiet: RwSignal::new(quiet.is_some()),
-            from: RwSignal::new(time_of(quiet.map_or(22 * 60, |quiet| quiet.from))),
-            to: RwSignal::new(time_of(quiet.map_or(7 * 60, |quiet| quiet.to))),
+            from: RwSignal::new(time_of(quiet.map_or(22 * 60, |quiet| here(quiet.from, quiet)))),
+            to: RwSignal::new(time_of(quiet.map_or(7 * 60, |quiet| here(quiet.to, quiet)))),
             urgent_at_once: RwSignal::new(timing.urgent_at_once),
             of: StoredValue::new(of),
         }
@@ -79,11 +80,12 @@ impl Draft {
     fn target(self) -> Option<Target> {
         let text = |signal: RwSignal<String>| signal.get_untracked().trim().to_owned();
         let optional = |signal| Some(text(signal)).filter(|text| !text.is_empty());
+        let of_lab = |signal| optional(signal).filter(|_| self.is_of_lab.get_untracked());
         let receiver = optional(self.receiver)?;
         let target = match self.kind.get_untracked().as_str() {
             "email" => Target::Email { to: receiver },
             "slack" => Target::Slack { url: receiver },
-            "ntfy" => Target::Ntfy { server: optional(self.server), topic: receiver, token: optional(self.token) },
+            "ntfy" => Target::Ntfy { server: of_lab(self.server), topic: receiver, token: of_lab(self.token) },
             _ => Target::Webhook { url: receiver },
         };
         let is_same = self.of.with_value(|of| {
@@ -105,9 +107,7 @@ impl Draft {
     fn timing(self) -> Timing {
         let quiet = || {
             let (from, to) = (minute_of(&self.from.get_untracked())?, minute_of(&self.to.get_untracked())?);
-            // The browser gives UTC minus local time.
-            let offset = -js_sys::Date::new_0().get_timezone_offset();
-            Some(QuietHours { from, to, utc_offset_minutes: offset as i16 })
+            Some(QuietHours { from, to, utc_offset_minutes: utc_offset_minutes() })
         };
         Timing {
             digest_minutes: untrack(|| self.digest.small_integer()).unwrap_or(0),
@@ -143,8 +143,13 @@ impl Draft {
         if self.name.read().trim().is_empty() {
             return Some("Enter a name first.");
         }
-        if self.receiver.read().trim().is_empty() && !keeps {
+        let is_empty = |text: RwSignal<String>| text.read().trim().is_empty();
+        if is_empty(self.receiver) && !keeps {
             return Some("Enter the receiver first.");
+        }
+        let is_of_topic = *self.kind.read() == "ntfy" && self.is_of_lab.get();
+        if is_of_topic && is_empty(self.receiver) && !(is_empty(self.server) && is_empty(self.token)) {
+            return Some("Enter the topic too: it is stored together with the server and the token.");
         }
         if self.kinds.read().is_empty() {
             return Some("Choose at least one kind of alert first.");
@@ -270,8 +275,16 @@ fn ReceiverFields(draft: Draft, offers: ChannelOffers, is_new: bool) -> impl Int
         draft.kind.set(kind);
     };
     let name_title = format!("What the list calls the channel, 1 to {CHANNEL_NAME_CHARS} characters");
-    let options = move || kept.with_value(|offers| kinds_of(offers, draft.is_of_lab.get()));
     let is_kind = move |kind: &str| *draft.kind.read() == kind;
+    let was_email = draft.of.with_value(|of| of.as_ref().is_some_and(|of| of.kind == "email"));
+    let options = move || {
+        let mut kinds = kept.with_value(|offers| kinds_of(offers, draft.is_of_lab.get()));
+        // The kind that the channel has is shown, also where the server no longer sends e-mails.
+        if was_email && !kinds.contains(&"email") {
+            kinds.insert(0, "email");
+        }
+        kinds
+    };
     let receiver = move || match draft.kind.read().as_str() {
         "email" => ("E-mail address", "The address that the server sends e-mails to", "ada@example.org"),
         "slack" => (
@@ -438,9 +451,30 @@ fn minute_of(time: &str) -> Option<u16> {
     (hour < 24 && minute < 60).then_some(hour * 60 + minute)
 }
 
+/// Local time minus UTC, minutes, by the clock of this browser.
+fn utc_offset_minutes() -> i16 {
+    // The browser gives UTC minus local time.
+    -js_sys::Date::new_0().get_timezone_offset() as i16
+}
+
+/// A minute of the day by a clock that is so many minutes ahead.
+fn shifted(minute: u16, ahead_minutes: i16) -> u16 {
+    (i32::from(minute) + i32::from(ahead_minutes)).rem_euclid(24 * 60) as u16
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quiet_hours_of_another_time_zone_are_shown_by_the_clock_of_the_browser() {
+        // 22:00 in New York in winter, 22:00 in India.
+        for (minute, of_channel, here, shown) in
+            [(1320, -300, 60, "04:00"), (1320, 330, 0, "16:30"), (60, 60, -480, "16:00"), (425, 60, 60, "07:05")]
+        {
+            assert_eq!(time_of(shifted(minute, here - of_channel)), shown);
+        }
+    }
 
     #[test]
     fn times_and_names_are_read_as_browsers_and_people_write_them() {
