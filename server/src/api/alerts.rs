@@ -73,7 +73,8 @@ pub async fn delete_alert_channel(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Sends a test message to an alert channel now, and answers what its receiver said. Once in 5 s for each channel.
+/// Sends a test message to an alert channel now, and answers what its receiver said. Once in 5 s for each channel of the lab
+/// and for each person.
 #[utoipa::path(post, path = "/alert-channels/{id}/test", tag = "alerts", params(("id" = i64, Path)), responses((status = 200, body = TestResult)))]
 pub async fn test_alert_channel(
     Member(own): Member,

@@ -13,9 +13,9 @@ use tokio::sync::{Notify, Semaphore};
 pub const DEFAULT_NTFY: &str = "https://ntfy.sh";
 /// Messages that are sent at a time.
 const AT_A_TIME: usize = 8;
-/// Time between two tests of one channel.
+/// Time between two tests of one channel of the lab, or of one person.
 const TEST_EVERY: Duration = Duration::from_secs(5);
-/// Channels whose last test is remembered.
+/// Tests that are remembered.
 const MOST_TESTED: usize = 1_000;
 
 /// How the connection to an SMTP server is encrypted.
@@ -78,7 +78,8 @@ pub struct Alerting {
     pub slots: Arc<Semaphore>,
     /// Channels to which a message is being sent.
     busy: Mutex<BTreeSet<i64>>,
-    tested: Mutex<HashMap<i64, Instant>>,
+    /// Last tests, by person or else by channel.
+    tested: Mutex<HashMap<(Option<i64>, i64), Instant>>,
 }
 
 impl Default for Alerting {
@@ -129,15 +130,17 @@ impl Alerting {
         lock(&self.busy).remove(&channel);
     }
 
-    /// Whether a channel may be tested now; at most once in 5 s, so that the button is no means to flood a receiver.
-    pub fn may_test(&self, channel: i64) -> bool {
+    /// Whether a channel may be tested now; at most once in 5 s, so that the button is no means to flood a receiver. The channels of a
+    /// person count as one: a channel can be deleted and created again.
+    pub fn may_test(&self, person: Option<i64>, channel: i64) -> bool {
+        let key = if person.is_some() { (person, 0) } else { (None, channel) };
         let (now, mut tested) = (Instant::now(), lock(&self.tested));
         if tested.len() >= MOST_TESTED {
             tested.retain(|_, at| now.duration_since(*at) < TEST_EVERY);
         }
-        let is_early = tested.get(&channel).is_some_and(|at| now.duration_since(*at) < TEST_EVERY);
+        let is_early = tested.get(&key).is_some_and(|at| now.duration_since(*at) < TEST_EVERY);
         if !is_early {
-            tested.insert(channel, now);
+            tested.insert(key, now);
         }
         !is_early
     }

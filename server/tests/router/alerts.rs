@@ -300,6 +300,13 @@ async fn ends_and_failures_of_runs_reach_those_who_may_see_them() {
     let listed = by(&lab, &cookie, "GET", &format!("{CHANNELS}/{own}/deliveries"), None).await.json();
     let listed: Vec<_> = listed.as_array().unwrap().iter().map(|one| (&one["state"], &one["title"])).collect();
     assert_eq!(listed, [(&json!("failed"), &json!("")), (&json!("sent"), &json!(""))], "titles have names of runs");
+    // A channel that is created again is not tested again at once.
+    let test = |channel: i64| format!("{CHANNELS}/{channel}/test");
+    assert_eq!(by(&lab, &cookie, "POST", &test(own), None).await.json()["is_accepted"], true);
+    by(&lab, &cookie, "DELETE", &format!("{CHANNELS}/{own}"), None).await;
+    let same = json!({ "name": "mine", "target": { "kind": "ntfy", "topic": "eve-topic" } });
+    let again = by(&lab, &cookie, "POST", CHANNELS, Some(same)).await.json()["id"].as_i64().unwrap();
+    assert_eq!(by(&lab, &cookie, "POST", &test(again), None).await.code(), "busy");
 }
 
 /// A request by the browser of a person.

@@ -112,10 +112,8 @@ pub async fn deliveries(lab: &Lab, own: &Identity, id: i64) -> Result<Vec<Delive
 /// 404 for an unknown channel and one of somebody else, 429 within 5 s of the last test; an error of the store.
 pub async fn test(lab: &Lab, own: &Identity, id: i64) -> Result<TestResult, ApiError> {
     let record = find(lab, own, id).await?;
-    if !lab.alerting.may_test(id) {
-        return Err(ApiError::busy("the channel was tested less than 5 s ago")
-            .hint("wait some seconds")
-            .retry_after(5));
+    if !lab.alerting.may_test(record.person, id) {
+        return Err(ApiError::busy("a channel was tested less than 5 s ago").hint("wait some seconds").retry_after(5));
     }
     let delivery = delivery_id()?;
     let message = test_message(lab, &delivery, &record.channel.name);
