@@ -9,6 +9,7 @@ use web_sys::{Notification, NotificationOptions, NotificationPermission};
 use wire::alert::AlertView;
 
 use crate::base::at;
+use crate::components::number::counted;
 use crate::components::{Toasts, visible};
 use crate::net::api;
 use crate::net::live::Live;
@@ -18,6 +19,8 @@ const SHOWN_KEY: &str = "kindling.alerts";
 const NOTIFIES_KEY: &str = "kindling.alerts.browser";
 /// Alerts that are shown one by one; of more, the number is shown.
 const MOST: usize = 3;
+/// Alerts that are fetched at a time.
+const FETCHED: u32 = 20;
 
 /// The alerts of which this browser shows messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +85,8 @@ impl Notices {
         }
         spawn_local(async move {
             // The alerts stay listed under Settings.
-            let Ok(alerts) = api::alerts::list(after, 20).await else { return };
+            let Ok(alerts) = api::alerts::list(after, FETCHED).await else { return };
+            let at_least = if alerts.len() < FETCHED as usize { "" } else { "At least " };
             let alerts: Vec<AlertView> =
                 alerts.into_iter().filter(|alert| alert.is_urgent || shown == Shown::All).rev().collect();
             let notifies = self.notifies.get_untracked() && is_permitted();
@@ -94,7 +98,9 @@ impl Notices {
                 }
             }
             if let Some(more) = alerts.len().checked_sub(MOST).filter(|more| *more > 0) {
-                toasts.made(format!("{more} more alerts"), move || router.go(&at("/settings")));
+                toasts.made(format!("{at_least}{}", counted(more as u64, "more alert")), move || {
+                    router.go(&at("/settings"))
+                });
             }
         });
     }
