@@ -23,7 +23,9 @@ pub(crate) fn of_event(run: &RunId, number: u64, report: &Report, progress: &Pro
             (AlertKind::RunFailed, is_over, phrase.to_owned(), message.clone())
         }
         Event::NonFinite { what } => {
-            let text = format!("{what} is not finite at step {}. The run is paused.", grouped(report.step));
+            // A validation loss pauses no run.
+            let paused = if report.state == Some(RunState::Paused) { " The run is paused." } else { "" };
+            let text = format!("{what} is not finite at step {}.{paused}", grouped(report.step));
             (AlertKind::RunFailed, true, format!("{what} is not finite"), text)
         }
         Event::CheckpointFailed { checkpoint, message } => {
@@ -46,7 +48,7 @@ mod tests {
     use super::*;
     use wire::Author;
 
-    fn check(event: Event, state: Option<RunState>, expected: Option<(AlertKind, bool, &str)>) {
+    fn raised(event: Event, state: Option<RunState>) -> Option<NewAlert> {
         let report = Report {
             segment: 0,
             step: 1200,
@@ -58,10 +60,14 @@ mod tests {
             state,
         };
         let progress = Progress { step: 1000, loss_valid: Some(1.5), ..Progress::default() };
-        let raised = of_event(&"amber-fox".parse().unwrap(), 7, &report, &progress);
+        of_event(&"amber-fox".parse().unwrap(), 7, &report, &progress)
+    }
+
+    fn check(event: Event, state: Option<RunState>, expected: Option<(AlertKind, bool, &str)>) {
+        let raised = raised(event, state);
         let found =
             raised.as_ref().map(|alert| (alert.content.kind, alert.content.is_urgent, alert.content.phrase.as_str()));
-        assert_eq!(found, expected, "{report:?}");
+        assert_eq!(found, expected);
         assert!(raised.is_none_or(|alert| alert.source == "run/amber-fox/7" && !alert.content.text.is_empty()));
     }
 
@@ -83,5 +89,13 @@ mod tests {
         check(Event::NonFinite { what: "loss".into() }, None, Some((AlertKind::RunFailed, true, "loss is not finite")));
         check(Event::Paused, Some(RunState::Paused), None);
         check(Event::Suspended, None, None);
+    }
+
+    #[test]
+    fn a_value_that_is_not_finite_says_that_the_run_is_paused_only_if_it_is() {
+        let text = |what: &str, state| raised(Event::NonFinite { what: what.into() }, state).unwrap().content.text;
+        let paused = text("training loss (NaN)", Some(RunState::Paused));
+        assert_eq!(paused, "training loss (NaN) is not finite at step 1\u{202f}200. The run is paused.");
+        assert_eq!(text("validation loss", None), "validation loss is not finite at step 1\u{202f}200.");
     }
 }
