@@ -53,7 +53,7 @@ impl Store {
         database::alerts::newest_id(&mut *self.database().read().await?).await
     }
 
-    /// Deletes alerts that are older than 30 days, and messages without alerts that are not waiting.
+    /// Deletes alerts and messages that are older than 30 days, except messages that wait, with their alerts.
     pub async fn prune_alerts(&self, now_ms: i64) -> Result<(), StoreError> {
         let mut transaction = self.database().write().await?;
         database::alerts::prune(&mut transaction, now_ms - KEPT_MS).await?;
