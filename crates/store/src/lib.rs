@@ -74,7 +74,7 @@ mod window_losses;
 mod workers;
 
 pub use access::{Creator, Identity};
-pub use alerts::outbox::OutgoingMessage;
+pub use alerts::outbox::{OutgoingMessage, delivery_id};
 pub use audit::TokenUse;
 pub use backup::{Backup, BackupFile};
 pub use database::alerts::{Attempt, ChannelRecord, NewAlert};

@@ -136,12 +136,17 @@ async fn add_to_outbox(
     };
     let delivery = match open {
         Some(open) => open,
-        None => {
-            let id: String = tokens::random_text()?.chars().take(32).collect();
-            database::alerts::insert_delivery(connection, &id, record.id, now_ms, due_ms).await?
-        }
+        None => database::alerts::insert_delivery(connection, &delivery_id()?, record.id, now_ms, due_ms).await?,
     };
     database::alerts::add_to_delivery(connection, delivery, alert.id).await
+}
+
+/// A new id of a delivery: 32 random hexadecimal digits.
+///
+/// # Errors
+/// The system gives no random numbers.
+pub fn delivery_id() -> Result<String, StoreError> {
+    Ok(tokens::random_text()?.chars().take(32).collect())
 }
 
 async fn message(

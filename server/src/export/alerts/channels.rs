@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use axum::http::StatusCode;
-use store::{ChannelRecord, Identity};
+use store::{ChannelRecord, Identity, delivery_id};
 use wire::access::Role;
 use wire::alert::channel::ChannelOffers;
 use wire::alert::delivery::WebhookBody;
@@ -12,7 +12,7 @@ use wire::alert::{
     Target, TestResult,
 };
 
-use super::send::{delivery_id, send};
+use super::send::send;
 use crate::auth::forbidden;
 use crate::auth::people::passwords::own_account;
 use crate::error::ApiError;

@@ -6,7 +6,6 @@ use wire::alert::delivery::WebhookBody;
 use super::error::SendError;
 use super::text::on_one_line;
 use super::{email, http};
-use crate::error::ApiError;
 use crate::lab::Lab;
 
 /// A receiver that sends its answer byte by byte is given up after so many times the time for an answer.
@@ -30,15 +29,4 @@ pub async fn send(lab: &Lab, target: &Target, message: WebhookBody) -> Result<St
         Ok(Err(source)) => Err(SendError::Interrupted { source }),
         Err(_) => Err(SendError::Slow { within }),
     }
-}
-
-/// A new id of a delivery: 32 random hexadecimal digits.
-///
-/// # Errors
-/// The system gives no random numbers.
-pub fn delivery_id() -> Result<String, ApiError> {
-    let mut random = [0; 16];
-    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut random)
-        .map_err(|_| ApiError::internal("drawing a random number", "the system gives none"))?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
