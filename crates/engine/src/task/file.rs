@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::value::RawValue;
 use wire::error::in_words;
 use wire::task::item::{ChoiceItem, CompletionItem, TextItem};
 use wire::task::{MAX_FILE_BYTES, MAX_ITEMS, Task, TaskItems, TaskKind, TaskName};
@@ -87,30 +88,53 @@ struct Body<T> {
     items: Vec<T>,
 }
 
-/// Decodes a task whose kind is known. TOML gives an invalid item the line of the first one, so the item is looked for.
+/// Decodes a task whose kind is known. The parsers give an item that is refused as a whole the line of another place, TOML that of the first
+/// item and JSON that of what follows, so the item is looked for.
 fn decode_body<T: DeserializeOwned>(text: &str, hint: &'static str) -> Result<Body<T>, TaskError> {
     decode(text, hint).map_err(|error| match error {
         TaskError::Format { line, message, hint } => {
-            let item = first_invalid::<T>(text).map_or(0, |start| line_at(&text.as_bytes()[..start]));
-            TaskError::Format { line: line.max(item), message, hint }
+            let found = if is_json(text) { invalid_in_json::<T>(text) } else { invalid_in_toml::<T>(text, line) };
+            TaskError::Format { line: found.unwrap_or(line), message, hint }
         }
         error => error,
     })
 }
 
-/// Where the first item that is not a `T` begins in a TOML text, in bytes.
-fn first_invalid<T: DeserializeOwned>(text: &str) -> Option<usize> {
+/// The line of the first item that is not a `T` in a JSON text, or of the value in it that is invalid.
+fn invalid_in_json<T: DeserializeOwned>(text: &str) -> Option<usize> {
+    #[derive(Deserialize)]
+    struct Items<'a> {
+        #[serde(borrow)]
+        items: Vec<&'a RawValue>,
+    }
+    let Items { items } = serde_json::from_str(text).ok()?;
+    items.into_iter().map(RawValue::get).find_map(|item| {
+        let error = serde_json::from_str::<T>(item).err()?;
+        // An item is a part of the text. The line in it counts from 1, and is 0 if the whole item is refused.
+        let start = item.as_ptr() as usize - text.as_ptr() as usize;
+        Some(line_at(&text.as_bytes()[..start]) + error.line().saturating_sub(1))
+    })
+}
+
+/// The same in a TOML text, in which the parser's line is right if it is in the item.
+fn invalid_in_toml<T: DeserializeOwned>(text: &str, line: usize) -> Option<usize> {
     #[derive(Deserialize)]
     struct Items {
         items: Vec<toml::Spanned<toml::Value>>,
     }
     let Items { items } = toml::from_str(text).ok()?;
     let mut starts = items.into_iter().map(|item| (item.span().start, item.into_inner()));
-    starts.find_map(|(start, item)| T::deserialize(item).is_err().then_some(start))
+    let start = starts.find_map(|(start, item)| T::deserialize(item).is_err().then_some(start))?;
+    Some(line_at(&text.as_bytes()[..start]).max(line))
+}
+
+/// The formats are told apart by the first character: no TOML text begins with a brace.
+fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with('{')
 }
 
 fn decode<T: DeserializeOwned>(text: &str, hint: &'static str) -> Result<T, TaskError> {
-    if text.trim_start().starts_with('{') {
+    if is_json(text) {
         return serde_json::from_str(text).map_err(|error| {
             let message = in_words(&error);
             let message = message.split(" at line ").next().unwrap_or_default().to_owned();
@@ -161,8 +185,10 @@ mod tests {
         check(&second("choices = [\"a\"]\nanswer = 0"), 8, &["has 1 choices"]);
         let json = |item: &str| format!("{{\"name\": \"a\", \"kind\": \"completion\", \"items\": [\n{item}\n]}}");
         check(&json("{\"prompt\": \"a\", \"answer\": 3}"), 2, &["3", "two texts"]);
-        // serde_json has read past the item when it is refused.
-        check(&json("{\"prompt\": \"a\", \"answer\": \"\"}"), 3, &["the answer is empty"]);
+        let (good, empty) = ("{\"prompt\": \"a\", \"answer\": \"b\"}", "{\"prompt\": \"a\",\n\"answer\": \"\"}");
+        check(&json(empty), 2, &["the answer is empty"]);
+        check(&json(&format!("{good},\n{empty},\n{good}")), 3, &["the answer is empty"]);
+        check(&json(&format!("{good},\n{{\"prompt\": \"a\",\n\"answer\": 3}},\n{good}")), 4, &["3", "two texts"]);
         check(&json("{\"prompt\": \"a\","), 3, &[]);
         check("", 1, &["name"]);
     }
