@@ -1,9 +1,10 @@
 //! Generation: the key-value cache changes only the time, and the same seed gives the same text.
 
 use burn::tensor::Device;
+use engine::check;
 use engine::model::params::{self, Weights};
 use engine::model::sample::{self, SampleArgs, SampledToken, StopReason, TokenContext, Truncation};
-use wire::model::{Mlp, ModelPlan, Norm, Positions, RotaryScaling};
+use wire::model::{Mlp, ModelPlan, Norm, Positions};
 
 const TOKENS: u32 = 40;
 
@@ -16,22 +17,8 @@ fn plain() -> ModelPlan {
         d_ff: 64,
         seq: 24,
         vocab: 61,
-        positions: Positions::Learned,
-        norm: Norm::Layer,
-        mlp: Mlp::Gelu,
-        qk_norm: false,
         bias: true,
-        tied_head: true,
-        logit_softcap: 0.0,
-        dropout: 0.0,
-        rotary_base: ModelPlan::ROTARY_BASE,
-        norm_eps: 0.0,
-        qkv_bias: false,
-        rotary_scaling: RotaryScaling::None,
-        rotary_factor: ModelPlan::ROTARY_FACTOR,
-        rotary_low: ModelPlan::ROTARY_LOW,
-        rotary_high: ModelPlan::ROTARY_HIGH,
-        rotary_original_seq: ModelPlan::ROTARY_ORIGINAL_SEQ,
+        ..check::tiny()
     }
 }
 

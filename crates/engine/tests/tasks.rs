@@ -2,12 +2,13 @@
 //! token and texts longer than the context.
 
 use burn::tensor::Device;
+use engine::check;
 use engine::data::tokenizer::TextTokenizer;
 use engine::model::params::{self, Weights};
 use engine::model::sample::TokenContext;
 use engine::task::{TaskModel, built_in::built_in};
 use engine::{EngineError, TaskError};
-use wire::model::{Mlp, ModelPlan, Norm, Positions, RotaryScaling};
+use wire::model::{Mlp, ModelPlan, Norm, Positions};
 use wire::task::item::{ChoiceItem, CompletionItem, TextItem};
 use wire::task::result::{TaskResult, name};
 use wire::task::{Task, TaskItems};
@@ -25,18 +26,8 @@ fn model(vocab: usize, seq: usize) -> ModelPlan {
         norm: Norm::Rms,
         mlp: Mlp::Swiglu,
         qk_norm: true,
-        bias: false,
         tied_head: false,
-        logit_softcap: 0.0,
-        dropout: 0.0,
-        rotary_base: ModelPlan::ROTARY_BASE,
-        norm_eps: 0.0,
-        qkv_bias: false,
-        rotary_scaling: RotaryScaling::None,
-        rotary_factor: ModelPlan::ROTARY_FACTOR,
-        rotary_low: ModelPlan::ROTARY_LOW,
-        rotary_high: ModelPlan::ROTARY_HIGH,
-        rotary_original_seq: ModelPlan::ROTARY_ORIGINAL_SEQ,
+        ..check::tiny()
     }
 }
 
