@@ -1,5 +1,6 @@
 //! Errors of the engine, one type per area: [`DataError`] for corpora, tokenizers and token shards, [`InspectError`] for inspections,
-//! [`TaskError`] for evaluation tasks, [`EngineError`] for devices, checkpoints and training. Each names what failed, with the value, and has its source.
+//! [`TaskError`] for evaluation tasks, [`EngineError`] for devices, checkpoints and training. Each names what failed, with the value, and has
+//! its source.
 
 mod data;
 mod inspect;

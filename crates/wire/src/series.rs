@@ -298,7 +298,7 @@ pub fn describe(series: &str) -> SeriesInfo {
         VALID => info(
             "val",
             "nats/token",
-            "Validation loss: mean cross-entropy, −ln p(next token), over the same batches of the validation split each time; the last evaluation of the run uses the whole split.",
+            "Validation loss: mean cross-entropy, −ln p(next token), over the same batches of the validation split each time; the last evaluation of the run reads the whole split, or 4,096 windows of a large one, so its value is not comparable with the others.",
         ),
         LEARNING_RATE => info("learning rate", "", "Learning rate of each step."),
         GRAD_NORM => info("gradient norm", "", "L2 norm of the gradient of all parameters, before clipping."),
@@ -318,7 +318,7 @@ pub fn describe(series: &str) -> SeriesInfo {
         DUPLICATE_WINDOWS => info(
             "duplicate windows",
             "windows",
-            "Training windows so far whose text (256 tokens from the start on) came before at another place of the datasets. Windows that are drawn again at the same place are epochs. Of more than 262,144 windows, 131,072 per doubling are compared.",
+            "Training windows so far whose text (at least 256 tokens from the start on) came before at another place of the datasets. Windows that are drawn again at the same place are epochs. Of more than 262,144 windows, 131,072 per doubling are compared.",
         ),
         NOISE_SCALE => info(
             "gradient noise scale",

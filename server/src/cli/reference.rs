@@ -181,7 +181,7 @@ fn argument_row(argument: &clap::Arg) -> String {
         argument.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
     let defaults = if takes_value { defaults.join(", ") } else { String::new() };
     let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-    format!("| `{shown}` | {defaults} | {} |", cell(&help))
+    format!("| `{}` | {defaults} | {} |", cell(&shown), cell(&help))
 }
 
 fn routes(text: &mut String, api: &Value) {

@@ -17,8 +17,8 @@ use crate::Outcome;
 const END: &str = "<|endoftext|>";
 /// Length of the passage that is both in the training and in the validation text, characters.
 const LEAKED_CHARS: usize = 3000;
-/// Characters of the documents that are repeated, and how often. Copies are compared where windows begin, every 64 tokens, so two copies
-/// match if the tokens between them are a multiple of 64: with 100 copies some do, whatever their length.
+/// Characters of the documents that are repeated, and how often. Windows begin at any token, and their text is the same where two begin at the
+/// same place of two copies: of thousands of windows of so short a text, many do.
 const REPEATED: (usize, usize) = (40_000, 100);
 /// Documents of a text that is read in many epochs.
 const FEW: usize = 20;

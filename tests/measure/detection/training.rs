@@ -1,6 +1,6 @@
 //! One run: resolves its plan, trains it with the session of every run, and plants its fault between two steps.
 //!
-//! The last step is left out: after it a run evaluates the whole validation split, which takes as long as hundreds of steps.
+//! The last step is left out: after it a run evaluates up to 4,096 validation windows, which takes as long as hundreds of steps.
 
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender};

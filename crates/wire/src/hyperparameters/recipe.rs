@@ -102,7 +102,8 @@ pub const MAX_SAMPLE_TOKENS: u32 = 4_096;
 pub struct Intervals {
     /// Steps between evaluations of the validation loss.
     pub eval_every: u64,
-    /// Batches of one evaluation, always the same ones; the last evaluation of a run uses the whole validation split.
+    /// Batches of one evaluation, always the same ones; the last evaluation of a run reads the whole validation split, or 4,096 windows of a
+    /// large one.
     pub eval_batches: u64,
     /// Steps between samples.
     pub sample_every: u64,
