@@ -1,7 +1,7 @@
 //! Errors of evaluation tasks: of the file of a task, and of an item that a model cannot be scored on.
 
 use wire::number::grouped;
-use wire::task::{MAX_FILE_BYTES, MAX_ITEMS, TaskKind};
+use wire::task::{MAX_FILE_BYTES, MAX_ITEMS};
 
 use super::inspect::quoted;
 
@@ -12,7 +12,7 @@ pub enum TaskError {
     #[error("the file has {} bytes, and a task has at most {}; split it into several tasks", grouped(*bytes), grouped(MAX_FILE_BYTES))]
     TooLarge { bytes: u64 },
     /// The file is not UTF-8.
-    #[error("line {line}: the byte after this place is not UTF-8; save the file as UTF-8 text")]
+    #[error("line {line}: a byte is not UTF-8; save the file as UTF-8 text")]
     NotText {
         /// Line, from 1.
         line: usize,
@@ -52,8 +52,7 @@ pub enum TaskError {
     },
     /// A choice or an answer is longer than the context.
     #[error(
-        "item {item}: {text:?} has {tokens} tokens, and the context of this model has {context}; shorten it, or use a task of the kind {}",
-        TaskKind::Perplexity.phrase()
+        "item {item}: {text:?} has {tokens} tokens, and the context of this model has {context}; shorten it, or use a task of the kind perplexity"
     )]
     TooLong {
         item: usize,
