@@ -1,6 +1,6 @@
 //! Dead neurons: many hidden units of an MLP are inactive at every token.
 //!
-//! Formula: fraction of dead units of a layer at least 0.1 above that of its first report after step 100, or above 0.5. Source: OPT (arXiv
+//! Formula: fraction of dead units of a layer at least 0.1 above that of its first report after step 100, or at least 0.5. Source: OPT (arXiv
 //! 2205.01068) and Voita et al. 2023 (arXiv 2309.04827) on dead units of OPT. The metric is [`name::DEAD_NEURONS`].
 
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ impl Detector for DeadNeurons {
         meaning: "Many hidden units of an MLP are inactive at every token.",
         reason: "A dead unit gets no gradient and seldom returns; the layer is smaller than its size says.",
         seen: "At step {step} a fraction of {value} of the neurons of layer {subject} is dead (threshold {threshold}).",
-        formula: "fraction of dead units, above its first report + 0.1, or above 0.5",
+        formula: "fraction of dead units, at least that of the first report after step 100 plus 0.1, or at least 0.5",
         source: "OPT, arXiv 2205.01068; Voita et al. 2023, arXiv 2309.04827",
         signals: &[name::DEAD_NEURONS],
         thresholds: &[

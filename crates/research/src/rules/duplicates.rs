@@ -1,7 +1,7 @@
 //! Duplicate windows: batches contain text again that came before at another place of the datasets.
 //!
-//! Formula: such windows so far > 0. Windows that are drawn again at the same place are epochs, which another rule counts. Source: Lee et al. 2022 (arXiv 2107.06499) on the effect of duplicates. The
-//! metric is [`name::DUPLICATE_WINDOWS`].
+//! Formula: such windows so far > 0. Windows that are drawn again at the same place are epochs, which another rule reads. Source: Lee et al.
+//! 2022 (arXiv 2107.06499) on the effect of duplicates. The metric is [`name::DUPLICATE_WINDOWS`].
 
 use serde::{Deserialize, Serialize};
 use wire::series::name;

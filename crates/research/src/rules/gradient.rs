@@ -50,7 +50,7 @@ impl Detector for Gradient {
         meaning: "The gradient norm is far above its running mean, once or often.",
         reason: "Clipping keeps the update small, but its direction is then decided by few examples; without clipping the loss follows.",
         seen: "At step {step}, {subject} is {value} (threshold {threshold}), over the steps since {first}.",
-        formula: "z = (ln norm - EMA) / sqrt(EMA of squared deviation); share of z > 2.5 in 300 steps",
+        formula: "z = (ln norm - EMA) / sqrt(EMA of squared deviation); share of z > 2.5 in 300 steps > 0.15, or norm > 10 times its slow EMA in 5 steps in sequence; note for z > 8",
         source: "ZClip, arXiv 2504.02507",
         signals: &[name::GRAD_NORM],
         thresholds: &[
