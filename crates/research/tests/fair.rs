@@ -35,6 +35,7 @@ fn run(name: &str, seed: u64, steps: u64, shift: f64) -> MeasuredRun {
             secs: step as f64 * (1.0 + 0.1 * seed as f64),
             learning_rate_fraction: 1.0,
             loss,
+            is_last,
             windows: Some(WindowLosses {
                 seq: 64,
                 is_last,
@@ -161,6 +162,9 @@ fn what_is_missing_is_said() {
     let found = compare(vec![older.clone()], vec![run("newer", 1, 600, 0.0)], vec![]);
     assert!(found.changes[0].sentence.contains("validation texts differ"), "whole split against 200 windows");
     let found = compare(vec![older.clone()], vec![run("newer", 1, 900, 0.0)], vec![]);
+    assert!(found.changes[0].sentence.contains("validation texts differ"), "{}", found.changes[0].sentence);
+    let stopped = MeasuredRun { evaluations: older.evaluations[..5].to_vec(), ..older.clone() };
+    let found = compare(vec![stopped], vec![run("newer", 1, 900, 0.0)], vec![]);
     assert!(found.changes[0].sentence.contains("run at least 3 seeds"), "{}", found.changes[0].sentence);
     let groups = Groups { baseline: vec![older.clone()], changes: vec![vec![older.clone()], vec![]], families: vec![] };
     assert_eq!(compare_groups(&groups, Axis::Flops, None).changes.len(), 2);

@@ -26,14 +26,21 @@ pub async fn measure(store: &Store, run: &RunId) -> Result<Option<MeasuredRun>, 
         losses.into_iter().map(|stored| (stored.step, stored.losses)).collect();
     let read = tokio::task::spawn_blocking(move || on_path(curves)).await;
     let points = read.map_err(|source| StoreError::Aborted { path: store.dir().to_owned(), source })??;
-    let evaluation = |point: CurvePoint| Evaluation {
-        step: point.step + 1,
-        tokens: point.tokens,
-        flops: point.flops,
-        secs: point.secs,
-        learning_rate_fraction: view.hyperparameters.schedule.phase(point.step),
-        loss: point.value,
-        windows: windows.remove(&(point.step + 1)),
+    let evaluation = |point: CurvePoint| {
+        let step = point.step + 1;
+        let windows = windows.remove(&step);
+        // Without window losses (a run of an earlier version) it is the one after all steps.
+        let is_last = windows.as_ref().map_or(step >= view.hyperparameters.steps, |windows| windows.is_last);
+        Evaluation {
+            step,
+            tokens: point.tokens,
+            flops: point.flops,
+            secs: point.secs,
+            learning_rate_fraction: view.hyperparameters.schedule.phase(point.step),
+            loss: point.value,
+            is_last,
+            windows,
+        }
     };
     let evaluations = points.into_iter().map(evaluation).collect();
     Ok(Some(described(view, evaluations)))

@@ -23,6 +23,8 @@ pub struct Evaluation {
     pub learning_rate_fraction: f64,
     /// Reported validation loss, nats per token.
     pub loss: f64,
+    /// Whether it is the last evaluation of the run, which reads more windows.
+    pub is_last: bool,
     /// Losses by window; `None` for runs of older versions.
     pub windows: Option<WindowLosses>,
 }
@@ -52,7 +54,7 @@ pub struct MeasuredRun {
     pub bytes_per_token: Option<f64>,
     /// Name and content hash of each dataset of the plan, in its order.
     pub datasets: Vec<(String, String)>,
-    /// What an evaluation without window losses reads: two equal texts are the same windows.
+    /// What an evaluation other than the last one reads: two equal texts are the same windows.
     pub evaluated: String,
     /// On its path, in order of steps.
     pub evaluations: Vec<Evaluation>,
@@ -81,7 +83,9 @@ impl MeasuredRun {
 
 fn between(before: &Evaluation, after: &Evaluation, axis: Axis, budget: f64) -> Option<Evaluation> {
     let (from, to) = (before.budget(axis), after.budget(axis));
-    if to - from > MAX_GAP * budget {
+    // A mean of two losses on different text is a loss on neither; with window losses the common windows are known.
+    let has_windows = before.windows.is_some() && after.windows.is_some();
+    if to - from > MAX_GAP * budget || (before.is_last != after.is_last && !has_windows) {
         return None;
     }
     let part = (budget - from) / (to - from);
@@ -93,6 +97,7 @@ fn between(before: &Evaluation, after: &Evaluation, axis: Axis, budget: f64) -> 
         secs: mix(before.secs, after.secs),
         learning_rate_fraction: mix(before.learning_rate_fraction, after.learning_rate_fraction),
         loss: mix(before.loss, after.loss),
+        is_last: before.is_last && after.is_last,
         windows: before.windows.as_ref().zip(after.windows.as_ref()).map(|(one, other)| windows(one, other, part)),
     })
 }

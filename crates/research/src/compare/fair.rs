@@ -123,8 +123,8 @@ fn unit(points: &[Point<'_>]) -> Unit {
 /// The band of the family of the baseline, or of the baseline itself if it is a group.
 fn band_of(groups: &Groups) -> Vec<BandPoint> {
     let series = |run: &MeasuredRun| -> Vec<(u64, f64)> {
-        let periodic = |evaluation: &&Evaluation| evaluation.windows.as_ref().is_none_or(|windows| !windows.is_last);
-        run.evaluations.iter().filter(periodic).map(|evaluation| (evaluation.step, evaluation.loss)).collect()
+        let periodic = run.evaluations.iter().filter(|evaluation| !evaluation.is_last);
+        periodic.map(|evaluation| (evaluation.step, evaluation.loss)).collect()
     };
     let family = groups.families.first().filter(|_| groups.baseline.len() < 2).unwrap_or(&groups.baseline);
     if family.len() < 2 { vec![] } else { band(&family.iter().map(series).collect::<Vec<_>>()) }

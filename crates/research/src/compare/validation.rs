@@ -50,10 +50,12 @@ impl Text {
                 let name = |(name, _): &(String, String)| format!("{name}: whole validation split");
                 datasets.iter().map(name).collect::<Vec<_>>().join(", ")
             }
-            Self::Evaluated if evaluation.windows.as_ref().is_some_and(|windows| windows.is_last) => {
-                format!("{}, last evaluation", run.evaluated)
-            }
-            Self::Evaluated => run.evaluated.clone(),
+            Self::Evaluated => match (evaluation.is_last, &evaluation.windows) {
+                (false, _) => run.evaluated.clone(),
+                (true, Some(_)) => format!("{}, last evaluation", run.evaluated),
+                // Of a large dataset it read other windows than that of this version.
+                (true, None) => format!("{}, last evaluation by an earlier version", run.evaluated),
+            },
         }
     }
 
