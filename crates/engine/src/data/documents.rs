@@ -12,7 +12,7 @@ use crate::error::DataError;
 
 /// Held-out tenths of the sums of modular addition. With one tenth a model generalizes at once; with seven it first memorizes the
 /// training sums, and the validation loss falls much later.
-const SUMS_HELD_OUT_TENTHS: u64 = 7;
+pub(crate) const SUMS_HELD_OUT_TENTHS: u64 = 7;
 
 /// Held-out tenths of the documents, for validation.
 pub(crate) fn held_out_tenths(source: &Source) -> u64 {
@@ -110,9 +110,7 @@ impl Documents {
 
     fn by_hash(&self, index: usize, held_out_tenths: u64) -> Sides {
         let Range { start, end } = self.range(index);
-        let hash = blake3::hash(self.get(index).as_bytes());
-        let digit = u64::from_le_bytes(hash.as_bytes()[..8].try_into().unwrap_or_default()) % 10;
-        if digit < held_out_tenths { (start..start, start..end) } else { (start..end, end..end) }
+        if is_held_out(self.get(index), held_out_tenths) { (start..start, start..end) } else { (start..end, end..end) }
     }
 
     fn by_end(&self, index: usize) -> Sides {
@@ -120,6 +118,12 @@ impl Documents {
         let cut = start + document.floor_char_boundary(document.len() - document.len().div_ceil(10));
         (start..cut, cut..end)
     }
+}
+
+/// Whether the hash of a document assigns it to the validation split.
+pub(crate) fn is_held_out(document: &str, held_out_tenths: u64) -> bool {
+    let hash = blake3::hash(document.as_bytes());
+    u64::from_le_bytes(hash.as_bytes()[..8].try_into().unwrap_or_default()) % 10 < held_out_tenths
 }
 
 /// Number of documents below which the end of each document is held out.

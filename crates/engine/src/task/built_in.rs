@@ -1,9 +1,10 @@
-//! The tasks that are part of the program, for two of the generated datasets. Their items are generated with seeds of their own, so that the
-//! stories are not those of the training data.
+//! The tasks that are part of the program, for two of the generated datasets. Their items are not in the training data: stories have a seed of
+//! their own, and sums are those of the validation split.
 
 use wire::task::item::{ChoiceItem, CompletionItem};
 use wire::task::{Task, TaskItems};
 
+use crate::data::documents::{SUMS_HELD_OUT_TENTHS, is_held_out};
 use crate::data::{modular_addition, tales};
 use crate::kernels::random::Counter;
 
@@ -27,7 +28,7 @@ pub fn built_in(name: &str) -> Option<Task> {
             TaskItems::MultipleChoice(holder_items(ITEMS).into_iter().map(|(item, _)| item).collect()),
         ),
         MODULAR_ADDITION => (
-            "The sum of two numbers modulo 97, all digits right. Guessing gives about 1/97.",
+            "The sum of two numbers modulo 97 that the training text does not have, all digits right. Guessing gives about 1/97.",
             TaskItems::Completion(sums(ITEMS)),
         ),
         _ => return None,
@@ -78,7 +79,7 @@ fn errands(story: &str) -> Option<(&str, &str, &str, usize)> {
     Some((owner, borrower, holder, asked - 1))
 }
 
-/// Pairs of numbers drawn without repetition, with their sums.
+/// Pairs of numbers drawn without repetition, with their sums; only those that are held out of every dataset of modular addition.
 fn sums(count: usize) -> Vec<CompletionItem> {
     let modulus = modular_addition::MODULUS;
     let mut pairs: Vec<u64> = (0..modulus * modulus).collect();
@@ -88,7 +89,8 @@ fn sums(count: usize) -> Vec<CompletionItem> {
         let number = modular_addition::write_number;
         CompletionItem { prompt: format!("{}+{}=", number(a), number(b)), answer: number((a + b) % modulus) }
     };
-    pairs.into_iter().take(count).map(item).collect()
+    let is_new = |item: &CompletionItem| is_held_out(&format!("{}{}", item.prompt, item.answer), SUMS_HELD_OUT_TENTHS);
+    pairs.into_iter().map(item).filter(is_new).take(count).collect()
 }
 
 #[cfg(test)]
@@ -116,9 +118,11 @@ mod tests {
     }
 
     #[test]
-    fn every_sum_is_a_document_of_its_dataset() {
+    fn every_sum_is_a_held_out_document_of_its_dataset() {
         for item in sums(ITEMS) {
-            assert!(modular_addition::surprisal(&format!("{}{}", item.prompt, item.answer)).is_some());
+            let document = format!("{}{}", item.prompt, item.answer);
+            assert!(modular_addition::surprisal(&document).is_some(), "{document}");
+            assert!(is_held_out(&document, SUMS_HELD_OUT_TENTHS), "{document}");
         }
     }
 
