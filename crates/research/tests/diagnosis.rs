@@ -215,6 +215,20 @@ fn sentences_have_the_numbers_of_the_finding() {
     assert!(unknown.starts_with("of_tomorrow at step 900"), "{unknown}");
 }
 
+#[test]
+fn a_finding_about_many_heads_is_shown_by_all_their_series() {
+    for (series, said) in
+        [("attention_entropy/", "of many heads is"), ("attention_entropy/0.2", "of head 2 of layer 0 is")]
+    {
+        let mut rows = healthy(1, STEPS);
+        change(&mut rows, series, 601, |_, entropy| 0.02 * entropy);
+        let found = findings(&rows);
+        let finding = found.iter().find(|finding| finding.rule == "attention_collapse").unwrap();
+        assert_eq!(finding.evidence[0].series, series);
+        assert!(sentence(finding).contains(said), "{}", sentence(finding));
+    }
+}
+
 /// Every series that is NaN throughout, or infinite, and runs of a few steps.
 #[test]
 fn broken_series_give_no_panic_and_no_finding_of_other_rules() {

@@ -32,7 +32,7 @@ impl Detector for AttentionCollapse {
         label: "Attention collapse",
         meaning: "The attention of a head is concentrated on single tokens, far more than early in training.",
         reason: "When many heads do so, their gradients vanish through the softmax, and the loss often diverges soon after.",
-        seen: "At step {step} the attention entropy of {subject} is {value} times what it was at step {first} (threshold {threshold}).",
+        seen: "At step {step} the attention entropy of {head} is {value} times what it was at step {first} (threshold {threshold}).",
         formula: "entropy / entropy of the first report after step 100 < 0.1, per head; alert for half of the heads",
         source: "Zhai et al. 2023, arXiv 2303.06296",
         signals: &[name::ATTENTION_ENTROPY],

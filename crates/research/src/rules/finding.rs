@@ -22,8 +22,17 @@ pub fn sentence(finding: &Finding) -> String {
         ("{step}", grouped(finding.step)),
         ("{first}", grouped(finding.first_step)),
         ("{last}", grouped(finding.step)),
+        ("{head}", head(&finding.subject)),
         ("{subject}", finding.subject.clone()),
     ]
     .into_iter()
     .fold(rule.seen.to_owned(), |text, (name, value)| text.replace(name, &value))
+}
+
+/// A subject `LAYER.HEAD` in words; others as they are.
+fn head(subject: &str) -> String {
+    match subject.split_once('.') {
+        Some((layer, head)) => format!("head {head} of layer {layer}"),
+        None => subject.to_owned(),
+    }
 }

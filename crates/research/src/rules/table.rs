@@ -14,7 +14,8 @@ pub struct Rule {
     pub meaning: &'static str,
     /// Why it matters, in one sentence.
     pub reason: &'static str,
-    /// What was seen, with `{value}`, `{threshold}`, `{step}`, `{first}`, `{last}` and `{subject}` of the finding.
+    /// What was seen, with `{value}`, `{threshold}`, `{step}`, `{first}`, `{last}` and `{subject}` of the finding; `{head}` is a subject that is
+    /// a head.
     pub seen: &'static str,
     pub formula: &'static str,
     /// Publication or program from which formula and thresholds come.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use wire::diagnosis::{Active, Evidence, Finding, Level};
+use wire::series::name;
 
 use super::facts::Facts;
 use super::table::Rule;
@@ -129,8 +130,13 @@ impl Watch<'_> {
     }
 
     fn finding(&self, seen: Seen) -> Finding {
+        // A subject that is words, or a series of its own, names none of the prefix: all of the prefix show it.
+        let is_named = !seen.subject.contains(' ') && !name::ALL.contains(&seen.subject);
         let evidence = |series: &&str| Evidence {
-            series: if series.ends_with('/') { format!("{series}{}", seen.subject) } else { (*series).to_owned() },
+            series: match series.ends_with('/') && is_named {
+                true => format!("{series}{}", seen.subject),
+                false => (*series).to_owned(),
+            },
             first_step: seen.first_step,
             last_step: self.step,
         };

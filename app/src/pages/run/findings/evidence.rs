@@ -222,7 +222,7 @@ mod tests {
         check("update_ratio/block.0.attn.q.weight", Some("view=weights&values=update&tensor=block.0.attn.q.weight"));
         check("gradient_rms/head.weight", Some("view=weights&values=gradient&tensor=head.weight"));
         check("attention_entropy/2.3", Some("view=attention&layer=2&head=3"));
-        check("attention_entropy/many heads", None);
+        check("attention_entropy/", None);
         check("attention_logit_max/1", Some("view=attention&layer=1&head=0"));
         check("dead_neurons/0", Some("view=neurons&layer=0"));
         check("dead_neurons/", None);
