@@ -81,6 +81,12 @@ impl Store {
         database::findings::last_sequence(&mut *self.database().read().await?).await
     }
 
+    /// Runs of which the stored state of the rules has not read all steps: they train, or a server was killed before their rules had read
+    /// the last ones. Runs that no rule has read are not among them.
+    pub async fn runs_behind_rules(&self) -> Result<Vec<RunId>, StoreError> {
+        database::findings::behind(&mut *self.database().read().await?).await
+    }
+
     /// Stores what the rules said, in order. `path` is that of the run: findings beside it are marked as abandoned. A finding that is stored
     /// already is not stored again. `checks` is the number of rules that are not muted.
     ///

@@ -6,7 +6,7 @@
 //!
 //! Storing reports never waits for the rules: values wait in a bounded channel, and if it is full, the rules read them from the stored series
 //! later. The store keeps each decision once, so values may be read again after a restart. What was found is published to pages
-//! ([`Hub::publish_findings`](crate::live::hub::Hub::publish_findings)); [`Diagnosis::news`] wakes whoever sends alerts.
+//! ([`Hub::publish_findings`](crate::live::hub::Hub::publish_findings)); [`Diagnosis::news`] wakes whoever waits for findings.
 
 mod facts;
 mod non_finite;
@@ -106,6 +106,9 @@ impl Diagnosis {
             Ok(newest) => self.announce(newest),
             Err(error) => tracing::warn!("the newest finding could not be read: {error}"),
         }
+        if let Err(error) = self.check_interrupted().await {
+            tracing::warn!("the runs whose rules are behind could not be read: {error}");
+        }
         while let Some(stored) = inbox.recv().await {
             self.read_or_log(stored).await;
             let behind = std::mem::take(&mut *lock(&self.0.behind));
@@ -113,6 +116,14 @@ impl Diagnosis {
                 self.read_or_log(Stored { run, rows: vec![], has_changed: true, is_live: true }).await;
             }
         }
+    }
+
+    /// Reads what the rules of an earlier server had not read when it was killed.
+    async fn check_interrupted(&self) -> Result<(), StoreError> {
+        for run in self.0.feed.store.runs_behind_rules().await? {
+            self.check(&self.0.feed.summary(&run).await?).await?;
+        }
+        Ok(())
     }
 
     async fn read_or_log(&self, stored: Stored) {
@@ -129,7 +140,7 @@ impl Diagnosis {
         // After an error it is opened again from its stored state.
         let mut watch = match place.take() {
             Some(mut watch) => {
-                match has_changed {
+                match *has_changed || watch.misses_steps_before(rows) {
                     true => self.catch_up(&mut watch).await?,
                     false => self.publish(watch.read(&self.0.feed.store, rows).await?).await?,
                 }

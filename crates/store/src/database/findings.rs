@@ -161,6 +161,16 @@ pub(crate) async fn record(
     Ok(Some((from_json("the settings of the rules", row.try_get("settings")?)?, state.transpose()?)))
 }
 
+/// Runs whose stored state of the rules is older than their last step.
+pub(crate) async fn behind(connection: &mut SqliteConnection) -> Result<Vec<RunId>, StoreError> {
+    let sql = "SELECT run FROM diagnosis JOIN runs ON runs.id = run WHERE diagnosis.state IS NOT NULL \
+               AND runs.deleted_ms IS NULL AND diagnosis.checked_step + 1 < runs.progress ->> '$.step'";
+    let found: Vec<String> = sqlx::query_scalar(sql).fetch_all(connection).await?;
+    let run =
+        |id: &String| id.parse().map_err(|source| StoreError::unreadable("the run of the state of the rules", source));
+    found.iter().map(run).collect()
+}
+
 /// Stores the state of a run's rules.
 pub(crate) async fn put_state(
     connection: &mut SqliteConnection,

@@ -160,8 +160,9 @@ async fn read_with_interruptions(store: &Store, run: &RunId, mut items: Vec<Item
         let ingested = store.ingest(run, seq, chunk).await.unwrap();
         seq += count;
         let choice = random.below(10);
-        // 0: the run is suspended, and its state stored. 1: killed before the values are read; 2: after.
-        rules.stored(run, &ingested.rows, &ingested.events, choice != 0);
+        // 0: the run is suspended, and its state stored. 1: killed before the values are read; 2: after. 3: the values are not passed on.
+        let rows = if choice == 3 { &[][..] } else { &ingested.rows };
+        rules.stored(run, rows, &ingested.events, choice != 0);
         if choice != 1 {
             while let Ok(stored) = inbox.try_recv() {
                 rules.read(&stored).await.unwrap();
@@ -172,6 +173,10 @@ async fn read_with_interruptions(store: &Store, run: &RunId, mut items: Vec<Item
             inbox = lock(&rules.0.inbox).take().unwrap();
         }
     }
+    // The server that follows reads what this one has not.
+    rules = Diagnosis::new(Feed::new(store.clone()));
+    rules.check_interrupted().await.unwrap();
+    assert!(store.runs_behind_rules().await.unwrap().is_empty());
     let summary = store.summary(run).await.unwrap().unwrap();
     rules.check(&summary).await.unwrap();
 }

@@ -82,6 +82,18 @@ impl Watch {
         self.checker.last_step()
     }
 
+    /// Whether steps are missing between what the rules have read and new values. Values that reach the files and not the database, because the
+    /// disk was full, count as repeated when they come again and are not passed on.
+    pub(super) fn misses_steps_before(&self, rows: &[Row]) -> bool {
+        let Some(last) = self.checker.last_step() else { return false };
+        let mut next = last + 1;
+        rows.iter().any(|row| {
+            let is_missing = row.step > next;
+            next = next.max(row.step + 1);
+            is_missing
+        })
+    }
+
     /// Reads the journal, and returns to the step from which on its path is another one than the rules have read.
     pub(super) async fn follow(&mut self, store: &Store) -> Result<Rest, StoreError> {
         let view = store.run(&self.run).await?.ok_or_else(|| StoreError::UnknownRun { run: self.run.clone() })?;
