@@ -17,9 +17,10 @@ pub(super) fn HealthPanel() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let shared = context.findings;
     let health = Memo::new(move |_| context.summary.read().health);
-    let is_wanted = Memo::new(move |_| {
+    // Once loaded, it stays: only it knows when its findings are dismissed or abandoned, and takes them from the line and the charts.
+    let is_wanted = Memo::new(move |before: Option<&bool>| {
         let Health { notes, alerts, .. } = health.get();
-        notes + alerts > 0 || shared.is_open.get()
+        before == Some(&true) || notes + alerts > 0 || shared.is_open.get()
     });
     let line = says(move || {
         let counted = || health.get().sentence().unwrap_or_else(|| UNCHECKED.to_owned());
