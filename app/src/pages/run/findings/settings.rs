@@ -22,8 +22,9 @@ pub(super) fn RuleSettings(state: FindingsState, is_open: RwSignal<bool>) -> imp
             let _ = dialog.show_modal();
         }
     });
+    // Also called by an answer, before which the dialog may have been closed.
     let close = move || {
-        if let Some(dialog) = dialog.get_untracked() {
+        if let Some(dialog) = dialog.try_get_untracked().flatten() {
             dialog.close();
         }
     };
