@@ -96,11 +96,14 @@ impl Choice {
         self.runs.read().contains(run)
     }
 
-    /// Adds runs, as long as there is room.
+    /// Adds runs, as long as there is room. Nothing once the page is closed.
     fn add(self, added: &[RunId]) {
-        let mut runs = self.runs.get_untracked();
-        runs.extend(added.iter().filter(|run| !self.runs.read_untracked().contains(run)).cloned());
-        runs.truncate(MAX_RUNS);
+        let Some(mut runs) = self.runs.try_get_untracked() else { return };
+        for run in added {
+            if runs.len() < MAX_RUNS && !runs.contains(run) {
+                runs.push(run.clone());
+            }
+        }
         self.router.replace(&compare_path(&runs));
     }
 
