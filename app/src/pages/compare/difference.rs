@@ -131,7 +131,7 @@ fn PairDifference(
     #[prop(into)] is_growing: Signal<bool>,
     children: Children,
 ) -> impl IntoView {
-    let live = expect_context::<Live>();
+    let (choice, live) = (expect_context::<Choice>(), expect_context::<Live>());
     let (run, with, names) = (StoredValue::new(run), StoredValue::new(with), StoredValue::new(names));
     let found = RwSignal::new(None::<Result<Comparison, ApiFailure>>);
     let range = RwSignal::new(None::<Range>);
@@ -170,7 +170,9 @@ fn PairDifference(
         None => "Comparing …".to_owned(),
         Some(Ok(comparison)) => {
             let step_of = |id: StoredValue<RunId>| id.with_value(|id| step_of(live, id));
-            names.with_value(|names| verdict(comparison, names, || (step_of(run), step_of(with))))
+            let is_selected = |id: StoredValue<RunId>| id.with_value(|id| choice.contains(id));
+            let are_selected = is_selected(run) && is_selected(with);
+            names.with_value(|names| verdict(comparison, names, are_selected, || (step_of(run), step_of(with))))
         }
         Some(Err(_)) => String::new(),
     };
@@ -209,8 +211,9 @@ fn step_of(live: Live, run: &RunId) -> u64 {
 /// `The losses of steps 1 000 to 1 299 are bitwise identical; from step 1 300 on they differ. Over all steps since then (1 300 to 1 900), the
 /// training loss of b is ...`
 ///
-/// `steps` has how far each run has trained on its current path.
-fn verdict(comparison: &Comparison, names: &Names, steps: impl Fn() -> (u64, u64)) -> String {
+/// `are_selected`: both runs are, so that the fair comparison judges them; the parent of a selected run may not be. `steps` has how far each
+/// run has trained on its current path.
+fn verdict(comparison: &Comparison, names: &Names, are_selected: bool, steps: impl Fn() -> (u64, u64)) -> String {
     let Some(from) = comparison.common_from else { return nothing_in_common(names, steps()) };
     let last = number::whole((from + comparison.identical_steps).saturating_sub(1));
     let (start, from) = (from, number::whole(from));
@@ -237,10 +240,11 @@ fn verdict(comparison: &Comparison, names: &Names, steps: impl Fn() -> (u64, u64
         step if step <= start => "Over all common steps",
         _ => "Over all steps since shortly before then",
     };
-    format!(
-        "{begun} {}{newest} Whether that is more than noise is said in Fair comparison.",
-        mean_in_words(&whole, all, names)
-    )
+    let noise = match are_selected {
+        true => "Fair comparison says whether that is more than noise.",
+        false => "Select both runs, and Fair comparison says whether that is more than noise.",
+    };
+    format!("{begun} {}{newest} {noise}", mean_in_words(&whole, all, names))
 }
 
 /// `Over all steps since then (7 501 to 7 999), the training loss of owl is on average 0.071 nats/token lower than that of fox.` Losses of
@@ -297,7 +301,7 @@ mod tests {
     fn the_verdict_names_the_runs() {
         let names = |fork_step| Names { run: "fox".into(), with: "owl".into(), fork_step };
         let none = Comparison { common_from: None, identical_steps: 0, first_difference: None, difference: vec![] };
-        let verdict = |fork_step, steps| verdict(&none, &names(fork_step), || steps);
+        let verdict = |fork_step, steps| verdict(&none, &names(fork_step), true, || steps);
         assert!(verdict(Some(200), (200, 900)).starts_with("fox has not trained since the fork at step 200."));
         // The parent was rolled back to the fork: the fork has trained, and its parent has not.
         assert!(verdict(Some(200), (600, 200)).starts_with("owl has no steps after the fork at step 200"));
@@ -314,7 +318,7 @@ mod tests {
         let parts: Vec<Difference> = (7500..8000).step_by(2).map(part).collect();
         let compared =
             Comparison { common_from: Some(7500), identical_steps: 1, first_difference: Some(7501), difference: parts };
-        let words = verdict(&compared, &names, || (8000, 30_000));
+        let words = verdict(&compared, &names, true, || (8000, 30_000));
         let begun = "The loss of step 7\u{202f}500 is bitwise identical; from step 7\u{202f}501 on they differ.";
         assert!(words.starts_with(begun), "{words}");
         assert!(
@@ -326,5 +330,8 @@ mod tests {
         assert!(words.contains("lower than that of parent") && !words.contains("standard error"), "{words}");
         let newest = "Over the last 10\u{202f}% of them (7\u{202f}950 to 7\u{202f}999)";
         assert!(words.contains(newest), "the newest tenth: {words}");
+        assert!(words.ends_with(" Fair comparison says whether that is more than noise."), "{words}");
+        let alone = verdict(&compared, &names, false, || (8000, 30_000));
+        assert!(alone.contains("Select both runs, and Fair comparison"), "only one of the runs is selected: {alone}");
     }
 }
