@@ -20,12 +20,6 @@ const MOST: usize = 12;
 const POINTS: u32 = 400;
 /// Steps that are shown at least before and after the step of the finding.
 const AROUND: u64 = 40;
-/// Prefix of the attention entropies, by layer and head.
-const ATTENTION_ENTROPY: &str = "attention_entropy/";
-/// Prefix of the largest attention logits, by layer.
-const ATTENTION_LOGIT: &str = "attention_logit_max/";
-/// Prefix of the fractions of dead neurons, by layer.
-const DEAD_NEURONS: &str = "dead_neurons/";
 
 /// The chart of a finding and its links.
 #[component]
@@ -194,15 +188,15 @@ fn part_of_model(series: &str) -> Option<(String, String)> {
     if let Some((tensor, values)) = parameter.filter(|(tensor, _)| !tensor.is_empty()) {
         return Some((format!("view=weights&values={values}&tensor={tensor}"), format!("{values} of {tensor}")));
     }
-    if let Some(head) = series.strip_prefix(ATTENTION_ENTROPY) {
+    if let Some(head) = series.strip_prefix(name::ATTENTION_ENTROPY) {
         let (layer, head) = head.split_once('.')?;
         let query = format!("view=attention&layer={layer}&head={head}");
         return Some((query, format!("Attention of head {head} in block {layer}")));
     }
-    if let Some(layer) = number_after(series, ATTENTION_LOGIT) {
+    if let Some(layer) = number_after(series, name::ATTENTION_LOGIT) {
         return Some((format!("view=attention&layer={layer}&head=0"), format!("Attention of block {layer}")));
     }
-    let layer = number_after(series, DEAD_NEURONS)?;
+    let layer = number_after(series, name::DEAD_NEURONS)?;
     Some((format!("view=neurons&layer={layer}"), format!("Neurons of block {layer}")))
 }
 
