@@ -4,12 +4,14 @@ use figure::scene::{Role, Size};
 use figure::{ChartSpec, Curve, Frame, Reference, number};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use wire::RunId;
 use wire::diagnosis::{Evidence, RuleInfo, RunFinding};
 use wire::series::{Axis, Bucket, SeriesWindow, describe, name};
 
 use super::state::FindingsState;
 use crate::components::chart::Range;
-use crate::components::{Canvas, clicks, says, shows};
+use crate::components::{Canvas, Failure, clicks, says, shows};
+use crate::net::api::ApiFailure;
 use crate::net::api::series::{SeriesRequest, names, windows};
 use crate::pages::run::context::RunContext;
 use crate::route::xray_path;
@@ -29,12 +31,18 @@ pub(super) fn EvidenceView(found: RunFinding, state: FindingsState, rule: Memo<O
     let segment = found.segment;
     let evidence = StoredValue::new(found.finding.evidence.clone());
     let shown = RwSignal::new(0_usize);
-    let drawn = RwSignal::new(None::<Vec<SeriesWindow>>);
+    let drawn = RwSignal::new(None::<Result<Vec<SeriesWindow>, ApiFailure>>);
     Effect::new(move || {
-        let Some(one) = evidence.with_value(|all| all.get(shown.get()).cloned()) else { return };
+        let place = shown.get();
+        let Some(one) = evidence.with_value(|all| all.get(place).cloned()) else { return };
+        let run = context.id();
+        drawn.set(None);
         spawn_local(async move {
-            let found = fetch(context, one, range).await.unwrap_or_default();
-            drawn.try_set(Some(found));
+            let found = fetch(&run, one, range).await;
+            // The answer to an earlier choice is ignored.
+            if shown.try_get_untracked() == Some(place) {
+                drawn.try_set(Some(found));
+            }
         });
     });
     let words = |one: &Evidence| describe(one.series.trim_end_matches('/')).label;
@@ -66,8 +74,12 @@ pub(super) fn EvidenceView(found: RunFinding, state: FindingsState, rule: Memo<O
     let step = found.finding.step;
     let threshold = found.finding.threshold;
     let draw = move |size: Size, _: bool| {
-        let windows = drawn.read();
-        let curves = curves(context, segment, windows.as_deref().unwrap_or_default());
+        let drawn = drawn.read();
+        let windows: &[SeriesWindow] = match &*drawn {
+            Some(Ok(windows)) => windows,
+            _ => &[],
+        };
+        let curves = curves(context, segment, windows);
         let unit =
             evidence.with_value(|all| all.get(shown.get()).map(|one| describe(&one.series).unit).unwrap_or_default());
         let is_of_series = rule.read().as_ref().is_some_and(|rule| !unit.is_empty() && rule.unit == unit);
@@ -87,12 +99,19 @@ pub(super) fn EvidenceView(found: RunFinding, state: FindingsState, rule: Memo<O
         let curves: Vec<Curve> = curves.iter().map(|(name, role, buckets)| Curve::new(name, *role, buckets)).collect();
         figure::chart(&spec, &curves, size).scene.shapes
     };
-    let is_empty =
-        move || drawn.read().as_ref().is_some_and(|windows| windows.iter().all(|one| one.buckets.is_empty()));
+    let missing = move || match &*drawn.read() {
+        Some(Ok(windows)) if windows.iter().all(|one| one.buckets.is_empty()) => {
+            view! { <p class="small dim">"No values of this series are stored around this step."</p> }.into_any()
+        }
+        Some(Err(failure)) => {
+            view! { <Failure what="The series could not be fetched" failure=failure.clone() /> }.into_any()
+        }
+        _ => ().into_any(),
+    };
     view! {
         {buttons}
         <Canvas class="finding-chart" label draw />
-        {shows(move || is_empty().then(|| view! { <p class="small dim">"No values of this series are stored around this step."</p> }))}
+        {shows(missing)}
         <Links found context />
     }
 }
@@ -104,21 +123,20 @@ fn around(found: &RunFinding) -> (u64, u64) {
     (finding.first_step.saturating_sub(length / 2), finding.step + length)
 }
 
-async fn fetch(context: RunContext, one: Evidence, (from, to): (u64, u64)) -> Option<Vec<SeriesWindow>> {
-    let run = context.run.try_with_untracked(|run| run.view.summary.id.clone())?;
+async fn fetch(run: &RunId, one: Evidence, (from, to): (u64, u64)) -> Result<Vec<SeriesWindow>, ApiFailure> {
     let names = match one.series.ends_with('/') {
         true => {
-            let known = names(&run).await.ok()?;
+            let known = names(run).await?;
             known.into_iter().filter(|series| series.starts_with(&one.series)).take(MOST).collect()
         }
         false => vec![one.series],
     };
     if names.is_empty() {
-        return None;
+        return Ok(vec![]);
     }
     let request =
         SeriesRequest { names, axis: Axis::Step, from: Some(from as f64), to: Some(to as f64), points: POINTS };
-    windows(&run, &request).await.ok()
+    windows(run, &request).await
 }
 
 /// The curves of the windows on the path to the finding.
