@@ -4,7 +4,7 @@ use figure::number;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::RunId;
-use wire::diagnosis::{FindingView, Level, RuleInfo, RunFinding, TakenAction};
+use wire::diagnosis::{Act, FindingView, Level, RuleInfo, RunFinding, TakenAction};
 use wire::number::brief;
 
 use super::evidence::EvidenceView;
@@ -105,10 +105,21 @@ fn action_line(action: &TakenAction) -> AnyView {
     let act = super::rule_draft::act_phrase(action.act);
     let text = match (&action.failure, action.event) {
         (Some(failure), _) => format!("The rule was to {act}, and did not: {failure}"),
-        (None, Some(_)) => format!("The rule did this: {act}. The journal has the event, and Undo reverts it."),
+        (None, Some(_)) => {
+            format!("The rule did this: {act}. The journal has the event. {}", how_to_revert(action.act))
+        }
         (None, None) => format!("The rule has asked to {act}; the run has not answered yet."),
     };
     view! { <p class="finding-action">{text}</p> }.into_any()
+}
+
+/// How a person reverts what a rule did.
+fn how_to_revert(act: Act) -> &'static str {
+    match act {
+        Act::Pause => "Resume continues the run.",
+        Act::RollBackAndSkip { .. } => "Undo returns to the state before it.",
+        Act::Stop => "Resume continues the run from its newest checkpoint.",
+    }
 }
 
 /// Value, threshold, window, and how often the rule is wrong.

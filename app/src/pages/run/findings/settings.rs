@@ -61,7 +61,10 @@ pub(super) fn RuleSettings(state: FindingsState, is_open: RwSignal<bool>) -> imp
                     <Icon name="close" />
                 </button>
             </div>
-            <p>"A muted rule reports nothing. A rule that may act does so at an alert, once, with an event in the journal that can be undone. Changes hold from the next step on."</p>
+            <p>
+                "A muted rule reports nothing. A rule that may act does so at an alert, once, and the journal has the event. A rollback can be \
+                 undone; a run that was paused or stopped can be resumed. Changes hold from the next step on."
+            </p>
             <form on:submit=submit>
                 <ul class="rule-fields">{fields}</ul>
                 {shows(move || failure.get().map(|failure| view! { <Failure what="The rules were not changed" failure /> }))}
