@@ -31,6 +31,10 @@ pub(super) enum Detail {
     SchedulePoints(RwSignal<Option<Layout>>),
 }
 
+/// Shown in place of a view that could not be loaded.
+const MISSING: &str = "This part of the page could not be loaded. The server did not answer, or it was updated after the page was opened. \
+                       Reload the page; runs are not affected.";
+
 /// Builds a view.
 type Build = fn(Detail) -> AnyView;
 
@@ -65,9 +69,8 @@ pub(super) fn Loaded(
     shows(move || match loaded.get() {
         None => has_placeholder.then(|| view! { <Skeleton rows=3 /> }).into_any(),
         Some(Some(build)) => build(detail),
-        Some(None) => view! {
-            <p role="alert">"This could not be loaded. Reload the page: the server may have been updated."</p>
-        }
-        .into_any(),
+        // The editor below the chart says it.
+        Some(None) if matches!(detail, Detail::SchedulePoints(_)) => ().into_any(),
+        Some(None) => view! { <p class="small" role="alert">{MISSING}</p> }.into_any(),
     })
 }
