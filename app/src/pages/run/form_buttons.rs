@@ -1,4 +1,4 @@
-//! The buttons of the forms that are loaded on demand ([`super::forms`]).
+//! The buttons of the forms that are loaded on demand ([`super::details`]).
 
 use leptos::prelude::*;
 
