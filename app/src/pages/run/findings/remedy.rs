@@ -18,7 +18,7 @@ use crate::pages::run::context::{Answer, Drawer, RunContext};
 use crate::pages::run::fields::{ControlRunField, ReasonField, reason_of};
 use crate::route::{Router, run_path};
 
-/// Time between two looks at the effect while it is shown: it depends on the step of the run.
+/// Interval at which an effect that is shown is fetched again: it depends on the step of the run.
 const EVERY: Duration = Duration::from_secs(4);
 
 /// The remedies of a finding; the form of one is open at a time.
