@@ -2,6 +2,8 @@
 
 use wire::{RunId, RunSummary};
 
+use crate::components::isolated;
+
 /// What the runs of a group have in common.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Grouping {
@@ -79,8 +81,10 @@ pub(super) fn groups(runs: &[RunSummary], grouping: Grouping, name_of: &dyn Fn(&
         let counts = |run: &RunSummary| all == 1 || !has_ended || run.state.is_over();
         let runs: Vec<RunId> = members.into_iter().filter(counts).map(|run| run.id).collect();
         let label = match (key, all) {
-            (Some(key), 2..) if runs.len() < all => format!("{key} ({} of {all} runs, which have ended)", runs.len()),
-            (Some(key), 2..) => format!("{key} ({all} runs)"),
+            (Some(key), 2..) if runs.len() < all => {
+                format!("{} ({} of {all} runs, which have ended)", isolated(&key), runs.len())
+            }
+            (Some(key), 2..) => format!("{} ({all} runs)", isolated(&key)),
             _ => name_of(&first),
         };
         Group { key: first.id.to_string(), label, runs }
