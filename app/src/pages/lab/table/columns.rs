@@ -203,18 +203,8 @@ fn Heading(
     let sort = move |_| {
         let column = column.get_value();
         // The runs that need attention have the highest values.
-        let begins_descending = column == HEALTH;
-        let next = match order.get_untracked() {
-            Some(is_descending) if is_descending == begins_descending => {
-                if begins_descending {
-                    column
-                } else {
-                    format!("-{column}")
-                }
-            }
-            _ if begins_descending => format!("-{column}"),
-            _ => column,
-        };
+        let is_descending = order.get_untracked().map_or(column == HEALTH, |is_descending| !is_descending);
+        let next = if is_descending { format!("-{column}") } else { column };
         table.change(|query| query.sort = Some(next));
     };
     let direction = move || order.get().map(|is_descending| if is_descending { "descending" } else { "ascending" });
