@@ -10,6 +10,7 @@ mod loss_chart;
 mod picker;
 mod plans;
 mod seeds;
+mod switches;
 mod verdicts;
 
 use std::collections::BTreeMap;

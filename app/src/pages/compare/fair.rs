@@ -12,6 +12,7 @@ use wire::series::Axis;
 use super::Choice;
 use super::groups::{Group, Grouping, groups};
 use super::seeds::MoreSeeds;
+use super::switches::switches;
 use super::verdicts::Verdicts;
 use crate::components::{Failure, Select, interval, name_of};
 use crate::net::api::{self, ApiFailure};
@@ -162,18 +163,8 @@ fn Controls(shown: Memo<Wanted>) -> impl IntoView {
                 <span>"Baseline "</span>
                 <Select entries=baselines chosen=baseline choose=move |key| choice.baseline.set(key) />
             </label>
-            <div class="range" role="group" aria-label="Equal">
-                {EQUAL.map(|(axis, word, meaning)| view! {
-                    <button
-                        class="switch"
-                        title=meaning
-                        aria-pressed=move || (choice.equal.get() == axis).to_string()
-                        on:click=move |_| choice.equal.set(axis)
-                    >
-                        {word}
-                    </button>
-                })}
-            </div>
+            <span class="small dim">"At equal"</span>
+            {switches("At equal", &EQUAL, choice.equal)}
         </div>
     }
 }

@@ -12,6 +12,7 @@ use wire::series::{Axis, Bucket, name};
 use wire::{RunId, RunView};
 
 use super::Choice;
+use super::switches::switches;
 use crate::components::chart::{Chart, ChartContent, ChartGroup, Line, Range};
 use crate::components::{AxisPick, Failure, Icon, Skeleton, StateMark, interval};
 use crate::curves::{Curves, Fetched, Lineage, OWN};
@@ -322,18 +323,7 @@ pub(super) fn LossChart() -> impl IntoView {
                 has_legend=false
             >
                 <div class="tools">
-                    <div class="range" role="group" aria-label="Series">
-                        {SERIES.map(|(series, word, meaning)| view! {
-                            <button
-                                class="switch"
-                                title=meaning
-                                aria-pressed=move || (choice.series.get() == series).to_string()
-                                on:click=move |_| choice.series.set(series)
-                            >
-                                {word}
-                            </button>
-                        })}
-                    </div>
+                    {switches("Series", &SERIES, choice.series)}
                     <AxisPick axis=choice.axis choose=move |axis| choice.axis.set(axis) />
                     <button
                         class="switch"
