@@ -32,7 +32,7 @@ const SMOOTHING: f64 = 0.005;
 const SERIES: [(&str, &str, &str); 2] = [(name::TRAIN, "train", TRAIN), (name::VALID, "val", VALID)];
 const TRAIN: &str = "Training loss: mean cross-entropy over the batch of each step, in nats/token. Default.";
 const VALID: &str = "Validation loss: mean cross-entropy over the same batches of the validation split at each evaluation, in \
-                     nats/token. The last evaluation of a run reads more of them. A grey band is the noise floor: the range of \
+                     nats/token. The last evaluation of a run reads more of them. A gray band is the noise floor: the range of \
                      95 % of runs with another seed.";
 const BAND: &str = "Range in which the validation loss of 95 % of runs with another seed would be: mean and spread of the baseline's runs that \
                     differ in the seed only.";
