@@ -15,7 +15,8 @@ use super::subscription::Subscription;
 use super::tokens::percent;
 use crate::components::number::now_ms;
 use crate::components::{Empty, Icon, Skeleton, clicks, says, shows};
-use crate::net::api::{checkpoints, sentence};
+use crate::curves::Lineage;
+use crate::net::api::{self, checkpoints, sentence};
 
 /// A live result is marked as stale when it is older than this and than [`STALE_INTERVALS`] of its update intervals.
 const STALE_MS: f64 = 6_000.0;
@@ -112,13 +113,16 @@ fn no_snapshot(xray: XrayState, subscription: Subscription) -> AnyView {
             xray.inspections.compute(inspection, subscription.step.get_untracked());
         }
     };
-    // The steps of the checkpoints of the run and that of its parent from which it starts; `None` until they are fetched.
+    // The steps of the checkpoints on the path of the run and that of its parent from which it starts; `None` until they are fetched.
     let kept = RwSignal::new(None::<Vec<u64>>);
     let run = xray.run.get_value();
     let origin = untrack(|| xray.summary.read().parent.as_ref().map(|parent| parent.checkpoint.step));
     leptos::task::spawn_local(async move {
-        if let Ok(saved) = checkpoints::list(&run).await {
-            kept.try_set(Some(saved.iter().map(|saved| saved.info.id.step).chain(origin).collect()));
+        let (saved, view) = futures_util::future::join(checkpoints::list(&run), api::run(&run)).await;
+        if let (Ok(saved), Ok(view)) = (saved, view) {
+            let lineage = Lineage::read(&view, |_| None);
+            let on_path = saved.iter().map(|saved| saved.info.id).filter(|id| lineage.contains(id.segment, id.step));
+            kept.try_set(Some(on_path.map(|id| id.step).chain(origin).collect()));
         }
     });
     let wanted = move || match subscription.step.get() {
