@@ -147,11 +147,7 @@ fn PairDifference(
         });
     };
     fetch();
-    interval::every(REFRESH, move || {
-        if is_growing.try_get_untracked() == Some(true) {
-            fetch();
-        }
-    });
+    interval::while_growing(REFRESH, is_growing, fetch);
     let content = move || content(found.read().as_ref().and_then(|found| found.as_ref().ok()), range.get());
     let show = move |wanted: Option<Range>| {
         let whole = untrack(content).lines.first().and_then(|line| {

@@ -88,16 +88,11 @@ pub(super) fn FairPanel() -> impl IntoView {
         choice.band.set(vec![]);
         update();
     });
-    let is_growing = move || {
-        let lab = live.lab.read_untracked();
-        let chosen = choice.runs.read_untracked();
+    let is_growing = Memo::new(move |_| {
+        let (lab, chosen) = (live.lab.read(), choice.runs.read());
         lab.iter().flat_map(|lab| &lab.runs).any(|run| run.state.is_live() && chosen.contains(&run.id))
-    };
-    interval::every(REFRESH, move || {
-        if is_growing() {
-            update();
-        }
     });
+    interval::while_growing(REFRESH, is_growing.into(), update);
     let has_pair = Memo::new(move |_| shown.read().groups.len() > 1);
     let verdict = move || match &*found.read() {
         Some((of, answer)) if *of == *shown.read() => match answer {

@@ -86,15 +86,20 @@ impl ComparedRuns {
                 compared.fetch(choice.runs.get_untracked());
             }
         });
-        let is_growing = move |run: &RunId| {
-            live.lab
-                .read_untracked()
-                .as_ref()
-                .is_some_and(|lab| lab.runs.iter().any(|known| known.id == *run && known.state.is_live()))
-        };
-        interval::every(REFRESH, move || {
-            let runs = choice.runs.try_get_untracked().unwrap_or_default();
-            compared.fetch(runs.into_iter().filter(is_growing).collect());
+        let growing = Memo::new(move |_| {
+            let (lab, chosen) = (live.lab.read(), choice.runs.read());
+            let runs =
+                lab.iter().flat_map(|lab| &lab.runs).filter(|run| run.state.is_live() && chosen.contains(&run.id));
+            runs.map(|run| run.id.clone()).collect::<Vec<_>>()
+        });
+        interval::every(REFRESH, move || compared.fetch(growing.try_get_untracked().unwrap_or_default()));
+        // The last values of a run come with its end.
+        Effect::new(move |before: Option<Vec<RunId>>| {
+            let growing = growing.get();
+            let chosen = choice.runs.get_untracked();
+            let has_ended = |run: &RunId| !growing.contains(run) && chosen.contains(run);
+            compared.fetch(before.into_iter().flatten().filter(has_ended).collect());
+            growing
         });
         compared
     }

@@ -115,11 +115,7 @@ fn EffectPanel(shown: ControlRun, known: Memo<Vec<ControlRun>>, picked: RwSignal
         context.state.get().is_live() || control.is_some_and(|(run, _)| run.state.is_live())
     });
     fetch();
-    interval::every(REFRESH, move || {
-        if is_growing.try_get_untracked() == Some(true) {
-            fetch();
-        }
-    });
+    interval::while_growing(REFRESH, is_growing.into(), fetch);
     on_cleanup(move || {
         context.run.try_update(|run| run.set_difference(&[]));
     });
