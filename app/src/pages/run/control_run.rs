@@ -119,11 +119,12 @@ fn EffectPanel(shown: ControlRun, known: Memo<Vec<ControlRun>>, picked: RwSignal
     on_cleanup(move || {
         context.run.try_update(|run| run.set_difference(&[]));
     });
-    let meaning = move || {
+    // The journal may be fetched after the difference.
+    let is_on_others = Memo::new(move |_| {
+        context.lines.get();
         let run = context.run.read_untracked();
-        let is_on_others = run.events.get(&event).is_some_and(|record| changes_batches(&record.event));
-        if is_on_others { OTHER_BATCHES } else { SAME_BATCHES }
-    };
+        run.events.get(&event).is_some_and(|record| changes_batches(&record.event))
+    });
     let change = move || {
         context.lines.get();
         context
@@ -162,12 +163,13 @@ fn EffectPanel(shown: ControlRun, known: Memo<Vec<ControlRun>>, picked: RwSignal
     let chart = move || {
         let which = which();
         if has_any.get() {
+            let meaning = if is_on_others.get() { OTHER_BATCHES } else { SAME_BATCHES };
             view! {
                 <Chart
                     group=expect_context()
                     title="Effect of the change".to_owned()
                     unit="nats/token, this run − control run".to_owned()
-                    meaning=meaning()
+                    meaning
                     paint=move || paint(context) changed
                 >
                     {which}
