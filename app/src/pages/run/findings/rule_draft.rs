@@ -1,5 +1,6 @@
 //! The settings of one rule while they are edited.
 
+use figure::number;
 use leptos::prelude::*;
 use wire::diagnosis::{Act, DiagnosisSettings, RuleInfo};
 use wire::hyperparameters::table::Values;
@@ -54,7 +55,8 @@ pub(super) fn act_phrase(act: Act) -> String {
         Act::Pause => "pause the run".into(),
         Act::Stop => "stop the run".into(),
         Act::RollBackAndSkip { steps, batches } => {
-            format!("roll back at least {steps} steps before the finding and skip {batches} batches")
+            let (steps, batches) = (number::whole(steps), number::whole(batches));
+            format!("roll back to at least {steps} steps before the finding and skip {batches} batches")
         }
     }
 }
