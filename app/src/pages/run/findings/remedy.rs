@@ -169,17 +169,16 @@ fn RemedyForm(
             Some(RemedyAction::Command(command)) => {
                 open.set(None);
                 is_sent.set(true);
-                context.change(with_reason(command, reason_of(reason)));
+                let command = with_reason(command, reason_of(reason));
+                // Without the field, a control run is what another open form wants.
+                if takes_control_run(&command) { context.change(command) } else { context.send(command) }
             }
             Some(RemedyAction::Run(spec)) => create(spec, router, is_busy, failure),
             _ => {}
         }
     };
     let first = action();
-    let has_control_run = matches!(
-        first,
-        Some(RemedyAction::Command(Command::Set { .. } | Command::SetSchedule { .. } | Command::Rollback { .. }))
-    );
+    let has_control_run = matches!(&first, Some(RemedyAction::Command(command)) if takes_control_run(command));
     let is_command = matches!(first, Some(RemedyAction::Command(_)));
     let verb = if is_command { "Send to the run" } else { "Create the run" };
     let form = first.and_then(|action| form_of(context, &action));
@@ -203,6 +202,11 @@ fn RemedyForm(
             </div>
         </form>
     }
+}
+
+/// Whether the form of a command offers a control run.
+fn takes_control_run(command: &Command) -> bool {
+    matches!(command, Command::Set { .. } | Command::SetSchedule { .. } | Command::Rollback { .. })
 }
 
 /// Creates a run and opens its page.
