@@ -56,6 +56,10 @@ pub(super) fn ControlRunField(
 ) -> impl IntoView {
     let context = expect_context::<RunContext>();
     context.wants_control_run.set(false);
+    // The next change may have no such field, and then starts none.
+    on_cleanup(move || {
+        context.wants_control_run.try_set(false);
+    });
     view! {
         <label
             class="check"
