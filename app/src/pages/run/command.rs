@@ -79,7 +79,12 @@ impl RunContext {
         let run = self.id();
         self.answer.set(Answer::Waiting(in_progress(&command)));
         spawn_local(async move {
-            let answer = match api::command(&run, &command, with_control_run).await {
+            let answered = api::command(&run, &command, with_control_run).await;
+            // Nobody reads the answer once the page is closed, and the run that its text needs is gone.
+            if self.answer.is_disposed() {
+                return;
+            }
+            let answer = match answered {
                 Ok(EventRecord { event: Event::Refused { message, .. }, .. }) => {
                     Answer::Refused(api::sentence(&message))
                 }
@@ -91,7 +96,7 @@ impl RunContext {
                 },
                 Err(failure) => Answer::Refused(failure.sentence()),
             };
-            self.answer.try_set(answer);
+            self.answer.set(answer);
         });
     }
 }
