@@ -49,31 +49,33 @@ pub(super) struct SeriesLoader {
     last_request: StoredValue<u32>,
     /// The x axis for which the past was requested.
     past_of: StoredValue<Option<Axis>>,
+    /// Whether the last overview has the series of the charts for diagnosis, which are fetched while those are open.
+    has_diagnosis: StoredValue<bool>,
 }
 
 impl SeriesLoader {
     /// Fetches when the range in view changes, and when there are many live values.
     pub(super) fn start(context: RunContext) -> Self {
-        let loader = Self { context, last_request: StoredValue::new(0), past_of: StoredValue::new(None) };
+        let (last_request, past_of) = (StoredValue::new(0), StoredValue::new(None));
+        let loader = Self { context, last_request, past_of, has_diagnosis: StoredValue::new(false) };
         let due = StoredValue::new_local(None::<TimeoutHandle>);
         let is_long = Memo::new(move |_| context.run.read().curves.is_long());
-        Effect::new(move |had_more: Option<bool>| {
+        Effect::new(move |is_later: Option<bool>| {
             let (axis, _) = (context.options.read().axis, context.viewport.get());
-            let has_more = context.has_more_charts.get();
-            let is_opened = has_more && had_more == Some(false);
+            context.has_more_charts.track();
             if context.run.read_untracked().curves.axis() != axis {
                 context.run.write_untracked().curves.set_axis(axis);
                 loader.past_of.set_value(None);
             }
-            let wants_overview = is_long.get() || is_opened;
-            let wait = if had_more.is_some() { SETTLED } else { Duration::ZERO };
-            let soon = set_timeout_with_handle(move || spawn_local(loader.fetch(wants_overview)), wait).ok();
+            let is_long = is_long.get();
+            let wait = if is_later.is_some() { SETTLED } else { Duration::ZERO };
+            let soon = set_timeout_with_handle(move || spawn_local(loader.fetch(is_long)), wait).ok();
             due.update_value(|due| {
                 if let Some(waiting) = std::mem::replace(due, soon) {
                     waiting.clear();
                 }
             });
-            has_more
+            true
         });
         on_cleanup(move || due.update_value(|due| due.take().iter().for_each(TimeoutHandle::clear)));
         loader
@@ -85,7 +87,8 @@ impl SeriesLoader {
         let Some(viewport) = context.viewport.try_get_untracked() else { return };
         self.last_request.set_value(number);
         let is_whole = matches!(viewport, Viewport::Whole | Viewport::Plan);
-        if wants_overview || !context.run.read_untracked().curves.has_overview() {
+        let lacks_diagnosis = context.has_more_charts.get_untracked() && !self.has_diagnosis.get_value();
+        if wants_overview || lacks_diagnosis || !context.run.read_untracked().curves.has_overview() {
             self.request(number, None).await;
             self.fetch_parents().await;
         }
@@ -112,8 +115,8 @@ impl SeriesLoader {
     /// Fetches all series of a range, the loss with two buckets for each pixel.
     async fn request(self, number: u32, range: Option<(f64, Option<f64>)>) {
         let context = self.context;
+        let has_more = context.has_more_charts.get_untracked();
         let (id, axis, layers) = context.run.with_untracked(|run| {
-            let has_more = context.has_more_charts.get_untracked();
             let is_wanted = |series: &&str| is_shown(series) || has_more && is_of_diagnosis(series);
             let layers: Vec<String> = run.curves.names().filter(is_wanted).map(str::to_owned).collect();
             (run.view.summary.id.clone(), run.curves.axis(), layers)
@@ -133,6 +136,9 @@ impl SeriesLoader {
             return;
         };
         let windows = answers.into_iter().flatten().collect();
+        if range.is_none() {
+            self.has_diagnosis.set_value(has_more);
+        }
         context
             .run
             .try_update(|run| run.add_fetched(Fetched { axis, source: OWN, is_whole: range.is_none(), windows }));
