@@ -110,6 +110,24 @@ test("a finding is dismissed, no longer counted, and restored", async () => {
   await page.context().close();
 });
 
+test("findings that are dismissed elsewhere leave the health line, also while they are not listed", async () => {
+  const page = await signedIn();
+  await openRun(page);
+  const named = line(page).getByText(/\d+ findings?: /);
+  await named.waitFor();
+  const counted = (await diagnosis()).findings.map(({ found }) => found);
+  const ids = counted.filter((found) => !found.is_abandoned && !found.is_dismissed && !found.became).map(({ id }) => id);
+  const send = async (method) => {
+    for (const id of ids) await lab.api(`/runs/${run}/findings/${id}/dismiss`, { method });
+  };
+  await send("POST");
+  await line(page).getByText(/^Healthy: /).waitFor();
+  await send("DELETE");
+  await named.waitFor();
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
 test("rules are muted, tuned and allowed to act, and reset", async () => {
   const page = await signedIn();
   await openSpike(page);
