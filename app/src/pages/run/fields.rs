@@ -39,9 +39,9 @@ pub(super) fn ReasonField(reason: RwSignal<String>) -> impl IntoView {
 }
 
 /// What the control run of a change shows that keeps the batches.
-const SAME_BATCHES: &str = "A control run is a fork of the current step without this change, on the same batches. The \
-                            difference of the two losses at equal steps is the effect of the change. It queues a second \
-                            run on the same device.";
+pub(super) const SAME_BATCHES: &str = "A control run is a fork of the current step without this change, on the same \
+                                       batches. The difference of the two losses at equal steps is the effect of the \
+                                       change. It queues a second run on the same device.";
 /// What the control run of a change shows that leads to other batches.
 pub(super) const OTHER_BATCHES: &str = "A control run is a fork of the current step without this change, on the batches \
                                         of the plan. The difference of the two losses at equal steps is the effect of \

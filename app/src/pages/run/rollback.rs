@@ -11,9 +11,10 @@ use super::fields::{CheckpointSelect, ControlRunField, ReasonField, reason_of};
 use crate::components::{NumberField, TypedNumber};
 
 /// What the control run of a rollback shows.
-const CONTROL: &str = "The control run is not rolled back: it continues from the current step, on the batches of the \
-                       plan. The difference of the two losses at equal steps is the effect of the rollback and of the \
-                       skipped batches. It queues a second run on the same device.";
+pub(super) const NOT_ROLLED_BACK: &str = "The control run is not rolled back: it continues from the current step, on the \
+                                          batches of the plan. The difference of the two losses at equal steps is the \
+                                          effect of the rollback and of the skipped batches. It queues a second run on \
+                                          the same device.";
 
 #[component]
 pub(super) fn RollbackForm() -> impl IntoView {
@@ -52,7 +53,7 @@ pub(super) fn RollbackForm() -> impl IntoView {
                 <NumberField number=skip placeholder="0" />
             </label>
             <ReasonField reason />
-            <ControlRunField meaning=CONTROL />
+            <ControlRunField meaning=NOT_ROLLED_BACK />
             <p class="effect">{move || effect(context, chosen.get(), skipped())}</p>
             <div class="row end">
                 <button

@@ -6,6 +6,7 @@ use std::time::Duration;
 use figure::number;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use wire::control::command::ScheduleChange;
 use wire::diagnosis::{Remedy, RemedyAction};
 use wire::{Command, RunSpec};
 
@@ -15,7 +16,8 @@ use crate::components::interval::every;
 use crate::components::{Failure, clicks, says, shows};
 use crate::net::api::{self, ApiFailure};
 use crate::pages::run::context::{Answer, Drawer, RunContext};
-use crate::pages::run::fields::{ControlRunField, ReasonField, reason_of};
+use crate::pages::run::fields::{ControlRunField, OTHER_BATCHES, ReasonField, SAME_BATCHES, reason_of};
+use crate::pages::run::rollback::NOT_ROLLED_BACK;
 use crate::route::{Router, run_path};
 
 /// Interval at which an effect that is shown is fetched again: it depends on the step of the run.
@@ -171,14 +173,20 @@ fn RemedyForm(
                 is_sent.set(true);
                 let command = with_reason(command, reason_of(reason));
                 // Without the field, a control run is what another open form wants.
-                if takes_control_run(&command) { context.change(command) } else { context.send(command) }
+                match control_run_meaning(&command) {
+                    Some(_) => context.change(command),
+                    None => context.send(command),
+                }
             }
             Some(RemedyAction::Run(spec)) => create(spec, router, is_busy, failure),
             _ => {}
         }
     };
     let first = action();
-    let has_control_run = matches!(&first, Some(RemedyAction::Command(command)) if takes_control_run(command));
+    let control_run = match &first {
+        Some(RemedyAction::Command(command)) => control_run_meaning(command),
+        _ => None,
+    };
     let is_command = matches!(first, Some(RemedyAction::Command(_)));
     let verb = if is_command { "Send to the run" } else { "Create the run" };
     let form = first.and_then(|action| form_of(context, &action));
@@ -186,7 +194,7 @@ fn RemedyForm(
         <form class="remedy" on:submit=submit>
             <p class="effect">{says(move || effect(remedy))}</p>
             {is_command.then(|| view! { <ReasonField reason /> })}
-            {has_control_run.then(|| view! { <ControlRunField /> })}
+            {control_run.map(|meaning| view! { <ControlRunField meaning /> })}
             {shows(move || failure.get().map(|failure| view! { <Failure what="The run was not created" failure /> }))}
             <div class="row end">
                 {form}
@@ -204,9 +212,16 @@ fn RemedyForm(
     }
 }
 
-/// Whether the form of a command offers a control run.
-fn takes_control_run(command: &Command) -> bool {
-    matches!(command, Command::Set { .. } | Command::SetSchedule { .. } | Command::Rollback { .. })
+/// What a control run of a command shows; `None` if its form offers none.
+fn control_run_meaning(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::Set { .. } | Command::SetSchedule { schedule: ScheduleChange::LearningRate { .. }, .. } => {
+            Some(SAME_BATCHES)
+        }
+        Command::SetSchedule { .. } => Some(OTHER_BATCHES),
+        Command::Rollback { .. } => Some(NOT_ROLLED_BACK),
+        _ => None,
+    }
 }
 
 /// Creates a run and opens its page.
