@@ -22,8 +22,10 @@ pub(super) struct FindingsState {
     pub(super) failure: RwSignal<Option<ApiFailure>>,
     /// All rules; empty until they are fetched.
     pub(super) rules: RwSignal<Vec<RuleInfo>>,
-    /// Number of the newest request: earlier answers are older.
+    /// Number of the newest request.
     request: StoredValue<u32>,
+    /// Number of the request of the newest answer: answers to earlier requests are older.
+    answered: StoredValue<u32>,
 }
 
 impl FindingsState {
@@ -35,6 +37,7 @@ impl FindingsState {
             failure: RwSignal::new(None),
             rules: RwSignal::new(vec![]),
             request: StoredValue::new(0),
+            answered: StoredValue::new(0),
         };
         let news = state.context.findings.news;
         Effect::new(move || {
@@ -67,9 +70,10 @@ impl FindingsState {
         }
         spawn_local(async move {
             let answer = diagnosis::findings(&run).await;
-            if self.request.try_get_value() != Some(request) {
+            if self.answered.try_get_value().is_none_or(|newest| newest > request) {
                 return;
             }
+            self.answered.set_value(request);
             match answer {
                 Ok(found) => {
                     self.failure.try_set(None);
