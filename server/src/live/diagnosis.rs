@@ -121,7 +121,10 @@ impl Diagnosis {
     /// Reads what the rules of an earlier server had not read when it was killed.
     async fn check_interrupted(&self) -> Result<(), StoreError> {
         for run in self.0.feed.store.runs_behind_rules().await? {
-            self.check(&self.0.feed.summary(&run).await?).await?;
+            // A run that was purged meanwhile has no summary.
+            if let Some(summary) = self.0.feed.store.summary(&run).await? {
+                self.check(&summary).await?;
+            }
         }
         Ok(())
     }
