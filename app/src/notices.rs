@@ -17,7 +17,7 @@ use crate::route::Router;
 
 const SHOWN_KEY: &str = "kindling.alerts";
 const NOTIFIES_KEY: &str = "kindling.alerts.browser";
-/// Alerts that are shown one by one; of more, the number is shown.
+/// Runs and machines whose alerts are shown; of more, the number is shown.
 const MOST: usize = 3;
 /// Alerts that are fetched at a time.
 const FETCHED: u32 = 20;
@@ -87,17 +87,24 @@ impl Notices {
             // The alerts stay listed under Settings.
             let Ok(alerts) = api::alerts::list(after, FETCHED).await else { return };
             let at_least = if alerts.len() < FETCHED as usize { "" } else { "At least " };
-            let alerts: Vec<AlertView> =
-                alerts.into_iter().filter(|alert| alert.is_urgent || shown == Shown::All).rev().collect();
+            let on_screen = router.route.with_untracked(|route| route.run().cloned());
+            // The page of a run shows its findings and its state itself.
+            let is_shown = |alert: &AlertView| {
+                (alert.is_urgent || shown == Shown::All)
+                    && (document().hidden() || on_screen.is_none() || alert.run != on_screen)
+            };
+            let alerts = by_source(alerts.into_iter().filter(is_shown));
             let notifies = self.notifies.get_untracked() && is_permitted();
-            for alert in alerts.iter().rev().take(MOST).rev() {
-                let (title, path) = (visible(&alert.title).into_owned(), alert.path.clone());
+            for (alert, others) in alerts.iter().take(MOST).rev() {
+                let more = if *others == 0 { String::new() } else { format!(" and {others} more") };
+                let (title, path) = (format!("{}{more}", visible(&alert.title)), alert.path.clone());
                 toasts.made(title, move || router.go(&at(&path)));
                 if notifies {
                     notify(alert);
                 }
             }
-            if let Some(more) = alerts.len().checked_sub(MOST).filter(|more| *more > 0) {
+            let more: usize = alerts.iter().skip(MOST).map(|(_, others)| others + 1).sum();
+            if more > 0 {
                 toasts.made(format!("{at_least}{}", counted(more as u64, "more alert")), move || {
                     router.go(&at("/settings"))
                 });
@@ -125,6 +132,18 @@ pub(crate) fn is_permitted() -> bool {
 /// Whether the browser has notifications: not on plain HTTP from another machine, and not on some phones.
 pub(crate) fn has_notifications() -> bool {
     js_sys::Reflect::has(&window(), &JsValue::from_str("Notification")).unwrap_or(false)
+}
+
+/// The newest alert of each run and machine, with the number of others; `alerts` begins with the newest.
+fn by_source(alerts: impl Iterator<Item = AlertView>) -> Vec<(AlertView, usize)> {
+    let mut found: Vec<(AlertView, usize)> = vec![];
+    for alert in alerts {
+        match found.iter_mut().find(|(newest, _)| (&newest.run, &newest.device) == (&alert.run, &alert.device)) {
+            Some((_, others)) => *others += 1,
+            None => found.push((alert, 0)),
+        }
+    }
+    found
 }
 
 fn notify(alert: &AlertView) {

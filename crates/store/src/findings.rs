@@ -34,6 +34,8 @@ pub struct DiagnosisRecord {
 pub struct NewFinding {
     pub segment: u32,
     pub finding: Finding,
+    /// Label of its rule.
+    pub label: String,
     /// What was seen, as a sentence.
     pub text: String,
     /// The decision of its rule, if the rule may act.
@@ -253,6 +255,7 @@ fn apply(known: &mut Vec<RunFinding>, Moment { step, found, active }: &Moment) {
                 segment: new.segment,
                 at_ms: now_ms(),
                 finding: new.finding.clone(),
+                label: new.label.clone(),
                 text: new.text.clone(),
                 ended_step: None,
                 became: None,

@@ -27,7 +27,7 @@ pub use timing::{QuietHours, Timing};
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AlertKind {
-    /// A rule has found something in a run.
+    /// A rule has found that a run is failing: a finding of the level alert.
     Finding,
     /// A run has finished or was stopped.
     RunEnded,

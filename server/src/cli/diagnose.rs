@@ -1,7 +1,6 @@
 //! `kindling diagnose`: what the rules found in a run, with or without a server that has the folder open.
 
 use clap::Args;
-use research::rules::rule;
 use store::{Store, StoreError};
 use wire::RunId;
 use wire::diagnosis::{Diagnosis, FindingView, Remedy, RunFinding};
@@ -81,8 +80,7 @@ fn described(run: &RunId, Diagnosis { health, findings, checked_step, .. }: &Dia
 }
 
 fn finding(FindingView { found, remedies }: &FindingView) -> String {
-    let RunFinding { id, finding, text, .. } = found;
-    let label = rule(&finding.rule).map_or(finding.rule.as_str(), |rule| rule.label);
+    let RunFinding { id, finding, label, text, .. } = found;
     let (level, step) = (finding.level.word(), grouped(finding.step));
     let remedies: String = remedies.iter().map(remedy).collect();
     format!("\n{id}. {label} ({level}, step {step}{}). {text}\n{remedies}", condition(found))

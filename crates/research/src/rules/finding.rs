@@ -5,6 +5,11 @@ use wire::number::{brief, grouped};
 
 use super::list::rule;
 
+/// The label of its rule; the id of an unknown rule (of another version).
+pub fn label(finding: &Finding) -> String {
+    rule(&finding.rule).map_or(finding.rule.as_str(), |rule| rule.label).to_owned()
+}
+
 /// What was seen, by the template of the rule. A finding of an unknown rule (of another version) gives the rule's id and the numbers.
 pub fn sentence(finding: &Finding) -> String {
     let value = finding.value.map_or_else(|| "not a finite number".to_owned(), brief);

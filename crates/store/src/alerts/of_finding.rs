@@ -9,17 +9,16 @@ use crate::database::alerts::NewAlert;
 /// The rule whose finding is an event of the journal too, which raises the alert ([`super::of_event`]).
 const NON_FINITE: &str = "non_finite";
 
-/// The alert of a new finding, if it raises one.
+/// The alert of a new finding; a note raises none.
 pub(crate) fn of_finding(run: &RunId, found: &RunFinding) -> Option<NewAlert> {
     let finding = &found.finding;
-    if finding.rule == NON_FINITE {
+    if finding.level == Level::Note || finding.rule == NON_FINITE {
         return None;
     }
-    let subject = if finding.subject.is_empty() { String::new() } else { format!(" ({})", finding.subject) };
     let content = AlertContent {
         kind: AlertKind::Finding,
-        is_urgent: finding.level == Level::Alert,
-        phrase: finding.rule.replace('_', " ") + &subject,
+        is_urgent: true,
+        phrase: found.name(),
         text: found.text.clone(),
         device: None,
         step: Some(finding.step),

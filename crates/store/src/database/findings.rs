@@ -33,7 +33,7 @@ pub struct RuleState {
 macro_rules! columns {
     ($rest:literal) => {
         concat!(
-            "SELECT sequence, run, number, segment, finding, sentence, at_ms, ended_step, became, is_abandoned, is_dismissed, action, \
+            "SELECT sequence, run, number, segment, finding, label, sentence, at_ms, ended_step, became, is_abandoned, is_dismissed, action, \
              command_id FROM findings ",
             $rest
         )
@@ -107,6 +107,7 @@ fn read(row: &SqliteRow) -> Result<StoredFinding, StoreError> {
             segment: row.try_get("segment")?,
             at_ms: row.try_get("at_ms")?,
             finding: from_json("a finding", row.try_get("finding")?)?,
+            label: row.try_get("label")?,
             text: row.try_get("sentence")?,
             ended_step: number("ended_step")?,
             became: number("became")?,
@@ -120,8 +121,8 @@ fn read(row: &SqliteRow) -> Result<StoredFinding, StoreError> {
 /// Adds a finding, or replaces what changes of it.
 pub(crate) async fn put(connection: &mut SqliteConnection, run: &RunId, found: &RunFinding) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO findings (run, number, segment, rule, subject, level, step, finding, sentence, at_ms, ended_step, became, \
-         is_abandoned, is_dismissed, action) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+        "INSERT INTO findings (run, number, segment, rule, subject, level, step, finding, label, sentence, at_ms, ended_step, \
+         became, is_abandoned, is_dismissed, action) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
          ON CONFLICT (run, number) DO UPDATE SET ended_step = excluded.ended_step, became = excluded.became, \
          is_abandoned = excluded.is_abandoned, is_dismissed = excluded.is_dismissed, action = excluded.action",
     )
@@ -133,6 +134,7 @@ pub(crate) async fn put(connection: &mut SqliteConnection, run: &RunId, found: &
     .bind(found.finding.level.word())
     .bind(found.finding.step as i64)
     .bind(to_json(&found.finding)?)
+    .bind(&found.label)
     .bind(&found.text)
     .bind(found.at_ms)
     .bind(found.ended_step.map(|step| step as i64))

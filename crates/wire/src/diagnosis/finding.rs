@@ -86,6 +86,8 @@ pub struct RunFinding {
     /// When the server found it, ms since 1970.
     pub at_ms: i64,
     pub finding: Finding,
+    /// Label of its rule.
+    pub label: String,
     /// What was seen, as a sentence with the values.
     pub text: String,
     /// Step from which on the condition was no longer true; `None` while it is true.
@@ -101,6 +103,12 @@ pub struct RunFinding {
 }
 
 impl RunFinding {
+    /// The label of its rule within a sentence: `loss spike`.
+    pub fn name(&self) -> String {
+        let mut letters = self.label.chars();
+        letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+    }
+
     /// Whether it counts in [`Health`]: on the present path, not dismissed, and not a note that became an alert.
     pub fn counts(&self) -> bool {
         !self.is_abandoned && !self.is_dismissed && self.became.is_none()

@@ -75,7 +75,6 @@ fn note_error(printed: Result<(), StoreError>, bar: &Bar) {
 }
 
 /// `step 412: alert, Loss spike: The training loss of step 412 is ...`
-fn line(RunFinding { finding, text, .. }: &RunFinding) -> String {
-    let label = research::rules::rule(&finding.rule).map_or(finding.rule.as_str(), |rule| rule.label);
+fn line(RunFinding { finding, label, text, .. }: &RunFinding) -> String {
     format!("step {}: {}, {label}: {text}", grouped(finding.step), finding.level.word())
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use research::rules::{Checker, Facts, RULES, Settings, is_read, sentence};
+use research::rules::{Checker, Facts, RULES, Settings, is_read, label, sentence};
 use store::{DiagnosisRecord, Moment, NewFinding, Recorded, RuleState, Store, StoreError};
 use wire::RunId;
 use wire::diagnosis::{Active, DiagnosisSettings, Finding, Level, TakenAction};
@@ -163,7 +163,8 @@ impl Watch {
     }
 
     fn new_finding(&self, segment: u32, finding: Finding) -> NewFinding {
-        NewFinding { segment, text: sentence(&finding), action: decision(&self.settings, &finding), finding }
+        let action = decision(&self.settings, &finding);
+        NewFinding { segment, label: label(&finding), text: sentence(&finding), action, finding }
     }
 
     async fn record(&mut self, store: &Store, moments: Vec<Moment>) -> Result<Vec<Recorded>, StoreError> {

@@ -31,7 +31,7 @@ pub(super) fn FindingCard(id: u64) -> impl IntoView {
         }
     });
     let level = move || found.read().as_ref().map_or("note", |found| found.finding.level.word());
-    let title = says(move || found.read().as_ref().map(|found| state.label(&found.finding.rule)).unwrap_or_default());
+    let title = says(move || found.read().as_ref().map(|found| found.label.clone()).unwrap_or_default());
     let about = says(move || found.read().as_ref().map(about).unwrap_or_default());
     let toggle = move |_| shared.card.set(if is_open.get_untracked() { None } else { Some(id) });
     view! {

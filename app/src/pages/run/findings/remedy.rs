@@ -160,7 +160,7 @@ fn RemedyForm(
     every(EVERY, move || state.fetch());
     let action = move || remedy.read_untracked().as_ref().map(|remedy| remedy.action.clone());
     let finding = state.finding(id).map(|view| view.found);
-    let cause = finding.map(|found| format!("{} at step {}", state.name(&found), number::whole(found.finding.step)));
+    let cause = finding.map(|found| format!("{} at step {}", found.name(), number::whole(found.finding.step)));
     let reason = RwSignal::new(cause.unwrap_or_default());
     let failure = RwSignal::new(None::<ApiFailure>);
     let is_busy = RwSignal::new(false);

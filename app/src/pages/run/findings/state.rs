@@ -108,7 +108,7 @@ impl FindingsState {
             segment: found.segment,
             step: found.finding.step,
             is_alert: found.finding.level == Level::Alert,
-            phrase: self.name(found),
+            phrase: found.name(),
             text: found.text.clone(),
         }
     }
@@ -117,23 +117,13 @@ impl FindingsState {
     fn line(self, counted: &[&RunFinding]) -> String {
         let named = counted.iter().take(NAMED);
         let named: Vec<String> =
-            named.map(|found| format!("{} at step {}", self.name(found), number::whole(found.finding.step))).collect();
+            named.map(|found| format!("{} at step {}", found.name(), number::whole(found.finding.step))).collect();
         let others = match counted.len().saturating_sub(NAMED) {
             0 => String::new(),
             others => format!(" and {others} more"),
         };
         let count = if counted.len() == 1 { "1 finding".to_owned() } else { format!("{} findings", counted.len()) };
         format!("{count}: {}{others}", named.join(", "))
-    }
-
-    /// The name of a finding within a sentence: `loss spike`.
-    pub(super) fn name(self, found: &RunFinding) -> String {
-        lower_first(&self.label(&found.finding.rule))
-    }
-
-    /// The label of a rule; its id in words if the rules are not fetched, or another version of the server has no such rule.
-    pub(super) fn label(self, rule: &str) -> String {
-        self.rule(rule).map_or_else(|| rule.replace('_', " "), |rule| rule.label)
     }
 
     pub(super) fn rule(self, id: &str) -> Option<RuleInfo> {
@@ -155,10 +145,4 @@ impl FindingsState {
             self.fetch();
         }
     }
-}
-
-/// A label within a sentence.
-fn lower_first(label: &str) -> String {
-    let mut letters = label.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }

@@ -15,7 +15,9 @@ pub(super) fn kind_word(kind: AlertKind) -> &'static str {
 /// Tooltip of a kind: the events that raise its alerts.
 pub(super) fn kind_meaning(kind: AlertKind) -> &'static str {
     match kind {
-        AlertKind::Finding => "A rule has found something in a run, such as a loss spike",
+        AlertKind::Finding => {
+            "A rule has found that a run is failing: a finding of the level alert, such as a loss spike"
+        }
         AlertKind::RunEnded => "A run has finished or was stopped",
         AlertKind::RunFailed => "A run has failed, has lost its worker, or was paused by a value that is not finite",
         AlertKind::Machine => {
