@@ -62,7 +62,7 @@ pub async fn list_join_tokens(
 
 /// Creates a join token of a pool. Only this response contains its text.
 #[utoipa::path(post, path = "/pools/{name}/join-tokens", tag = "fleet", params(("name" = String, Path)), request_body = NewJoinToken,
-    responses((status = 201, body = CreatedJoinToken), (status = 409, description = "No other machine joins the pool local.", body = ApiErrorBody)))]
+    responses((status = 201, body = CreatedJoinToken), (status = 409, description = "No other machine joins the pool local, and a person's token of a program lets no machine join.", body = ApiErrorBody)))]
 pub async fn create_join_token(
     Admin(own): Admin,
     State(lab): State<Lab>,

@@ -279,6 +279,7 @@ async fn a_token_of_a_program_gives_no_rights_that_outlive_it_and_sees_nothing_e
     let person = format!("/api/v1/people/{}", eve.person().await);
     for answer in [
         lab.post("/api/v1/tokens", &token, r#"{"name": "x", "role": "admin"}"#).await,
+        lab.post("/api/v1/pools/gpu-lab/join-tokens", &token, "{}").await,
         lab.post(&format!("{person}/reset"), &token, "").await,
         lab.patch(&person, &token, r#"{"role": "admin"}"#).await,
     ] {

@@ -3,6 +3,7 @@
 use store::Identity;
 use wire::fleet::{CreatedJoinToken, JoinRequest, JoinTokenView, Joined, LOCAL_POOL, NewJoinToken};
 
+use crate::auth::not_a_program;
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::live::clock::now_ms;
@@ -29,8 +30,10 @@ pub async fn list(lab: &Lab, pool: &str) -> Result<Vec<JoinTokenView>, ApiError>
 /// Creates a join token.
 ///
 /// # Errors
-/// 404 for an unknown pool, 409 for `local`, 422 for an invalid validity or number of uses; an error of the store.
+/// 404 for an unknown pool, 409 for `local` and for a person's token of a program, 422 for an invalid validity or number of uses; an error of the store.
 pub async fn create(lab: &Lab, own: &Identity, pool: &str, new: NewJoinToken) -> Result<CreatedJoinToken, ApiError> {
+    // A worker has a token of its own, which would outlive that of the program.
+    not_a_program(own)?;
     if pool == LOCAL_POOL {
         let message = "the pool local holds the devices of the server's own machine, and no other machine joins it";
         return Err(ApiError::conflict("pool_local", message).hint("create another pool: POST /api/v1/pools"));
