@@ -2,13 +2,14 @@
 //! after at most a second. A proxy that buffers answers, or closes idle connections, does not disturb it.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use store::Identity;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until};
 use wire::transport::live::{FromPage, Poll, ToPage};
 
 use super::clock::now_ms;
@@ -70,14 +71,7 @@ impl Polls {
         let mut access = context.access.watch(identity.token_id, identity.person);
         let key = (identity.token_id, page);
         let polling = if begins { self.begin(key, context, identity.clone())? } else { self.find(key)? };
-        polling.page.lock().await.admit(identity).await;
-        // At the same time, because the messages of a page may cause more answers than the channel holds.
-        let both = async { tokio::join!(polling.take(messages), polling.collect()).1 };
-        let collected = tokio::select! {
-            collected = both => collected,
-            // The next poll is refused where it was this token that was revoked, and sees the new rights where they have changed.
-            () = access.changed() => vec![],
-        };
+        let collected = polling.exchange(identity, messages, access.changed()).await;
         polling.note_seen();
         Ok(list(collected))
     }
@@ -129,27 +123,46 @@ impl Polls {
 }
 
 impl PollingPage {
-    async fn take(&self, messages: Vec<FromPage>) {
+    /// Takes the messages of the page, and collects those for it: none for a second, or all within a moment after the first. Both at the same
+    /// time, because the messages of a page may cause more answers than the channel holds. So it collects at least until all are taken.
+    async fn exchange(
+        &self,
+        identity: Identity,
+        messages: Vec<FromPage>,
+        rights_changed: impl Future<Output = ()>,
+    ) -> Vec<Bytes> {
+        let (mut taking, mut rights_changed) = (pin!(self.take(identity, messages)), pin!(rights_changed));
+        let mut until = Instant::now() + ANSWER_WITHIN;
+        let (mut collected, mut bytes) = (vec![], 0);
+        let (mut is_taken, mut has_ended) = (false, false);
+        let mut outgoing = self.outgoing.lock().await;
+        while !is_taken || (!has_ended && bytes < ANSWER_BYTES) {
+            tokio::select! {
+                biased;
+                () = &mut taking, if !is_taken => is_taken = true,
+                // The next poll is refused where it was this token that was revoked, and reads the new rights where they have changed.
+                () = &mut rights_changed, if !has_ended => has_ended = true,
+                () = sleep_until(until), if !has_ended => has_ended = true,
+                message = outgoing.recv() => {
+                    let Some(message) = message else { break };
+                    if collected.is_empty() {
+                        until = until.min(Instant::now() + GATHER);
+                    }
+                    bytes += message.len();
+                    collected.push(message);
+                }
+            }
+        }
+        collected
+    }
+
+    /// Takes the present rights of the page, and then its messages.
+    async fn take(&self, identity: Identity, messages: Vec<FromPage>) {
         let mut page = self.page.lock().await;
+        page.admit(identity).await;
         for message in messages {
             page.take(message).await;
         }
-    }
-
-    /// The messages for the page: none for a second, or all within a moment after the first.
-    async fn collect(&self) -> Vec<Bytes> {
-        let mut until = Instant::now() + ANSWER_WITHIN;
-        let (mut collected, mut bytes) = (vec![], 0);
-        let mut outgoing = self.outgoing.lock().await;
-        while bytes < ANSWER_BYTES {
-            let Ok(Some(message)) = timeout_at(until, outgoing.recv()).await else { break };
-            if collected.is_empty() {
-                until = until.min(Instant::now() + GATHER);
-            }
-            bytes += message.len();
-            collected.push(message);
-        }
-        collected
     }
 
     fn note_seen(&self) {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::StatusCode;
+use server::live::access_changes::Concerned;
 use wire::encode;
 use wire::run::Cursor;
 use wire::transport::live::{FromPage, Poll, ToPage};
@@ -70,6 +71,28 @@ async fn polls_are_answered_within_a_second_and_unknown_pages_begin_again() {
     for body in [vec![], vec![0xff; 40], b"{}".to_vec()] {
         assert_eq!(send(&lab, &lab.view, body).await.code(), "body_unreadable");
     }
+}
+
+#[tokio::test]
+async fn changes_of_rights_during_polls_lose_no_message() {
+    let lab = Lab::open().await;
+    poll(&lab, 5, true, vec![]).await;
+    let access = lab.state.access.clone();
+    let announcing = tokio::spawn(async move {
+        loop {
+            access.announce(Concerned::Everyone);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    let watch = vec![FromPage::WatchRun { run: "nobody".parse().unwrap(), since: Cursor::default() }; 12];
+    let mut answers = vec![];
+    for _ in 0..10 {
+        answers.extend(poll(&lab, 5, false, watch.clone()).await);
+    }
+    announcing.abort();
+    answers.extend(poll(&lab, 5, false, vec![]).await);
+    let refused = answers.iter().filter(|message| matches!(message, ToPage::Refused { .. })).count();
+    assert_eq!(refused, 120);
 }
 
 #[tokio::test]
