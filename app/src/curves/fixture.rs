@@ -80,6 +80,7 @@ pub(crate) fn view() -> RunView {
         slot: 1,
         project: wire::access::project::default_project(),
         health: wire::diagnosis::Health::default(),
+        revision: Default::default(),
     };
     let hyperparameters = resolved.plan.live();
     RunView {

@@ -35,7 +35,7 @@ use sqlx::{ConnectOptions, Connection as _, Sqlite, SqliteConnection, Transactio
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 10] = [
+const MIGRATIONS: [&str; 11] = [
     include_str!("../migrations/1.sql"),
     include_str!("../migrations/pools.sql"),
     include_str!("../migrations/telemetry.sql"),
@@ -46,6 +46,7 @@ const MIGRATIONS: [&str; 10] = [
     include_str!("../migrations/removed_accounts.sql"),
     include_str!("../migrations/diagnosis.sql"),
     include_str!("../migrations/alerts.sql"),
+    include_str!("../migrations/revision.sql"),
 ];
 
 /// The first [`FRESH_SCHEMA`] migrations as one script, for a new file. Each `ALTER TABLE` reads the whole schema again: with the
@@ -94,9 +95,11 @@ impl Database {
         Ok(Self { writer, readers })
     }
 
-    /// Begins a writing transaction.
+    /// Begins a writing transaction. It counts in the revision of what is read in it and after it.
     pub(crate) async fn write(&self) -> Result<Change, StoreError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::query("UPDATE revision SET number = number + 1").execute(&mut *transaction).await?;
+        Ok(transaction)
     }
 
     /// A connection to read from.

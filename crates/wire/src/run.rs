@@ -154,6 +154,20 @@ pub struct RunSummary {
     /// Numbers of its findings.
     #[serde(default)]
     pub health: Health,
+    /// Which state of the database it shows; within the server only.
+    #[serde(skip)]
+    pub revision: Revision,
+}
+
+/// The number of the last writing transaction before a state of a run was read. Of two states of a run, the one with the higher number is
+/// the newer one. It is not sent, and states that differ in nothing else are equal.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Revision(pub u64);
+
+impl PartialEq for Revision {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 fn first_slot() -> u32 {

@@ -7,6 +7,9 @@
 //! A watcher is a cursor, not a queue. It takes the ticks after its cursor when its socket has room, so a slow watcher delays nobody. A
 //! watcher whose cursor is no longer in the ring is asked to fetch the run again. The store is always ahead of the stream: everything in a
 //! tick has been stored before.
+//!
+//! Whoever changes a run publishes what it read in its transaction, and several may do so at a time, in any order. So summaries and findings
+//! are compared by their revision, and an older one never replaces a newer one.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +20,7 @@ use tokio::sync::watch;
 use wire::control::event::EventRecord;
 use wire::diagnosis::RunFinding;
 use wire::inspect::update::InspectionUpdate;
-use wire::run::Cursor;
+use wire::run::{Cursor, Revision};
 use wire::series::Row;
 use wire::transport::live::{Tick, ToPage};
 use wire::{RunId, RunSummary, encode};
@@ -79,8 +82,8 @@ impl Ring {
 }
 
 /// The update since the last tick.
+#[derive(Default)]
 struct Open {
-    summary: RunSummary,
     rows: Vec<Row>,
     events: Vec<EventRecord>,
     updates: Vec<InspectionUpdate>,
@@ -93,13 +96,25 @@ struct Channel {
     open: Option<Open>,
     closed_at: Option<Instant>,
     last: watch::Sender<u64>,
+    /// The newest summary that was published.
+    summary: Option<RunSummary>,
+    /// The revisions of the findings that were published, by their numbers.
+    findings: HashMap<u64, Revision>,
     /// The newest update of each inspection by its key, with the number of its tick.
     updates: HashMap<String, (u64, Arc<InspectionUpdate>)>,
 }
 
 impl Default for Channel {
     fn default() -> Self {
-        Self { ring: Ring::default(), open: None, closed_at: None, last: watch::channel(0).0, updates: HashMap::new() }
+        Self {
+            ring: Ring::default(),
+            open: None,
+            closed_at: None,
+            last: watch::channel(0).0,
+            summary: None,
+            findings: HashMap::new(),
+            updates: HashMap::new(),
+        }
     }
 }
 
@@ -133,13 +148,6 @@ impl Hub {
             return Behind::TooFar;
         }
         self.lock().entry(run.clone()).or_default().ring.after(cursor.tick, limit)
-    }
-
-    /// The newest updates of a run's inspections whose keys are `is_requested`.
-    pub fn updates(&self, run: &RunId, is_requested: impl Fn(&str) -> bool) -> Vec<InspectionUpdate> {
-        let channels = self.lock();
-        let updates = channels.get(run).into_iter().flat_map(|channel| &channel.updates);
-        updates.filter(|(key, _)| is_requested(key)).map(|(_, (_, update))| update.as_ref().clone()).collect()
     }
 
     /// The newest update of one inspection, with the number of its tick.
@@ -184,19 +192,27 @@ impl Hub {
         events: Vec<EventRecord>,
         updates: Vec<InspectionUpdate>,
     ) {
-        self.publish_all(Open { summary, rows, events, updates, findings: vec![] });
+        self.publish_all(summary, |_| Open { rows, events, updates, findings: vec![] });
+    }
+
+    /// Sends the newest updates of a run's inspections again whose keys are `is_requested`: for a page that requests what others have requested
+    /// before it.
+    pub fn publish_again(&self, summary: RunSummary, is_requested: impl Fn(&str) -> bool) {
+        self.publish_all(summary, |channel| Open { updates: channel.known_updates(is_requested), ..Open::default() });
     }
 
     /// Adds stored findings of a run to its stream, new and changed ones, as [`Self::publish`] does.
     pub fn publish_findings(&self, summary: RunSummary, findings: Vec<RunFinding>) {
-        self.publish_all(Open { summary, rows: vec![], events: vec![], updates: vec![], findings });
+        self.publish_all(summary, |_| Open { findings, ..Open::default() });
     }
 
-    fn publish_all(&self, news: Open) {
-        let run = news.summary.id.clone();
+    fn publish_all(&self, summary: RunSummary, news: impl FnOnce(&Channel) -> Open) {
+        let run = summary.id.clone();
         let wait = {
             let mut channels = self.lock();
             let channel = channels.entry(run.clone()).or_default();
+            let mut news = news(channel);
+            channel.keep_newest(summary, &mut news.findings);
             if let Some(open) = &mut channel.open {
                 open.add(news);
                 return;
@@ -220,7 +236,8 @@ impl Hub {
     fn close(&self, run: &RunId) {
         let mut channels = self.lock();
         let Some(channel) = channels.get_mut(run) else { return };
-        let Some(Open { summary, rows, events, updates, findings }) = channel.open.take() else { return };
+        let Some(Open { rows, events, updates, findings }) = channel.open.take() else { return };
+        let Some(summary) = channel.summary.clone() else { return };
         let is_over = summary.state.is_over();
         let cursor = Cursor { epoch: self.epoch, tick: channel.ring.last() + 1 };
         // Each page is sent only the updates that it requested.
@@ -243,6 +260,27 @@ impl Hub {
 }
 
 impl Channel {
+    /// Keeps a summary that is not older than the known one, and removes the findings that are older than those published.
+    fn keep_newest(&mut self, summary: RunSummary, findings: &mut Vec<RunFinding>) {
+        let revision = summary.revision;
+        findings.retain(|found| {
+            let known = self.findings.entry(found.id).or_default();
+            let is_older = revision.0 < known.0;
+            known.0 = known.0.max(revision.0);
+            !is_older
+        });
+        if self.summary.as_ref().is_none_or(|known| known.revision.0 <= revision.0) {
+            self.summary = Some(summary);
+        }
+    }
+
+    /// The newest updates whose keys are `is_requested`, without those that the open tick has newer ones of.
+    fn known_updates(&self, is_requested: impl Fn(&str) -> bool) -> Vec<InspectionUpdate> {
+        let is_newer = |key: &str| self.open.iter().flat_map(|open| &open.updates).any(|update| update.key() == key);
+        let known = self.updates.iter().filter(|(key, _)| is_requested(key) && !is_newer(key));
+        known.map(|(_, (_, update))| update.as_ref().clone()).collect()
+    }
+
     /// Keeps the updates of a tick and drops the oldest ones beyond [`UPDATES`]; of a run that has ended, all earlier ones.
     fn keep_updates(&mut self, tick: u64, updates: Vec<InspectionUpdate>, is_over: bool) {
         self.updates.extend(updates.into_iter().map(|update| (update.key(), (tick, Arc::new(update)))));
@@ -254,8 +292,7 @@ impl Channel {
 }
 
 impl Open {
-    fn add(&mut self, Open { summary, rows, events, updates, findings }: Open) {
-        self.summary = summary;
+    fn add(&mut self, Open { rows, events, updates, findings }: Open) {
         self.rows.extend(rows);
         self.events.extend(events);
         self.keep_latest(updates);
@@ -311,7 +348,18 @@ pub(crate) mod tests {
             slot: 1,
             project: wire::access::project::default_project(),
             health: wire::diagnosis::Health::default(),
+            revision: Revision::default(),
         }
+    }
+
+    /// The ticks of a run after its start.
+    fn ticks(hub: &Hub, run: &RunId) -> Vec<Tick> {
+        let Behind::Ticks(ticks) = hub.after(run, Cursor { epoch: 7, tick: 0 }, 99) else { panic!("within the ring") };
+        let read = |bytes: Bytes| match encode::from_bytes(&bytes).unwrap() {
+            ToPage::Tick(tick) => tick,
+            other => panic!("{other:?}"),
+        };
+        ticks.into_iter().map(read).collect()
     }
 
     fn numbers(behind: Behind) -> Option<Vec<u8>> {
@@ -371,15 +419,48 @@ pub(crate) mod tests {
         };
         assert_eq!(steps("not requested"), [vec![], vec![], vec![]]);
         assert_eq!(steps(&inspection(1).key()), [vec![], vec![], vec![(inspection(1).key(), 3)]]);
-        assert_eq!(hub.updates(&run, |key| key == inspection(0).key()), [failed(3, 0)]);
+        let kept = |key: &str| hub.update(&run, key).map(|(_, update)| update.step());
+        hub.publish(summary("r", RunState::Running), vec![], vec![], vec![failed(5, 0)]);
+        hub.publish_again(summary("r", RunState::Running), |_| true);
+        hub.close(&run);
+        let again = (kept(&inspection(0).key()), kept(&inspection(1).key()));
+        assert_eq!(again, (Some(5), Some(3)), "one that is sent again replaces no newer one");
         for layer in 0..100 {
             hub.publish(summary("r", RunState::Running), vec![], vec![], vec![failed(4, layer)]);
             hub.close(&run);
         }
-        assert_eq!(hub.updates(&run, |_| true).len(), UPDATES, "a bounded number is kept");
+        assert_eq!(hub.lock()[&run].updates.len(), UPDATES, "a bounded number is kept");
         hub.publish(summary("r", RunState::Finished), vec![], vec![], vec![]);
         hub.close(&run);
-        assert!(hub.updates(&run, |_| true).is_empty());
+        assert!(hub.lock()[&run].updates.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_older_state_that_is_published_late_replaces_no_newer_one() {
+        let hub = Hub::new(7);
+        let run: RunId = "r".parse().unwrap();
+        let state = |state, revision| RunSummary { revision: Revision(revision), ..summary("r", state) };
+        let finding = |is_dismissed| {
+            let finding = serde_json::json!({"id": 1, "segment": 0, "at_ms": 0, "text": "A sentence.", "ended_step": null,
+                "became": null, "is_abandoned": false, "is_dismissed": is_dismissed, "action": null,
+                "finding": {"rule": "plateau", "level": "note", "step": 5, "first_step": 0, "value": 1.0, "threshold": 2.0, "evidence": []}});
+            serde_json::from_value::<RunFinding>(finding).unwrap()
+        };
+        hub.publish_findings(state(RunState::Finished, 9), vec![finding(true)]);
+        hub.close(&run);
+        // Read before, in another transaction, whose publisher was slower.
+        hub.publish_findings(state(RunState::Running, 8), vec![finding(false)]);
+        hub.publish(state(RunState::Running, 7), vec![Row { segment: 0, step: 3, values: vec![] }], vec![], vec![]);
+        hub.close(&run);
+        hub.publish(state(RunState::Queued, 10), vec![], vec![], vec![]);
+        hub.publish(state(RunState::Finished, 9), vec![], vec![], vec![]);
+        hub.close(&run);
+        let ticks = ticks(&hub, &run);
+        let states: Vec<_> = ticks.iter().map(|tick| tick.summary.state).collect();
+        assert_eq!(states, [RunState::Finished, RunState::Finished, RunState::Queued]);
+        let dismissed: Vec<_> = ticks.iter().flat_map(|tick| &tick.findings).map(|found| found.is_dismissed).collect();
+        assert_eq!(dismissed, [true], "the older version of the finding is left out");
+        assert_eq!(ticks[1].rows.len(), 1, "the values of an older publisher are new");
     }
 
     #[tokio::test]

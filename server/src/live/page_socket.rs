@@ -255,10 +255,8 @@ impl Page {
             Ok(shared) => shared,
             Err(error) => return self.refuse(error.to_string()).await,
         };
-        let hub = &self.context.feed.hub;
-        let updates = hub.updates(&run, |key| shared.contains(key));
-        if !updates.is_empty() {
-            hub.publish(summary, vec![], vec![], updates);
+        if !shared.is_empty() {
+            self.context.feed.hub.publish_again(summary, |key| shared.contains(key));
         }
     }
 

@@ -5,7 +5,7 @@ use sqlx::{Row as _, SqliteConnection};
 use wire::access::Visible;
 use wire::diagnosis::Health;
 use wire::run::plan::Estimate;
-use wire::run::{Parentage, References};
+use wire::run::{Parentage, References, Revision};
 use wire::{RunId, RunPlan, RunSpec, RunState, RunSummary, Slot};
 
 use super::json::{from_json, from_word, to_json, to_word};
@@ -33,7 +33,7 @@ macro_rules! summaries {
              CASE WHEN state = 'queued' THEN pool END AS queue_pool, CASE WHEN state = 'queued' THEN waits END AS waits, \
              CASE WHEN state = 'queued' AND deleted_ms IS NULL THEN ",
             place!(),
-            " END AS queue_place FROM runs ",
+            " END AS queue_place, (SELECT number FROM revision) AS revision FROM runs ",
             $rest
         )
     };
@@ -177,6 +177,7 @@ fn summary_of(row: &SqliteRow) -> Result<RunSummary, StoreError> {
         slot: row.try_get("slot")?,
         project: row.try_get("project")?,
         health: health_of(row)?,
+        revision: Revision(row.try_get::<i64, _>("revision")? as u64),
         id,
     })
 }
