@@ -391,10 +391,10 @@ impl Link {
         let feed = &self.workers.feed;
         let Ok(Some(summary)) = feed.store.summary(run).await else { return };
         let message = format!("the server could not store reports of this run, and its worker keeps them: {error}");
-        if summary.message.as_ref() != Some(&message)
-            && let Err(error) = feed.set_state(run, summary.state, Some(message)).await
-        {
-            tracing::debug!("the message of {run} could not be stored: {error}");
+        match feed.store.replace_message(run, summary.message.as_deref(), Some(message)).await {
+            Ok(Some(summary)) => feed.hub.publish(summary, vec![], vec![], vec![]),
+            Ok(None) => {}
+            Err(error) => tracing::debug!("the message of {run} could not be stored: {error}"),
         }
     }
 
@@ -405,8 +405,12 @@ impl Link {
     ) -> Result<(), LinkEnd> {
         let Workers { feed, fleet, pending, diagnosis, .. } = &self.workers;
         let is_training = summary.state.is_live();
-        if is_training && summary.message.is_some() {
-            summary = feed.store.set_state(&run, summary.state, None).await?;
+        // Only the message: something else may have changed the state since these reports were stored.
+        if is_training
+            && let Some(message) = &summary.message
+            && let Some(without) = feed.store.replace_message(&run, Some(message), None).await?
+        {
+            summary = without;
         }
         fleet.reports_stored(&self.slot, &run, stored_seq);
         events.iter().for_each(|record| pending.answer(record));
