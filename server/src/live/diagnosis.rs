@@ -98,6 +98,11 @@ impl Diagnosis {
         }
     }
 
+    /// The run was taken from its worker, which reports nothing more: the rules store what they know and forget it.
+    pub fn taken_from_worker(&self, run: &RunId) {
+        self.stored(run, &[], &[], false);
+    }
+
     /// Reads what is stored, until the server ends.
     pub async fn serve(self) {
         let inbox = lock(&self.0.inbox).take();
@@ -141,7 +146,7 @@ impl Diagnosis {
         let place = self.place(run);
         let mut place = place.lock().await;
         // After an error it is opened again from its stored state.
-        let mut watch = match place.take() {
+        let watch = match place.take() {
             Some(mut watch) => {
                 match *has_changed || watch.misses_steps_before(rows) {
                     true => self.catch_up(&mut watch).await?,
@@ -151,8 +156,21 @@ impl Diagnosis {
             }
             None => self.open(run).await?,
         };
+        // What waited in the channel may be from before the end of the run.
+        self.keep_or_save(run, &mut place, watch, *is_live).await
+    }
+
+    /// Keeps the rules of a run that is live for its next values; of others it stores the state and forgets them.
+    async fn keep_or_save(
+        &self,
+        run: &RunId,
+        place: &mut Option<Watch>,
+        mut watch: Watch,
+        is_live: bool,
+    ) -> Result<(), StoreError> {
+        let is_live = is_live && watch.is_live();
         watch.save(&self.0.feed.store, !is_live).await?;
-        if *is_live {
+        if is_live {
             *place = Some(watch);
         } else {
             self.forget(run);
@@ -187,17 +205,9 @@ impl Diagnosis {
                 self.catch_up(&mut watch).await?;
                 watch
             }
-            None => {
-                let mut watch = self.open(run).await?;
-                watch.save(store, true).await?;
-                watch
-            }
+            None => self.open(run).await?,
         };
-        if summary.state.is_live() {
-            *place = Some(watch);
-        }
-        self.forget_unless_live(summary);
-        Ok(())
+        self.keep_or_save(run, &mut place, watch, summary.state.is_live()).await
     }
 
     /// The last step that the rules have read of a run that trains; `None` for others.
@@ -223,11 +233,7 @@ impl Diagnosis {
         let recorded = watch.set_settings(store, settings).await?;
         self.publish(vec![recorded]).await?;
         watch.save(store, true).await?;
-        if summary.state.is_live() {
-            *place = Some(watch);
-        }
-        self.forget_unless_live(summary);
-        Ok(())
+        self.keep_or_save(run, &mut place, watch, summary.state.is_live()).await
     }
 
     async fn open(&self, run: &RunId) -> Result<Watch, StoreError> {

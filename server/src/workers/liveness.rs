@@ -108,6 +108,7 @@ async fn give_up(workers: &Workers, run: &RunSummary) -> Result<(), ApiError> {
         tracing::warn!("{} is lost: {message}", run.id);
         feed.append(&run.id, lost(message, RunState::Lost)).await?;
     }
+    workers.diagnosis.taken_from_worker(&run.id);
     feed.wake_queue();
     Ok(())
 }

@@ -54,6 +54,33 @@ async fn interrupted_reading_stores_the_same_findings_once() {
     assert!(found > abandoned && abandoned > 0 || std::env::var_os(testing::SEED).is_some(), "{found}, {abandoned}");
 }
 
+#[tokio::test]
+async fn the_rules_of_a_run_that_has_ended_are_stored_and_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, run) = store_with_run(folder.path()).await;
+    let rules = Diagnosis::new(Feed::new(store.clone()));
+    let mut random = Random::new(7);
+    let started = event(0, 0, Event::Started { parameters: 1 }, Some(RunState::Running));
+    let items = std::iter::once(started).chain((0..100).map(|step| row(0, step, 1.0, &mut random)));
+    let ingested = store.ingest(&run, 1, items.collect()).await.unwrap();
+    let read = |rows: &[Row], is_live| Stored { run: run.clone(), rows: rows.to_vec(), has_changed: false, is_live };
+    rules.read(&read(&ingested.rows, true)).await.unwrap();
+    assert_eq!(rules.checked_step(&run).await, Some(99));
+    let saved = async || store.diagnosis(&run).await.unwrap().state.map(|state| state.checked_step);
+    assert_eq!(saved().await, None, "it trains, and its state is not old enough");
+    // Its worker died. A page that opens it then asks for its findings.
+    let lost = Report {
+        state: Some(RunState::Lost),
+        ..crate::live::feed::report(Author::System, 100, Event::Lost { message: "it died".into() }, None)
+    };
+    let (_, summary) = store.append(&run, lost).await.unwrap();
+    rules.check(&summary).await.unwrap();
+    assert_eq!((saved().await, lock(&rules.0.watches).len()), (Some(Some(99)), 0));
+    // Values that were stored before, and waited in the channel.
+    rules.read(&read(&ingested.rows, true)).await.unwrap();
+    assert_eq!(lock(&rules.0.watches).len(), 0);
+}
+
 fn key(RunFinding { segment, finding, .. }: &RunFinding) -> Key {
     (*segment, finding.rule.clone(), finding.subject.clone(), finding.level, finding.step)
 }

@@ -35,6 +35,8 @@ pub(super) struct Watch {
     saved_step: Option<u64>,
     /// Whether the numbers of the run's findings were stored.
     is_counted: bool,
+    /// Whether a worker had loaded the run when its journal was last read.
+    is_live: bool,
 }
 
 /// What of the stored values is still to be read.
@@ -74,7 +76,13 @@ impl Watch {
             path,
             non_finite: vec![],
             is_counted: false,
+            is_live: false,
         })
+    }
+
+    /// Whether a worker had loaded the run when its journal was last read.
+    pub(super) fn is_live(&self) -> bool {
+        self.is_live
     }
 
     /// The last step that the rules have read.
@@ -99,6 +107,7 @@ impl Watch {
         let view = store.run(&self.run).await?.ok_or_else(|| StoreError::UnknownRun { run: self.run.clone() })?;
         let path = store.history(&self.run).await?.spans();
         self.facts = facts(&view);
+        self.is_live = view.summary.state.is_live();
         self.non_finite = store.non_finite_events(&self.run).await?.iter().filter_map(non_finite::row).collect();
         let read = self.checker.last_step().map_or(0, |last| last + 1);
         let mut rest = Rest { steps: read.saturating_sub(LATE_STEPS)..view.summary.step + LATE_STEPS, decided: 0 };
