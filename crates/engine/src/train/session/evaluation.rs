@@ -17,8 +17,8 @@ use crate::model::evaluate::{self, Losses};
 use crate::model::sample;
 use crate::train::trainer::is_due;
 
-/// Maximum number of windows of the last evaluation: the whole validation split of a small dataset, a part of a large one. Also the most window
-/// losses of a dataset that an evaluation reports.
+/// Number of windows of the last evaluation: the whole validation splits of small datasets, a part of large ones. It reads more where the other
+/// evaluations do. Also about the most window losses that an evaluation reports.
 const LAST_WINDOWS: usize = 4096;
 
 /// Temperature of a sample if the command gives none.
@@ -85,8 +85,13 @@ impl Session {
     }
 
     fn dataset_losses(&self, part: usize, mut nats: Vec<f32>, whole: Option<f64>) -> DatasetLosses {
-        nats.truncate(LAST_WINDOWS);
+        nats.truncate(most_windows(&self.splits()));
         DatasetLosses { split: self.slots(part) as u64, nats, whole }
+    }
+
+    /// Whole validation windows of each dataset.
+    fn splits(&self) -> Vec<usize> {
+        (0..self.trainer.plan.mix.len()).map(|part| self.slots(part)).collect()
     }
 
     fn slots(&self, part: usize) -> usize {
@@ -144,26 +149,26 @@ impl Session {
         Event::Evaluated { loss_nats, bits_per_byte, windows: windows.filter(|windows| is_finite(windows)) }
     }
 
-    /// The last evaluation: the whole validation split of small datasets, and as many windows of the fixed order of large ones.
+    /// The last evaluation: the whole validation split of small datasets, and as many windows of the fixed order of large ones. Of a mix, the
+    /// mean over the datasets by their weights in it, as in the other evaluations.
     fn evaluate_last(&mut self, out: &mut dyn Reporter) -> Result<Event, EngineError> {
         self.read_steps(out)?;
         let (size, seq) = (self.trainer.plan.recipe.batch.size, self.trainer.plan.recipe.model.seq);
-        let parts = self.trainer.plan.mix.len();
-        let all: usize = (0..parts).map(|part| self.slots(part)).sum();
-        let limit = if all <= LAST_WINDOWS { usize::MAX } else { LAST_WINDOWS.div_ceil(parts) };
-        let (mut nats, mut tokens, mut datasets) = (0.0, 0, vec![]);
-        for part in 0..parts {
-            let count = self.slots(part).min(limit);
+        let periodic = size.saturating_mul(self.trainer.plan.recipe.intervals.eval_batches.max(1) as usize);
+        let splits = self.splits();
+        let (mut means, mut datasets) = (vec![], vec![]);
+        for (part, split) in splits.iter().copied().enumerate() {
+            let count = split.min(most_windows(&splits).max(periodic));
             let batches = self.trainer.data.valid_part(part, count, size, seq).collect();
             let mut losses = self.losses_of(batches, out)?;
-            (nats, tokens) = (nats + losses.nats, tokens + losses.tokens);
-            let whole = losses.mean().filter(|_| count == self.slots(part));
+            means.push(losses.mean());
+            let whole = losses.mean().filter(|_| count == split);
             // The rest of the stream is no window of the fixed order.
             losses.windows.truncate(count);
-            datasets.push(self.dataset_losses(part, in_fixed_order(&losses.windows, self.slots(part)), whole));
+            datasets.push(self.dataset_losses(part, in_fixed_order(&losses.windows, split), whole));
         }
-        let loss = (tokens > 0).then(|| nats / tokens as f64);
-        Ok(self.evaluated(loss, datasets, true, out))
+        let mix = self.trainer.live.mix.at(self.steps().saturating_sub(1));
+        Ok(self.evaluated(mean_of_mix(&means, &mix), datasets, true, out))
     }
 
     pub(super) fn sample_now(
@@ -210,5 +215,52 @@ impl Session {
         self.save_last_checkpoint(out)?;
         self.emit(out, Event::Finished, Some(RunState::Finished));
         Ok(())
+    }
+}
+
+/// The most windows of each dataset that the last evaluation reads and an evaluation reports, so that the event of a mix of many large datasets
+/// does not grow with their number.
+fn most_windows(splits: &[usize]) -> usize {
+    let is_small = splits.iter().sum::<usize>() <= LAST_WINDOWS;
+    if is_small { LAST_WINDOWS } else { LAST_WINDOWS.div_ceil(splits.len()) }
+}
+
+/// The mean of the losses of datasets by their weights; `None` if none of them has both.
+fn mean_of_mix(losses: &[Option<f64>], weights: &[f64]) -> Option<f64> {
+    let both = losses.iter().zip(weights).filter_map(|(loss, weight)| Some(((*loss)?, *weight)));
+    let counted: Vec<(f64, f64)> = both.filter(|(_, weight)| weight.is_finite() && *weight > 0.0).collect();
+    match counted[..] {
+        [] => None,
+        [(loss, _)] => Some(loss),
+        _ => {
+            let total: f64 = counted.iter().map(|(_, weight)| weight).sum();
+            Some(counted.iter().map(|(loss, weight)| loss * weight).sum::<f64>() / total)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_losses_of_a_mix_are_bounded_together() {
+        for (splits, expected) in [
+            (vec![100], 4096),
+            (vec![1_000_000], 4096),
+            (vec![4000, 96], 4096),
+            (vec![1_000_000, 96], 2048),
+            (vec![5000; 10], 410),
+        ] {
+            assert_eq!(most_windows(&splits), expected, "{splits:?}");
+        }
+    }
+
+    #[test]
+    fn the_loss_of_a_mix_weighs_the_datasets_as_the_mix_does() {
+        assert_eq!(mean_of_mix(&[Some(2.0), Some(4.0)], &[3.0, 1.0]), Some(2.5));
+        assert_eq!(mean_of_mix(&[Some(2.1), Some(4.0)], &[0.7, 0.0]), Some(2.1));
+        assert_eq!(mean_of_mix(&[None, Some(4.0)], &[3.0, 1.0]), Some(4.0), "a dataset without validation text");
+        assert_eq!(mean_of_mix(&[None, Some(4.0)], &[3.0, 0.0]), None);
     }
 }
