@@ -57,9 +57,11 @@ impl Store {
         Ok(events.into_iter().rfind(|record| pauses(&record.event)))
     }
 
-    /// The events of non-finite values, in order. A step with such a value has no row.
-    pub async fn non_finite_events(&self, run: &RunId) -> Result<Vec<EventRecord>, StoreError> {
-        database::journal::of_kinds(&mut *self.database().read().await?, run, ["non_finite"; 2]).await
+    /// The events that the rules read, in order: non-finite values, whose step has no row, and budgets that ended the run, because the last
+    /// evaluation reads other windows than those before.
+    pub async fn events_for_rules(&self, run: &RunId) -> Result<Vec<EventRecord>, StoreError> {
+        let mut connection = self.database().read().await?;
+        database::journal::of_kinds(&mut connection, run, ["non_finite", "budget_reached"]).await
     }
 
     /// The rollbacks of a run, in order, abandoned ones too.

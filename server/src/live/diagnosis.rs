@@ -53,8 +53,8 @@ struct Parts {
 struct Stored {
     run: RunId,
     rows: Vec<Row>,
-    /// Whether its path or its hyperparameters have changed, or a value was not finite, so that the stored series and the journal are read
-    /// again.
+    /// Whether its path or its hyperparameters have changed, a value was not finite, or a budget ended it, so that the stored series and the
+    /// journal are read again.
     has_changed: bool,
     is_live: bool,
 }
@@ -87,7 +87,8 @@ impl Diagnosis {
 
     /// Passes stored reports to the rules. Returns at once.
     pub fn stored(&self, run: &RunId, rows: &[Row], events: &[EventRecord], is_live: bool) {
-        let is_news = |event: &Event| event.is_change() || matches!(event, Event::NonFinite { .. });
+        let is_news =
+            |event: &Event| event.is_change() || matches!(event, Event::NonFinite { .. } | Event::BudgetReached { .. });
         let has_changed = events.iter().any(|record| is_news(&record.event));
         let rows: Vec<Row> = rows.iter().filter_map(read_part).collect();
         if rows.is_empty() && !has_changed && is_live {

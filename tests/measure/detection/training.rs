@@ -84,6 +84,7 @@ fn facts(plan: &RunPlan, dataset: &DatasetInfo) -> Facts {
     let live = plan.live();
     Facts {
         steps: live.steps,
+        budget_steps: None,
         warmup_steps: live.schedule.warmup_steps,
         grad_clip: Some(live.optimizer.grad_clip).filter(|clip| *clip > 0.0),
         initial_vocab: Some(plan.recipe.model.vocab as u64),

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Facts {
     /// Planned steps; 0 if unknown.
     pub steps: u64,
+    /// Steps after which a budget has ended the run; `None` if none has.
+    pub budget_steps: Option<u64>,
     pub warmup_steps: u64,
     /// Largest gradient norm; `None` without clipping.
     pub grad_clip: Option<f64>,
@@ -19,4 +21,12 @@ pub struct Facts {
     pub floor_nats: Option<f64>,
     /// Whether dropout is on, which raises the training loss and not the validation loss.
     pub has_dropout: bool,
+}
+
+impl Facts {
+    /// Whether a validation loss at a step is that of the last evaluation. It reads other windows than the others, so it is on no line with them.
+    pub(super) fn is_last_evaluation(&self, step: u64) -> bool {
+        let done = step.saturating_add(1);
+        self.budget_steps == Some(done) || (self.steps > 0 && done >= self.steps)
+    }
 }

@@ -36,7 +36,7 @@ impl Detector for Floor {
     };
 
     fn feed(&mut self, sample: &Sample, watch: &mut Watch) {
-        let Some(valid) = sample.valid.filter(|loss| loss.is_finite()) else { return };
+        let Some(valid) = sample.periodic_valid(watch.facts) else { return };
         self.evaluations.push(sample.step, valid);
         let (Some(floor), Some(first_step)) = (watch.facts.floor_nats, self.evaluations.first_step()) else { return };
         if !self.evaluations.is_full() {

@@ -51,7 +51,7 @@ impl Detector for Leak {
         if let Some(loss) = sample.loss.filter(|loss| loss.is_finite()) {
             self.losses.push(sample.step, loss);
         }
-        let Some(valid) = sample.valid.filter(|loss| loss.is_finite()) else { return };
+        let Some(valid) = sample.periodic_valid(watch.facts) else { return };
         let is_ready = self.losses.is_full() && sample.step >= watch.facts.warmup_steps && !watch.facts.has_dropout;
         let line = Line::fit(self.losses.points().map(|(step, loss)| (step - sample.step as f64, loss)));
         let Some(line) = line.filter(|line| is_ready && line.at(0.0) > 0.0) else { return };

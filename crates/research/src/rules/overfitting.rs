@@ -59,7 +59,7 @@ impl Detector for Overfitting {
         if let Some(loss) = sample.loss.filter(|loss| loss.is_finite()) {
             (self.train_sum, self.train_count) = (self.train_sum + loss, self.train_count + 1);
         }
-        let Some(valid) = sample.valid.filter(|loss| loss.is_finite()) else { return };
+        let Some(valid) = sample.periodic_valid(watch.facts) else { return };
         if self.train_count == 0 {
             return;
         }

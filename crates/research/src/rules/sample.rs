@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use wire::series::name;
 
+use super::facts::Facts;
+
 /// Prefixes of series that a rule reads.
 const PREFIXES: [&str; 8] = [
     name::VALID_OF,
@@ -48,6 +50,11 @@ impl<'a> Sample<'a> {
     pub(super) fn matrices(&self, prefix: &'static str) -> impl Iterator<Item = (&'a str, f64)> + Clone + '_ {
         let is_vector = |name: &str| matches!(name.rsplit('.').next(), Some("norm" | "bias"));
         self.below(prefix).filter(move |(name, _)| !is_vector(name))
+    }
+
+    /// The finite validation loss of an evaluation that reads the same windows as those before: not the last one.
+    pub(super) fn periodic_valid(&self, facts: &Facts) -> Option<f64> {
+        self.valid.filter(|loss| loss.is_finite() && !facts.is_last_evaluation(self.step))
     }
 
     /// Whether no rule reads anything of it.

@@ -25,6 +25,7 @@ const MATRICES: [&str; 6] = [
 pub(crate) fn facts(steps: u64) -> Facts {
     Facts {
         steps,
+        budget_steps: None,
         warmup_steps: WARMUP,
         grad_clip: Some(1.0),
         initial_vocab: Some(VOCAB),

@@ -211,7 +211,7 @@ async fn read_with_interruptions(store: &Store, run: &RunId, mut items: Vec<Item
 /// All findings when each path of the run is read from its first step, and the conditions that are true at the end.
 async fn read_at_once(store: &Store, run: &RunId, items: &[Item]) -> (BTreeSet<Key>, BTreeSet<(String, String)>) {
     let view = store.run(run).await.unwrap().unwrap();
-    let facts = facts(&view);
+    let facts = facts(&view, &[]);
     let (mut rows, mut checker, mut found) = (Vec::<Row>::new(), Checker::default(), BTreeSet::new());
     let mut history = wire::run::history::History::new(&view.plan);
     let mut read = |checker: &mut Checker, row: &Row| {

@@ -106,9 +106,10 @@ impl Watch {
     pub(super) async fn follow(&mut self, store: &Store) -> Result<Rest, StoreError> {
         let view = store.run(&self.run).await?.ok_or_else(|| StoreError::UnknownRun { run: self.run.clone() })?;
         let path = store.history(&self.run).await?.spans();
-        self.facts = facts(&view);
+        let events = store.events_for_rules(&self.run).await?;
+        self.facts = facts(&view, &events);
         self.is_live = view.summary.state.is_live();
-        self.non_finite = store.non_finite_events(&self.run).await?.iter().filter_map(non_finite::row).collect();
+        self.non_finite = events.iter().filter_map(non_finite::row).collect();
         let read = self.checker.last_step().map_or(0, |last| last + 1);
         let mut rest = Rest { steps: read.saturating_sub(LATE_STEPS)..view.summary.step + LATE_STEPS, decided: 0 };
         if let Some(step) = first_difference(&self.path, &path)
