@@ -94,6 +94,7 @@ pub use ingest::Ingested;
 pub use links::{NewLinkRecord, OpenedBy};
 pub use new_run::NewRun;
 pub use readers::OpenCheckpoint;
+pub use rule_actions::ActionOutcome;
 pub use run_table::RunPage;
 pub use runs::Successor;
 pub use series::{Curve, CurvePoint, SeriesQuery};

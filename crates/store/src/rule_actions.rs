@@ -10,6 +10,17 @@ use crate::error::StoreError;
 use crate::findings::Recorded;
 use crate::store::Store;
 
+/// What has settled the decision of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ActionOutcome {
+    /// The event of its command.
+    Done { event: u64 },
+    /// An event that made the command unnecessary.
+    DoneBefore { event: u64 },
+    /// Why nothing was done, as a sentence.
+    Failed { failure: String },
+}
+
 impl Store {
     /// Findings whose rules have decided to act and have not been answered, oldest first.
     pub async fn open_actions(&self) -> Result<Vec<StoredFinding>, StoreError> {
@@ -25,19 +36,22 @@ impl Store {
         Ok(stored)
     }
 
-    /// Settles the decision of a rule: by an event of the journal, or by the reason why nothing was done.
+    /// Settles the decision of a rule.
     pub async fn settle_action(
         &self,
         run: &RunId,
         finding: u64,
-        outcome: Result<u64, String>,
+        outcome: ActionOutcome,
     ) -> Result<Recorded, StoreError> {
         let settle = |known: &mut Vec<RunFinding>| {
             let named = known.iter_mut().find(|found| found.id == finding).and_then(|found| found.action.as_mut());
             if let Some(action) = named {
                 match outcome {
-                    Ok(event) => (action.event, action.failure) = (Some(event), None),
-                    Err(failure) => action.failure = Some(failure),
+                    ActionOutcome::Done { event } => (action.event, action.failure) = (Some(event), None),
+                    ActionOutcome::DoneBefore { event } => {
+                        (action.event, action.failure, action.was_done_before) = (Some(event), None, true);
+                    }
+                    ActionOutcome::Failed { failure } => action.failure = Some(failure),
                 }
             }
         };

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use store::StoredFinding;
+use store::{ActionOutcome, StoredFinding};
 use wire::control::author::Author;
 use wire::diagnosis::{Act, RunFinding};
 use wire::number::grouped;
@@ -21,9 +21,6 @@ use crate::lab::Lab;
 
 /// Maximum time between two looks at the decisions: a worker may have connected meanwhile.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
-
-/// The event that a decision led to, or the reason why nothing was done, as a sentence.
-type Outcome = Result<u64, String>;
 
 /// Sequence numbers of the decisions that are being carried out.
 #[derive(Clone, Default)]
@@ -87,16 +84,16 @@ async fn answered(
     run: &RunId,
     found: &RunFinding,
     command_id: Option<u64>,
-) -> Result<Option<Outcome>, ApiError> {
+) -> Result<Option<ActionOutcome>, ApiError> {
     let Some(command_id) = command_id else { return Ok(None) };
     let Some(record) = lab.store().event_of_command(run, command_id).await? else { return Ok(None) };
     let (Event::Refused { message, .. } | Event::CheckpointFailed { message, .. }) = &record.event else {
-        return Ok(Some(Ok(record.number)));
+        return Ok(Some(ActionOutcome::Done { event: record.number }));
     };
     // A pause is refused if another one came first.
     let is_pause = matches!(record.event, Event::Refused { command: Command::Pause { .. }, .. });
     let earlier = if is_pause { pause_since(lab, run, found).await? } else { None };
-    Ok(earlier.or_else(|| Some(Err(sentence(message)))))
+    Ok(earlier.or_else(|| Some(ActionOutcome::Failed { failure: sentence(message) })))
 }
 
 /// What settles a decision without a command: the run has paused by itself, has ended, or has left the steps of the finding.
@@ -105,7 +102,7 @@ async fn without_command(
     RunSummary { id: run, state, .. }: &RunSummary,
     found: &RunFinding,
     act: Act,
-) -> Result<Option<Outcome>, ApiError> {
+) -> Result<Option<ActionOutcome>, ApiError> {
     let path = lab.store().history(run).await?.spans();
     let is_on_path = path.iter().any(|(segment, from, to)| {
         let step = found.finding.step;
@@ -133,14 +130,19 @@ async fn without_command(
 }
 
 /// The newest pause of a run, if it came after a finding.
-async fn pause_since(lab: &Lab, run: &RunId, found: &RunFinding) -> Result<Option<Outcome>, ApiError> {
+async fn pause_since(lab: &Lab, run: &RunId, found: &RunFinding) -> Result<Option<ActionOutcome>, ApiError> {
     let pause = lab.store().last_pause(run).await?;
     let is_later = |pause: &EventRecord| (pause.segment, pause.step) >= (found.segment, found.finding.step);
-    Ok(pause.filter(is_later).map(|pause| Ok(pause.number)))
+    Ok(pause.filter(is_later).map(|pause| ActionOutcome::DoneBefore { event: pause.number }))
 }
 
 /// Sends the command of a decision, and returns what the run answered; `None` if the run does not answer now.
-async fn send(lab: &Lab, summary: &RunSummary, found: &RunFinding, act: Act) -> Result<Option<Outcome>, ApiError> {
+async fn send(
+    lab: &Lab,
+    summary: &RunSummary,
+    found: &RunFinding,
+    act: Act,
+) -> Result<Option<ActionOutcome>, ApiError> {
     let (run, workers) = (&summary.id, &lab.workers);
     // Reports on the worker's disk may have the answer to a command of an earlier server.
     if !commands::is_trained(lab, summary) || workers.fleet.has_unstored_reports(run) {
@@ -152,7 +154,7 @@ async fn send(lab: &Lab, summary: &RunSummary, found: &RunFinding, act: Act) -> 
         Act::Stop => Command::Stop { reason },
         Act::RollBackAndSkip { steps, batches } => match checkpoint(lab, run, found, steps).await? {
             Ok(checkpoint) => Command::Rollback { checkpoint, skip_batches: batches, reason },
-            Err(failure) => return Ok(Some(Err(failure))),
+            Err(failure) => return Ok(Some(ActionOutcome::Failed { failure })),
         },
     };
     // The checkpoint of a rollback is not pruned meanwhile.
@@ -160,7 +162,7 @@ async fn send(lab: &Lab, summary: &RunSummary, found: &RunFinding, act: Act) -> 
         Ok(held) => held,
         // A store that fails says nothing about the command; it is tried again.
         Err(error) if error.status.is_server_error() => return Err(error),
-        Err(error) => return Ok(Some(Err(sentence(&error.body.message)))),
+        Err(error) => return failed(&sentence(&error.body.message)),
     };
     let command_id = lab.store().number_action(run, found.id, workers.pending.number()).await?;
     let wait = workers.pending.expect_numbered(run, command_id);
@@ -193,8 +195,8 @@ async fn checkpoint(
     Ok(Ok(checkpoint))
 }
 
-fn failed(sentence: &str) -> Result<Option<Outcome>, ApiError> {
-    Ok(Some(Err(sentence.to_owned())))
+fn failed(sentence: &str) -> Result<Option<ActionOutcome>, ApiError> {
+    Ok(Some(ActionOutcome::Failed { failure: sentence.to_owned() }))
 }
 
 /// An error message as a sentence.

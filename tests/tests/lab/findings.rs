@@ -4,7 +4,7 @@ use scenarios::watch::{count, speck};
 use scenarios::{Client, Lab, pause_ms, wait_for};
 use serde_json::json;
 use testing::Random;
-use wire::diagnosis::{Diagnosis, RunFinding};
+use wire::diagnosis::{Diagnosis, RunFinding, TakenAction};
 use wire::{Author, Event, RunState, RunSummary};
 
 /// A learning rate with which the loss of every model explodes.
@@ -51,8 +51,12 @@ fn a_rule_that_may_act_pauses_a_run_once() {
     let [pause] = pauses.as_slice() else { panic!("one pause: {journal:?}") };
     let Author::Rule(rule) = &pause.author else { panic!("{pause:?}") };
     let by_rule = acted.iter().find(|found| {
-        found.finding.rule == *rule && found.action.as_ref().is_some_and(|action| action.event == Some(pause.number))
+        let has_paused = |action: &TakenAction| action.event == Some(pause.number) && !action.was_done_before;
+        found.finding.rule == *rule && found.action.as_ref().is_some_and(has_paused)
     });
+    let mut of_others =
+        acted.iter().filter(|found| found.finding.rule != *rule).filter_map(|found| found.action.as_ref());
+    assert!(of_others.all(|action| action.was_done_before), "{acted:?}");
     let reason = pause.reason.clone().unwrap_or_default();
     assert!(by_rule.is_some_and(|found| reason.contains(&found.text)), "{reason}: {acted:?}");
 

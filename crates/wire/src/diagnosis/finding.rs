@@ -129,6 +129,9 @@ pub struct TakenAction {
     pub event: Option<u64>,
     /// Why nothing was done, in a sentence: the run had ended, no checkpoint was left, or the command was refused.
     pub failure: Option<String>,
+    /// Whether the event is not that of the command: the run had paused by itself, or somebody else had paused it.
+    #[serde(default)]
+    pub was_done_before: bool,
 }
 
 /// A finding with what can be done about it now.

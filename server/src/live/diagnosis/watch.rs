@@ -234,7 +234,7 @@ fn decision(settings: &DiagnosisSettings, finding: &Finding) -> Option<TakenActi
     let rule = research::rules::rule(&finding.rule)?;
     let act = settings.acts.get(rule.id).copied().or_else(|| rule.info().always)?;
     let is_urgent = finding.level == Level::Alert || rule.level == Level::Note;
-    is_urgent.then_some(TakenAction { act, event: None, failure: None })
+    is_urgent.then_some(TakenAction { act, event: None, failure: None, was_done_before: false })
 }
 
 /// The first step that one path takes from another segment than the other; `None` if they are the same.

@@ -105,6 +105,12 @@ fn action_line(action: &TakenAction) -> AnyView {
     let act = super::rule_draft::act_phrase(action.act);
     let text = match (&action.failure, action.event) {
         (Some(failure), _) => format!("The rule was to {act}, and did not: {failure}"),
+        (None, Some(_)) if action.was_done_before => {
+            format!(
+                "The rule was to {act}, but the run had paused before. The journal has the event. {}",
+                how_to_revert(action.act)
+            )
+        }
         (None, Some(_)) => {
             format!("The rule did this: {act}. The journal has the event. {}", how_to_revert(action.act))
         }
