@@ -20,6 +20,8 @@ const USUAL_CLIP: f64 = 1.0;
 /// Weight decay where it was off, and the factor where it was on.
 const USUAL_DECAY: f64 = 0.1;
 const MORE_DECAY: f64 = 3.0;
+/// How far the seed of a run that starts again is from the one before. The next seeds are those of runs that measure the noise floor.
+const OTHER_SEED: u64 = 1_000;
 /// Fraction of the trained steps over which the learning rate decays.
 const DECAY_FRACTION: f64 = 0.1;
 
@@ -207,7 +209,7 @@ impl PresentRun {
         if plan.mix.is_empty() {
             return None;
         }
-        let seed = plan.seed.wrapping_add(1) & 0xffff_ffff;
+        let seed = plan.seed.wrapping_add(OTHER_SEED) & 0xffff_ffff;
         let effect = format!(
             "A new run with seed {seed} instead of {} trains {} steps from the start; this run continues.",
             plan.seed,
