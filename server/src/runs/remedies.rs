@@ -6,6 +6,7 @@ use store::{Store, StoreError};
 use wire::control::checkpoint::CheckpointInfo;
 use wire::control::command::ScheduleChange;
 use wire::diagnosis::{Finding, Health, Remedy, RemedyAction, RunFinding};
+use wire::hyperparameters::accumulation::AccumulationSchedule;
 use wire::hyperparameters::schedule::curves;
 use wire::number::{brief, grouped};
 use wire::run::copy::spec_of;
@@ -158,18 +159,20 @@ impl PresentRun {
     fn scale_accumulation(&self, found: &RunFinding, factor: u64) -> Prepared {
         let from = self.soon();
         let before = self.view.hyperparameters.accumulation.at(from);
-        let after = before.saturating_mul(factor);
+        let changes = scaled(&self.view.hyperparameters.accumulation, from, factor);
         let effect = format!(
-            "From step {} on each step adds up {} micro-batches instead of {}: its batch is {} times as large, and it takes about {} times as long.",
+            "From step {} on each step adds up {} micro-batches instead of {}: its batch is {} times as large, and it takes about {} times as long.{}",
             grouped(from),
-            grouped(after),
+            grouped(before.saturating_mul(factor)),
             grouped(before),
             grouped(factor),
-            grouped(factor)
+            grouped(factor),
+            if changes.len() > 1 { " Later changes of its schedule are scaled likewise." } else { "" }
         );
-        let schedule = ScheduleChange::Accumulation { changes: vec![(from, after)] };
+        let obstacle = AccumulationSchedule::check(&changes, from).err().map(|error| format!("{}.", error.message));
+        let schedule = ScheduleChange::Accumulation { changes };
         let command = Command::SetSchedule { schedule, reason: Some(reason(found)) };
-        (RemedyAction::Command(command), effect, self.not_trained())
+        (RemedyAction::Command(command), effect, self.not_trained().or(obstacle))
     }
 
     fn decay_learning_rate(&self, found: &RunFinding) -> Prepared {
@@ -283,6 +286,11 @@ impl PresentRun {
     }
 }
 
+/// The rest of a schedule of gradient accumulation from a step on, each of its values times `factor`.
+fn scaled(schedule: &AccumulationSchedule, from: u64, factor: u64) -> Vec<(u64, u64)> {
+    schedule.rest(from).into_iter().map(|(step, micro_batches)| (step, micro_batches.saturating_mul(factor))).collect()
+}
+
 /// The reason of a command that a finding led to.
 pub(super) fn reason(found: &RunFinding) -> String {
     format!("Finding {}: {}", found.id, found.text)
@@ -294,4 +302,18 @@ fn on_path(history: &History, run: &RunId, kept: Vec<CheckpointInfo>) -> Vec<Che
     let path = history.path_checkpoints(run, &ids);
     let info = |id: CheckpointId| kept.iter().find(|info| info.id == id).cloned();
     path.into_iter().filter_map(|found| info(found.at.checkpoint)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_larger_accumulation_keeps_the_later_changes_of_its_schedule() {
+        let schedule = AccumulationSchedule { changes: vec![(0, 2), (100, 4), (200, 8)] };
+        assert_eq!(scaled(&schedule, 150, 4), [(150, 16), (200, 32)]);
+        assert_eq!(scaled(&schedule, 300, 4), [(300, 32)]);
+        let large = AccumulationSchedule::constant(20_000);
+        assert!(AccumulationSchedule::check(&scaled(&large, 5, 4), 5).is_err(), "an obstacle: the run would refuse it");
+    }
 }
