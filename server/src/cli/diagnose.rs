@@ -7,14 +7,15 @@ use wire::diagnosis::{Diagnosis, FindingView, Remedy, RunFinding};
 use wire::number::grouped;
 
 use super::data::{DataArgs, UnusedFolder};
+use super::run_name::{RunNameError, run_named};
 use crate::live::Feed;
 use crate::live::diagnosis::Diagnosis as Rules;
 use crate::runs::diagnosis;
 
 const EXAMPLES: &str = "\
 Examples:
-  Check a run by every rule:
-    kindling diagnose amber-fox-7k2q
+  Check a run by every rule, by its name or id:
+    kindling diagnose amber-fox
   Count the alerts of a run in a script:
     kindling diagnose amber-fox-7k2q --json";
 
@@ -22,8 +23,8 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DiagnoseArgs {
-    /// Run, by its id
-    run: RunId,
+    /// Run, by its name or id
+    run: String,
     /// Print JSON, as GET /api/v1/runs/{id}/findings answers it
     #[arg(long)]
     json: bool,
@@ -38,6 +39,8 @@ pub enum DiagnoseError {
     Unused(#[from] UnusedFolder),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Run(#[from] RunNameError),
     #[error("the findings cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
 }
@@ -46,26 +49,43 @@ impl DiagnoseArgs {
     /// Prints the findings on standard output. Without a server, the rules first read what they have not read.
     ///
     /// # Errors
-    /// There is no lab in the folder, the run does not exist, or the store fails.
+    /// There is no lab in the folder, the text names no run or several, or the store fails.
     pub async fn run(self) -> Result<(), DiagnoseError> {
         let folder = self.data.used()?;
-        let found = match Store::open(folder).await {
+        let (run, found) = match Store::open(folder).await {
             Ok(store) => {
-                let rules = Rules::new(Feed::new(store.clone()));
-                let found = diagnosis::check(&store, &rules, &self.run).await;
-                drop(rules);
+                let found = self.check(&store).await;
                 store.close().await;
                 found?
             }
             // The server reads the run as it trains.
-            Err(StoreError::Locked { .. }) => diagnosis::stored(&Store::open_access(folder).await?, &self.run).await?,
+            Err(StoreError::Locked { .. }) => {
+                let store = Store::open_access(folder).await?;
+                let run = self.named(&store).await?;
+                let found = diagnosis::stored(&store, &run).await?;
+                (run, found)
+            }
             Err(error) => return Err(error.into()),
         };
         match self.json {
             true => println!("{}", serde_json::to_string_pretty(&found)?),
-            false => print!("{}", described(&self.run, &found)),
+            false => print!("{}", described(&run, &found)),
         }
         Ok(())
+    }
+
+    async fn check(&self, store: &Store) -> Result<(RunId, Diagnosis), DiagnoseError> {
+        let run = self.named(store).await?;
+        let rules = Rules::new(Feed::new(store.clone()));
+        let found = diagnosis::check(store, &rules, &run).await?;
+        Ok((run, found))
+    }
+
+    /// The run. A deleted one keeps its findings until it is purged, and is named by its id only.
+    async fn named(&self, store: &Store) -> Result<RunId, DiagnoseError> {
+        let mut runs = store.runs(true).await?;
+        runs.retain(|run| run.deleted_ms.is_none() || run.id.as_str() == self.run);
+        Ok(run_named(&self.run, &runs)?)
     }
 }
 
