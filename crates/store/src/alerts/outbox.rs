@@ -64,6 +64,17 @@ impl Store {
         Ok(newest)
     }
 
+    /// After the clock of the machine was set back: messages that wait were created later than now, and would wait until that time comes again.
+    /// They wait as long as they would have. Call it before [`Self::route_alerts`].
+    pub async fn set_back_messages(&self, now_ms: i64) -> Result<(), StoreError> {
+        if !database::alerts::is_ahead(&mut *self.database().read().await?, now_ms).await? {
+            return Ok(());
+        }
+        let mut transaction = self.database().write().await?;
+        database::alerts::set_back(&mut transaction, now_ms).await?;
+        commit(transaction).await
+    }
+
     /// The messages that are due, one of each channel that is not in `busy`, the longest due first.
     pub async fn due_messages(&self, now_ms: i64, busy: &[i64]) -> Result<Vec<OutgoingMessage>, StoreError> {
         let mut connection = self.database().read().await?;
@@ -127,7 +138,8 @@ async fn add_to_outbox(
     now_ms: i64,
 ) -> Result<(), StoreError> {
     let due_ms = record.channel.timing.due_ms(now_ms, alert.is_urgent);
-    let is_flood = database::alerts::count_since(connection, record.id, now_ms - HOUR_MS).await? >= MOST_PER_HOUR;
+    let is_flood =
+        database::alerts::count_between(connection, record.id, now_ms - HOUR_MS, now_ms).await? >= MOST_PER_HOUR;
     let due_ms = if is_flood { due_ms.max(now_ms + COLLECT_MS) } else { due_ms };
     // An urgent one that does not wait is a message of its own.
     let open = match due_ms > now_ms {

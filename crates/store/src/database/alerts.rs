@@ -202,15 +202,32 @@ pub(crate) async fn give_up_waiting(
     Ok(())
 }
 
-/// Number of messages of a channel since a time.
-pub(crate) async fn count_since(
+/// Number of messages of a channel after one time and up to another.
+pub(crate) async fn count_between(
     connection: &mut SqliteConnection,
     channel: i64,
-    since_ms: i64,
+    after_ms: i64,
+    to_ms: i64,
 ) -> Result<u64, StoreError> {
-    let sql = "SELECT COUNT(*) FROM alert_deliveries WHERE channel = ? AND created_ms > ?";
-    let count: i64 = sqlx::query_scalar(sql).bind(channel).bind(since_ms).fetch_one(connection).await?;
+    let sql = "SELECT COUNT(*) FROM alert_deliveries WHERE channel = ? AND created_ms > ? AND created_ms <= ?";
+    let count: i64 = sqlx::query_scalar(sql).bind(channel).bind(after_ms).bind(to_ms).fetch_one(connection).await?;
     Ok(count.max(0) as u64)
+}
+
+/// Whether a message waits that was created or tried after now.
+pub(crate) async fn is_ahead(connection: &mut SqliteConnection, now_ms: i64) -> Result<bool, StoreError> {
+    let sql =
+        "SELECT EXISTS (SELECT 1 FROM alert_deliveries WHERE state = 'waiting' AND (created_ms > ?1 OR tried_ms > ?1))";
+    Ok(sqlx::query_scalar(sql).bind(now_ms).fetch_one(connection).await?)
+}
+
+/// Moves messages that wait and were created after now: they wait as long as if they were created now. Those that were tried after now are due.
+pub(crate) async fn set_back(connection: &mut SqliteConnection, now_ms: i64) -> Result<(), StoreError> {
+    let sql = "UPDATE alert_deliveries SET due_ms = ?1 + CASE WHEN attempts = 0 THEN MAX(due_ms - created_ms, 0) ELSE 0 END, \
+               created_ms = MIN(created_ms, ?1), tried_ms = MIN(tried_ms, ?1) \
+               WHERE state = 'waiting' AND (created_ms > ?1 OR tried_ms > ?1)";
+    sqlx::query(sql).bind(now_ms).execute(connection).await?;
+    Ok(())
 }
 
 /// The message of a channel to which an alert that is due at `due_ms` is added: one that is due after now, not later than the alert, and

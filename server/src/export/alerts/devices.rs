@@ -66,6 +66,8 @@ impl Watch {
             for finding in &device.findings {
                 let new = Seen { first_ms: now_ms, last_ms: now_ms, is_raised: false };
                 let seen = self.0.entry((device.info.id.clone(), finding.kind)).or_insert(new);
+                // The clock may have been set back.
+                seen.first_ms -= (seen.last_ms - now_ms).max(0);
                 seen.last_ms = now_ms;
                 if !seen.is_raised && now_ms - seen.first_ms >= LASTS_MS {
                     seen.is_raised = true;
@@ -74,7 +76,7 @@ impl Watch {
                 }
             }
         }
-        self.0.retain(|_, seen| now_ms - seen.last_ms < ENDS_MS);
+        self.0.retain(|_, seen| (0..ENDS_MS).contains(&(now_ms - seen.last_ms)));
         alerts
     }
 }
@@ -145,6 +147,20 @@ mod tests {
         look(800_000, 801_000, &[]);
         (0..100).for_each(|at| look(800_000, 900_000 + at * 5_000, &silent));
         assert_eq!(raised, ["device/far-cpu/no_reports/20000", "device/far-cpu/no_reports/800000"]);
+    }
+
+    #[test]
+    fn a_finding_raises_its_alert_in_time_also_when_the_clock_is_set_back() {
+        let mut watch = Watch::default();
+        let full = [device(0, &[FindingKind::DiskNearlyFull])];
+        let day = 24 * 3600 * 1000;
+        assert!(watch.look(&full, 3 * day).is_empty());
+        assert!(watch.look(&full, day).is_empty());
+        assert!(watch.look(&full, day + 5_000).is_empty());
+        assert_eq!(watch.look(&full, day + 10_000).len(), 1);
+        assert!(watch.look(&[device(0, &[])], 5_000).is_empty());
+        assert!(watch.look(&full, 10_000).is_empty());
+        assert_eq!(watch.look(&full, 20_000).len(), 1, "it ended before the clock was set back");
     }
 
     #[test]
