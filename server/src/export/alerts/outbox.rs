@@ -54,7 +54,7 @@ pub async fn keep(lab: Lab) {
 /// An error of the store.
 pub async fn dispatch(lab: &Lab, now_ms: i64) -> Result<Vec<JoinHandle<()>>, StoreError> {
     lab.store().set_back_messages(now_ms).await?;
-    if let Some(newest) = lab.store().route_alerts(now_ms).await? {
+    while let Some(newest) = lab.store().route_alerts(now_ms).await? {
         lab.alerting.set_newest(newest);
         lab.feed.lab_changed();
     }
