@@ -11,7 +11,7 @@ use tokio::sync::{Notify, Semaphore};
 
 /// The ntfy server of a lab that names none.
 pub const DEFAULT_NTFY: &str = "https://ntfy.sh";
-/// Messages that are sent at a time.
+/// Messages that are sent at a time to channels whose last message was accepted, and to the others.
 const AT_A_TIME: usize = 8;
 /// Time between two tests of one channel of the lab, or of one person.
 const TEST_EVERY: Duration = Duration::from_secs(5);
@@ -75,7 +75,11 @@ pub struct Alerting {
     newest: Arc<AtomicI64>,
     woken: Notify,
     /// Permits to send a message.
-    pub slots: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
+    /// Permits to send one to a channel in `refusing`: it may take the whole time that a receiver has.
+    slow_slots: Arc<Semaphore>,
+    /// Channels whose last message was not accepted.
+    refusing: Mutex<BTreeSet<i64>>,
     /// Channels to which a message is being sent.
     busy: Mutex<BTreeSet<i64>>,
     /// Last tests, by person or else by channel.
@@ -88,6 +92,8 @@ impl Default for Alerting {
             newest: Arc::default(),
             woken: Notify::new(),
             slots: Arc::new(Semaphore::new(AT_A_TIME)),
+            slow_slots: Arc::new(Semaphore::new(AT_A_TIME)),
+            refusing: Mutex::default(),
             busy: Mutex::default(),
             tested: Mutex::default(),
         }
@@ -128,6 +134,21 @@ impl Alerting {
     /// Ends [`Self::begin`].
     pub fn end(&self, channel: i64) {
         lock(&self.busy).remove(&channel);
+    }
+
+    /// Permits to send a message to a channel.
+    pub fn slots_of(&self, channel: i64) -> Arc<Semaphore> {
+        if lock(&self.refusing).contains(&channel) { self.slow_slots.clone() } else { self.slots.clone() }
+    }
+
+    /// Notes whether the last message of a channel was accepted.
+    pub fn note_attempt(&self, channel: i64, is_accepted: bool) {
+        let mut refusing = lock(&self.refusing);
+        if is_accepted {
+            refusing.remove(&channel);
+        } else {
+            refusing.insert(channel);
+        }
     }
 
     /// Whether a channel may be tested now; at most once in 5 s, so that the button is no means to flood a receiver. The channels of a

@@ -1,6 +1,6 @@
-//! The outbox: one task writes the messages of new alerts and sends those that are due. Each channel is sent one message at a time, so a
-//! receiver that does not answer delays no other one. A message is sent again after 15 s, then after twice as long each time, up to an hour,
-//! and is given up after a day.
+//! The outbox: one task writes the messages of new alerts and sends those that are due. Each channel is sent one message at a time, and those
+//! whose last message was not accepted share places of their own, so receivers that do not answer delay no other ones. A message is sent again
+//! after 15 s, then after twice as long each time, up to an hour, and is given up after a day.
 
 use std::time::Duration;
 
@@ -95,10 +95,11 @@ impl Drop for Busy {
 /// Sends a message once, and notes the result.
 async fn deliver(lab: &Lab, message: OutgoingMessage, now_ms: i64) {
     let (id, channel, delivery) = (message.id, message.channel.id, message.delivery.clone());
-    // Nothing closes the semaphore.
-    let Ok(permit) = lab.alerting.slots.clone().acquire_owned().await else { return };
+    // Nothing closes the semaphores.
+    let Ok(permit) = lab.alerting.slots_of(channel).acquire_owned().await else { return };
     let attempt = attempt(lab, message, now_ms).await;
     drop(permit);
+    lab.alerting.note_attempt(channel, attempt.state == DeliveryState::Sent);
     if attempt.state != DeliveryState::Sent {
         tracing::warn!("message {delivery} to alert channel {channel} was not accepted: {}", attempt.answer);
     }
