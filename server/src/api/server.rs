@@ -52,6 +52,8 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let fingerprint = tls.as_ref().and_then(|tls| tls.certificate.fingerprint);
     let lab = Lab::new(settings, store, fingerprint);
     pools::load_limits(&lab).await?;
+    // Before a page connects: alerts above the first number that it gets are new to it.
+    lab.alerting.set_newest(lab.store().newest_alert().await?);
     remove_partial_uploads(&lab);
     let (stop, stopping) = watch::channel(false);
     start_tasks(&lab, &stopping);

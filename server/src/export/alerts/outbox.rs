@@ -28,10 +28,6 @@ const STORE_EVERY: Duration = Duration::from_secs(15);
 
 /// Sends alerts until the server stops.
 pub async fn keep(lab: Lab) {
-    match lab.store().newest_alert().await {
-        Ok(newest) => lab.alerting.set_newest(newest),
-        Err(error) => tracing::error!("the number of the newest alert could not be read: {error}"),
-    }
     let mut looks = 0_u32;
     loop {
         if let Err(error) = dispatch(&lab, now_ms()).await {
