@@ -215,6 +215,65 @@ async fn a_digest_collects_and_quiet_hours_hold_back_all_but_urgent_alerts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_digest_is_sent_in_time_also_after_the_clock_was_set_back() {
+    let web = Receiver::webhook(&[]).await;
+    let lab = Lab::open().await;
+    channel(&lab, json!({ "kind": "webhook", "url": web.url("/") }), json!({ "timing": { "digest_minutes": 30 } }))
+        .await;
+    raise(lab.state.store(), "a year too early", false).await;
+    assert_eq!(send_due(&lab, DAY + 365 * 24 * HOUR).await, 0);
+    raise(lab.state.store(), "in time", false).await;
+    assert_eq!(send_due(&lab, DAY).await, 0);
+    assert_eq!(send_due(&lab, DAY + 29 * MINUTE).await, 0);
+    assert_eq!(send_due(&lab, DAY + 30 * MINUTE).await, 1);
+    assert_eq!(web.arrived()[0].titles(), ["cpu: a year too early", "cpu: in time"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receivers_that_stall_take_no_place_of_one_that_answers() {
+    const STALLED: usize = 20;
+    let lab = impatient_lab(&Receiver::smtp(&[]).await).await;
+    let mut stalled = vec![];
+    for _ in 0..STALLED {
+        let receiver = Receiver::webhook(&[Does::Stall; 9]).await;
+        channel(&lab, json!({ "kind": "webhook", "url": receiver.url("/") }), json!({})).await;
+        stalled.push(receiver);
+    }
+    raise(lab.state.store(), "one", false).await;
+    assert_eq!(send_due(&lab, DAY).await, STALLED);
+    let attempts = || stalled.iter().map(|receiver| receiver.arrived().len()).sum::<usize>();
+    let good = Receiver::webhook(&[]).await;
+    channel(&lab, json!({ "kind": "webhook", "url": good.url("/") }), json!({})).await;
+    raise(lab.state.store(), "two", false).await;
+    // The others have been due for longer.
+    let tasks = outbox::dispatch(&lab.state, DAY + HOUR).await.unwrap();
+    while good.arrived().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(attempts() < 2 * STALLED, "it waited for {} attempts to others", attempts() - STALLED);
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_a_channel_at_the_same_time_all_count() {
+    let lab = Lab::open().await;
+    let id = channel(&lab, json!({ "kind": "ntfy", "topic": "runs" }), json!({})).await;
+    let path = format!("{CHANNELS}/{id}");
+    for number in 1..=10 {
+        let (name, timing) =
+            (json!({ "name": format!("{number}") }), json!({ "timing": { "digest_minutes": number } }));
+        let (name, timing) = (name.to_string(), timing.to_string());
+        let (one, two) = tokio::join!(lab.patch(&path, &lab.admin, &name), lab.patch(&path, &lab.admin, &timing));
+        assert_eq!((one.status, two.status), (StatusCode::OK, StatusCode::OK), "{one:?} {two:?}");
+        let listed = lab.get(CHANNELS, &lab.admin).await.json()["channels"][0].clone();
+        let found = (&listed["name"], &listed["timing"]["digest_minutes"]);
+        assert_eq!(found, (&json!(format!("{number}")), &json!(number)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_alerts_is_collected_and_all_of_them_arrive() {
     let web = Receiver::webhook(&[]).await;
     let lab = Lab::open().await;

@@ -41,15 +41,19 @@ impl Store {
         database::alerts::channels(&mut *self.database().read().await?).await
     }
 
-    /// Replaces what a channel does; false if it does not exist. Messages that wait for a channel that is turned off are given up.
-    pub async fn change_channel(&self, id: i64, channel: &Channel) -> Result<bool, StoreError> {
+    /// Replaces what a channel does; false, and nothing changes, if it is no longer what it was `before`. Messages that wait for a channel that is
+    /// turned off are given up.
+    pub async fn change_channel(&self, before: &ChannelRecord, channel: &Channel) -> Result<bool, StoreError> {
         let mut transaction = self.database().write().await?;
-        let exists = database::alerts::set_channel(&mut transaction, id, channel).await?;
+        if database::alerts::channel(&mut transaction, before.id).await?.as_ref() != Some(before) {
+            return Ok(false);
+        }
+        database::alerts::set_channel(&mut transaction, before.id, channel).await?;
         if !channel.is_enabled {
-            database::alerts::give_up_waiting(&mut transaction, id, "The channel was turned off.").await?;
+            database::alerts::give_up_waiting(&mut transaction, before.id, "The channel was turned off.").await?;
         }
         commit(transaction).await?;
-        Ok(exists)
+        Ok(true)
     }
 
     /// Deletes a channel with its messages; false if it does not exist.

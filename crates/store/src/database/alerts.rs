@@ -176,6 +176,12 @@ pub(crate) async fn insert_channel(
     Ok(done.last_insert_rowid())
 }
 
+/// A channel; `None` if it does not exist.
+pub(crate) async fn channel(connection: &mut SqliteConnection, id: i64) -> Result<Option<ChannelRecord>, StoreError> {
+    let sql = "SELECT id, person, channel, created_by, created_ms FROM alert_channels WHERE id = ?";
+    sqlx::query(sql).bind(id).fetch_optional(connection).await?.as_ref().map(channel_of).transpose()
+}
+
 /// Replaces what a channel does. Returns whether it exists.
 pub(crate) async fn set_channel(
     connection: &mut SqliteConnection,

@@ -23,6 +23,8 @@ use crate::workers::local;
 
 /// Messages of a channel that are listed.
 const LISTED: u32 = 50;
+/// Tries to change a channel that others change at the same time.
+const TRIES: u32 = 10;
 
 /// The channels that somebody may change, and those that they may create.
 ///
@@ -64,24 +66,31 @@ pub async fn create(lab: &Lab, own: &Identity, new: NewChannel) -> Result<Channe
 /// Changes a channel. What waits for a channel that is turned off is given up.
 ///
 /// # Errors
-/// 404 for an unknown channel and one of somebody else; the errors of [`create`].
+/// 404 for an unknown channel and one of somebody else, 429 for one that others keep changing; the errors of [`create`].
 pub async fn change(lab: &Lab, own: &Identity, id: i64, change: ChannelChange) -> Result<ChannelView, ApiError> {
-    let mut record = find(lab, own, id).await?;
-    let is_other_target = change.target.is_some();
-    let channel = &mut record.channel;
-    if let Some(name) = change.name {
-        channel.name = checked_name(&name)?;
+    // Two changes at a time: the second is applied to what the first has made.
+    for _ in 0..TRIES {
+        let before = find(lab, own, id).await?;
+        let channel = changed(&before.channel, &change)?;
+        check(lab, own, before.person, &channel, change.target.is_some()).await?;
+        if lab.store().change_channel(&before, &channel).await? {
+            lab.alerting.wake();
+            return Ok(view(ChannelRecord { channel, ..before }));
+        }
     }
-    channel.target = change.target.unwrap_or_else(|| channel.target.clone());
-    channel.filter = change.filter.unwrap_or_else(|| channel.filter.clone());
-    channel.timing = change.timing.unwrap_or(channel.timing);
-    channel.is_enabled = change.is_enabled.unwrap_or(channel.is_enabled);
-    check(lab, own, record.person, &record.channel, is_other_target).await?;
-    if !lab.store().change_channel(id, &record.channel).await? {
-        return Err(unknown(id));
-    }
-    lab.alerting.wake();
-    Ok(view(record))
+    Err(ApiError::busy(format!("alert channel {id} is being changed by others")).retry_after(1))
+}
+
+/// A channel with a change; what the change leaves out stays.
+fn changed(before: &Channel, change: &ChannelChange) -> Result<Channel, ApiError> {
+    let ChannelChange { name, target, filter, timing, is_enabled } = change;
+    Ok(Channel {
+        name: name.as_deref().map(checked_name).transpose()?.unwrap_or_else(|| before.name.clone()),
+        target: target.clone().unwrap_or_else(|| before.target.clone()),
+        filter: filter.clone().unwrap_or_else(|| before.filter.clone()),
+        timing: timing.unwrap_or(before.timing),
+        is_enabled: is_enabled.unwrap_or(before.is_enabled),
+    })
 }
 
 /// Deletes a channel with its messages.
