@@ -47,6 +47,7 @@ impl Store {
     pub async fn import_run(&self, imported: ImportedRun) -> Result<RunSummary, StoreError> {
         let id = imported.run.id.clone();
         check_journal(&imported)?;
+        let _turn = self.importing().lock().await;
         if self.summary(&id).await?.is_some() {
             return Err(StoreError::RunExists { run: id });
         }

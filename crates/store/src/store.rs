@@ -47,6 +47,8 @@ struct Inner {
     checkpoint_readers: CheckpointReaders,
     /// Shared by whoever changes files and database together; a backup takes it alone.
     changes: tokio::sync::RwLock<()>,
+    /// Locked while a run is imported: two imports of one id would remove each other's files.
+    importing: tokio::sync::Mutex<()>,
     /// Locked while snapshots are moved into files.
     snapshot_writer: tokio::sync::Mutex<()>,
     /// Background tasks that [`Store::close`] waits for.
@@ -95,6 +97,7 @@ impl Store {
                 checkpoint_folders,
                 checkpoint_readers,
                 changes: Default::default(),
+                importing: Default::default(),
                 snapshot_writer: Default::default(),
                 tasks: Mutex::default(),
                 _lock: lock,
@@ -162,6 +165,10 @@ impl Store {
 
     pub(crate) fn commit_queue(&self) -> &CommitQueue {
         &self.inner.commit_queue
+    }
+
+    pub(crate) fn importing(&self) -> &tokio::sync::Mutex<()> {
+        &self.inner.importing
     }
 
     pub(crate) fn snapshot_writer(&self) -> &tokio::sync::Mutex<()> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use store::{SeriesQuery, Store, StoreError};
+use store::{ImportedRun, SeriesQuery, Store, StoreError};
 use testing::Random;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -51,6 +51,40 @@ async fn check_whole(store: &Store, run: &RunId, seq: u64) {
     let notes: Vec<String> = events.iter().map(|record| record.event.phrase()).collect();
     let expected: Vec<String> = (1..=seq).filter(|seq| seq % 5 == 0).map(|seq| seq.to_string()).collect();
     assert_eq!(notes, expected, "{run}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_is_imported_several_times_at_once_is_stored_once_and_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let points: Vec<u8> =
+        (0..500u64).flat_map(|step| [step.to_le_bytes(), (step as f64).to_le_bytes()].concat()).collect();
+    let mut tasks = JoinSet::new();
+    for number in 0..4 {
+        let folder = dir.path().join(format!("upload-{number}"));
+        let (file, checkpoints) = (folder.join("points"), folder.join("checkpoints"));
+        std::fs::create_dir_all(&checkpoints).unwrap();
+        std::fs::write(&file, &points).unwrap();
+        let run = ImportedRun {
+            run: new_run("amber-fox-7k2q", "cpu"),
+            events: vec![],
+            state: RunState::Finished,
+            message: None,
+            curves: vec![(0, name::TRAIN.to_owned(), file)],
+            checkpoints,
+            pinned: vec![],
+        };
+        let store = store.clone();
+        tasks.spawn(async move { store.import_run(run).await });
+    }
+    let (stored, refused): (Vec<_>, Vec<_>) = tasks.join_all().await.into_iter().partition(Result::is_ok);
+    assert_eq!(stored.len(), 1);
+    assert!(refused.iter().all(|error| matches!(error, Err(StoreError::RunExists { .. }))), "{refused:?}");
+    let run = stored.into_iter().next().unwrap().unwrap().id;
+    let query = SeriesQuery { names: vec![name::TRAIN.into()], axis: Axis::Step, from: None, to: None, points: 5000 };
+    let windows = store.series(&run, query).await.unwrap();
+    assert_eq!(windows.iter().map(|window| window.buckets.len()).sum::<usize>(), 500);
+    assert!(dir.path().join("checkpoints").join(run.as_str()).is_dir());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
