@@ -276,7 +276,7 @@ pub enum StoreError {
         /// The error of the system.
         source: getrandom::Error,
     },
-    /// The reports of a run were not stored, because the task that stores reports has ended.
+    /// The reports of a run were not stored: the task that stores reports has ended, or could not begin a transaction.
     #[error("the reports of {run} were not stored: the server is stopping, or its log has the reason")]
     NotCommitted { run: RunId },
     /// Work on another thread panicked or was aborted.

@@ -30,16 +30,21 @@ impl Store {
             // The transaction first, so that reports that arrive while it waits for another one are part of it.
             let transaction = self.database().write().await;
             let (group, answers) = self.commit_queue().next_group();
-            let stored = match transaction {
-                Ok(transaction) => self.store_group(transaction, &group).await,
-                Err(error) => Err(error),
-            };
-            match stored {
-                Ok(stored) => answer_all(group, stored, answers),
-                Err(error) => self.commit_one_by_one(error, group, answers).await,
+            let waiting = group.into_iter().zip(answers);
+            match transaction {
+                Ok(transaction) => self.commit_group(transaction, waiting.collect()).await,
+                Err(error) => refuse_all(error, waiting),
             }
         }
         forget(end);
+    }
+
+    async fn commit_group(&self, transaction: Change, waiting: Vec<(NewReports, Answer)>) {
+        let (group, answers): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        match self.store_group(transaction, &group).await {
+            Ok(stored) => answer_all(group, stored, answers),
+            Err(error) => self.commit_one_by_one(error, group, answers).await,
+        }
     }
 
     /// What each of them has changed. A run that does not exist does not keep the others from being stored.
@@ -61,22 +66,35 @@ impl Store {
 
     /// After a group failed: the fault of one run does not keep the others from being stored, and each is answered its own error.
     async fn commit_one_by_one(&self, error: StoreError, group: Vec<NewReports>, answers: Vec<Answer>) {
-        let mut known = Some(error).filter(|_| group.len() == 1);
-        for (reports, answer) in group.into_iter().zip(answers) {
-            let committed = match known.take() {
-                Some(error) => Err(error),
-                None => self.commit_alone(reports).await,
-            };
-            // The caller may have stopped waiting.
-            let _ = answer.send(committed);
+        let is_known = group.len() == 1;
+        let mut waiting = group.into_iter().zip(answers);
+        if is_known {
+            return refuse_all(error, waiting);
+        }
+        while let Some((reports, answer)) = waiting.next() {
+            match self.database().write().await {
+                // The caller may have stopped waiting.
+                Ok(transaction) => drop(answer.send(self.commit_alone(transaction, reports).await)),
+                Err(error) => return refuse_all(error, std::iter::once((reports, answer)).chain(waiting)),
+            }
         }
     }
 
-    async fn commit_alone(&self, reports: NewReports) -> Result<Committed, StoreError> {
-        let mut transaction = self.database().write().await?;
+    async fn commit_alone(&self, mut transaction: Change, reports: NewReports) -> Result<Committed, StoreError> {
         let stored = self.store_reports(&mut transaction, &reports).await?;
         commit(transaction).await?;
         Ok(reports.committed(stored))
+    }
+}
+
+/// Answers that nothing was stored: the first with the reason. A transaction that does not begin takes a minute to fail, so it is not tried once
+/// for each of them.
+fn refuse_all(error: StoreError, waiting: impl Iterator<Item = (NewReports, Answer)>) {
+    let mut reason = Some(error);
+    for (reports, answer) in waiting {
+        let error = reason.take().unwrap_or_else(|| StoreError::NotCommitted { run: reports.run.clone() });
+        // The caller may have stopped waiting.
+        let _ = answer.send(Err(error));
     }
 }
 
