@@ -102,7 +102,8 @@ impl Store {
             None => {
                 // The first batch of this process, or the first after a failure: files may be ahead of the database.
                 let (series_files, id) = (self.series_files().clone(), run.clone());
-                self.blocking(move || series_files.close(&id)).await?;
+                // The lock of the run's ingestion goes with it: a caller that stops waiting must not let others in before it is done.
+                state = self.blocking(move || series_files.close(&id).map(|()| state)).await?;
                 if state.unsynced_bytes == 0 {
                     // What the database has then is of an earlier process: the folder was missing at the start.
                     self.redo(run).await?;
@@ -123,7 +124,7 @@ impl Store {
         let is_after_failure = known_seq.is_none() && state.unsynced_bytes > 0;
         let is_synced = is_after_failure || state.unsynced_bytes > UNSYNCED_BYTES;
         let (series_files, id, windows_path) = (self.series_files().clone(), run.clone(), self.windows_path(run));
-        let (rows, appended) = self
+        let (mut state, rows, appended, in_files) = self
             .blocking(move || {
                 let appended = match is_synced {
                     true => series_files.append(&id, &rows)?,
@@ -133,10 +134,14 @@ impl Store {
                 if is_synced {
                     series_files.sync(&id)?;
                 }
-                Ok((rows, appended))
+                // Those of an interrupted batch are in the files and not in the table of runs.
+                let is_resumed = known_seq.is_none() && !appended.repeated.is_empty();
+                let in_files = if is_resumed { series_files.newest(&id)? } else { vec![] };
+                Ok((state, rows, appended, in_files))
             })
             .await?;
-        state.newest.add(&rows);
+        state.newest.values.extend(in_files);
+        state.newest.add(&rows, &appended.repeated);
         let has_events = order.iter().any(|entry| matches!(entry, Entry::Event(_)));
         let stores_newest = !state.newest.values.is_empty() && (has_events || is_synced || state.newest.are_due());
         let (run_id, has_new) = (run.clone(), last_seq > stored_seq);

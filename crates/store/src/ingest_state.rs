@@ -35,13 +35,18 @@ pub(crate) struct NewestValues {
 }
 
 impl NewestValues {
-    pub(crate) fn add(&mut self, rows: &[Row]) {
-        for row in rows {
+    /// Adds the values of rows but the repeated ones, given as (row, value) in increasing order: those of a run that trains some steps again on
+    /// another machine are older than what the table has.
+    pub(crate) fn add(&mut self, rows: &[Row], repeated: &[(usize, usize)]) {
+        for (row_at, row) in rows.iter().enumerate() {
             if row.segment < self.segment {
                 continue;
             }
             self.segment = row.segment;
-            for (name, value) in &row.values {
+            for (value_at, (name, value)) in row.values.iter().enumerate() {
+                if repeated.binary_search(&(row_at, value_at)).is_ok() {
+                    continue;
+                }
                 match self.values.get_mut(name) {
                     Some(known) => *known = *value,
                     None => drop(self.values.insert(name.clone(), *value)),

@@ -168,9 +168,12 @@ impl RunFolder {
 
     /// Adds the points that [`Self::append`] deferred, once they are in the database.
     pub(super) fn add(&mut self, deferred: Vec<(usize, Vec<Point>)>) {
-        for (index, points) in deferred {
-            // Open since they were sorted: reports of a run are stored one after the other.
-            let Some(curve) = &mut self.series[index].curve else { continue };
+        for (index, mut points) in deferred {
+            // Usually still open and of the same length, because the reports of a run are stored one after the other. What an earlier call has
+            // begun may end late, and have closed the series or written the same points. After an error the database has them.
+            let Ok(curve) = self.curve(index) else { continue };
+            let last_step = curve.ends.map(|ends| ends.1);
+            points.retain(|point| last_step.is_none_or(|last| point.step > last));
             curve.add(&points);
             self.series[index].is_unsynced = true;
         }
@@ -341,5 +344,33 @@ fn create(path: &Path) -> io::Result<()> {
     match fs::create_dir(path) {
         Err(source) if source.kind() != ErrorKind::AlreadyExists => Err(source),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deferred_points_are_added_once_also_to_a_series_that_was_closed_or_written_meanwhile() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut folder = RunFolder::new("amber-fox".parse().unwrap(), dir.path().to_owned());
+        let rows = |steps: std::ops::Range<u64>| -> Vec<Row> {
+            steps.map(|step| Row { segment: 0, step, values: vec![("loss".to_owned(), 1.0)] }).collect()
+        };
+        let len = |folder: &mut RunFolder| folder.reader(0, "loss").unwrap().map_or(0, |reader| reader.len);
+        let first = folder.append(&rows(0..5), true).unwrap();
+        let late = folder.append(&rows(0..5), true).unwrap();
+        assert_eq!((len(&mut folder), first.deferred.len()), (0, 1));
+        folder.close().unwrap();
+        folder.add(first.deferred);
+        assert_eq!(len(&mut folder), 5);
+        folder.add(late.deferred);
+        assert_eq!(len(&mut folder), 5);
+        let more = folder.append(&rows(3..9), true).unwrap();
+        assert_eq!(more.repeated, [(0, 0), (1, 0)]);
+        folder.add(more.deferred);
+        folder.sync().unwrap();
+        assert_eq!(len(&mut folder), 9);
     }
 }

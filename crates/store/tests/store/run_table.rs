@@ -7,9 +7,10 @@ use store::{NewRun, Store, StoreError};
 use testing::Random;
 use wire::access::Visible;
 use wire::run::table::{Deleted, GroupBy, RunQuery};
+use wire::transport::link::Item;
 use wire::{Event, RunState};
 
-use crate::setup::{new_run, report, row};
+use crate::setup::{new_run, report, row, store_with_run};
 
 /// A run of this learning rate.
 fn run_with(id: &str, learning_rate: f64, created_ms: i64) -> NewRun {
@@ -248,6 +249,23 @@ async fn the_live_list_is_bounded_and_has_every_queued_run() {
     let (runs, counts) = store.current_runs(&Visible::All).await.unwrap();
     assert_eq!((runs.len(), counts.active, counts.total()), (210, 230, 230));
     assert!((0..10).all(|number| runs.iter().any(|run| run.id.as_str() == format!("r{number}"))));
+}
+
+#[tokio::test]
+async fn steps_that_are_trained_again_elsewhere_replace_no_newer_metric() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, run) = store_with_run(dir.path()).await;
+    let note = |step| Item::Event(report(step, Event::Annotated { text: "a note".into() }, None));
+    let items = |from: u64, to: u64| -> Vec<Item> {
+        (from..to).map(|step| row(step, &[("loss.train", step as f64)])).chain([note(to)]).collect()
+    };
+    store.ingest(&run, 1, items(0, 20)).await.unwrap();
+    assert_eq!(shown(&store, "loss.train").await, Some(json!(19.0)));
+    let again = store.ingest(&run, 22, items(5, 10)).await.unwrap();
+    assert!(again.rows.is_empty());
+    assert_eq!(shown(&store, "loss.train").await, Some(json!(19.0)));
+    store.ingest(&run, 28, items(15, 25)).await.unwrap();
+    assert_eq!(shown(&store, "loss.train").await, Some(json!(24.0)));
 }
 
 /// Times of a thousand runs with a hundred metrics each: `cargo test --release ... -- --ignored --nocapture a_thousand_runs`.
