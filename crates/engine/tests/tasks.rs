@@ -31,12 +31,18 @@ fn model(vocab: usize, seq: usize) -> ModelPlan {
     }
 }
 
-/// Larger than initial weights, so that predictions differ.
+/// Larger than initial weights, so that predictions differ. Tokens from 128 on have no weights in the head, so a model of bytes writes ASCII.
 fn weights(model: &ModelPlan) -> Weights {
     let specs = params::layout(model);
     let values = params::initial(&specs, 3).into_iter().zip(&specs).map(|(values, spec)| {
-        let scale = if spec.decays() { 6.0 } else { 1.0 };
-        params::upload(values.into_iter().map(|value| value * scale).collect(), &Device::flex())
+        let scale = |at: usize| match spec.name.as_str() {
+            // [d_model, vocab]
+            "head" if at % model.vocab >= 128 => 0.0,
+            _ if spec.decays() => 6.0,
+            _ => 1.0,
+        };
+        let scaled = values.into_iter().enumerate().map(|(at, value)| value * scale(at));
+        params::upload(scaled.collect(), &Device::flex())
     });
     Weights::new(&specs, values.collect())
 }
@@ -141,14 +147,11 @@ fn a_completion_is_right_if_it_is_what_the_model_writes() {
         let items: Vec<CompletionItem> = prompts
             .iter()
             .zip(&written)
-            .filter_map(|(prompt, text)| {
-                let answer = String::from_utf8(text.clone()).ok()?;
-                Some(CompletionItem { prompt: (*prompt).into(), answer })
+            .map(|(prompt, text)| {
+                let answer = String::from_utf8(text.clone()).unwrap();
+                CompletionItem { prompt: (*prompt).into(), answer }
             })
             .collect();
-        if items.is_empty() {
-            continue; // a random model of bytes may write none that are text
-        }
         let result = score(&task_model(tokenizer(), seq), TaskItems::Completion(items.clone())).unwrap();
         assert_eq!(result.value(name::EXACT_MATCH), Some(1.0), "{items:?}");
         let other = |item: &CompletionItem| CompletionItem {
