@@ -21,7 +21,7 @@ mod trial;
 mod tuning;
 
 use wire::device::DeviceKind;
-use wire::model::{Mlp, ModelPlan, Norm, Positions, RotaryScaling};
+use wire::model::ModelPlan;
 
 use crate::device::{EngineDevice, read};
 use crate::error::EngineError;
@@ -131,29 +131,14 @@ pub fn check(device: &EngineDevice, report_finding: &mut dyn FnMut(&Finding)) ->
 /// A model with two heads, small enough that a training step takes milliseconds.
 pub fn tiny() -> ModelPlan {
     ModelPlan {
-        layers: 1,
         heads: 2,
         kv_heads: 2,
         d_model: 16,
         d_ff: 32,
         seq: 8,
         vocab: 13,
-        positions: Positions::Learned,
-        norm: Norm::Layer,
-        mlp: Mlp::Gelu,
-        qk_norm: false,
-        bias: false,
         tied_head: true,
-        logit_softcap: 0.0,
-        dropout: 0.0,
-        rotary_base: ModelPlan::ROTARY_BASE,
-        norm_eps: 0.0,
-        qkv_bias: false,
-        rotary_scaling: RotaryScaling::None,
-        rotary_factor: ModelPlan::ROTARY_FACTOR,
-        rotary_low: ModelPlan::ROTARY_LOW,
-        rotary_high: ModelPlan::ROTARY_HIGH,
-        rotary_original_seq: ModelPlan::ROTARY_ORIGINAL_SEQ,
+        ..ModelPlan::smallest()
     }
 }
 

@@ -164,6 +164,35 @@ impl ModelPlan {
     /// Default context length before the scaling, tokens (Llama 3).
     pub const ROTARY_ORIGINAL_SEQ: usize = 8192;
 
+    /// Every size 1, every switch off, and the defaults of the rest: what a plan that states its own sizes begins with.
+    pub fn smallest() -> Self {
+        Self {
+            layers: 1,
+            heads: 1,
+            kv_heads: 1,
+            d_model: 1,
+            d_ff: 1,
+            seq: 1,
+            vocab: 1,
+            positions: Positions::Learned,
+            norm: Norm::Layer,
+            mlp: Mlp::Gelu,
+            qk_norm: false,
+            bias: false,
+            tied_head: false,
+            logit_softcap: 0.0,
+            dropout: 0.0,
+            rotary_base: Self::ROTARY_BASE,
+            norm_eps: 0.0,
+            qkv_bias: false,
+            rotary_scaling: RotaryScaling::None,
+            rotary_factor: Self::ROTARY_FACTOR,
+            rotary_low: Self::ROTARY_LOW,
+            rotary_high: Self::ROTARY_HIGH,
+            rotary_original_seq: Self::ROTARY_ORIGINAL_SEQ,
+        }
+    }
+
     /// The epsilon of the norms: [`Self::norm_eps`], or its default.
     pub fn eps(&self) -> f64 {
         match self.norm {

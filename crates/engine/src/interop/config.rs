@@ -169,7 +169,7 @@ fn gpt2(config: Fields<'_>) -> Result<ModelPlan, EngineError> {
         bias: true,
         tied_head: config.either("tie_word_embeddings", true)?,
         norm_eps: config.number("layer_norm_epsilon", 1e-5)?,
-        ..plain()
+        ..ModelPlan::smallest()
     })
 }
 
@@ -179,7 +179,7 @@ fn llama(config: Fields<'_>) -> Result<ModelPlan, EngineError> {
     config.flag("mlp_bias", false, bias)?;
     let kv_heads = if config.has("num_key_value_heads") { "num_key_value_heads" } else { "num_attention_heads" };
     let kv_heads = config.size(kv_heads)?;
-    rotary_decoder(config, ModelPlan { bias, kv_heads, ..plain() })
+    rotary_decoder(config, ModelPlan { bias, kv_heads, ..ModelPlan::smallest() })
 }
 
 /// Llama's computation, with other defaults.
@@ -189,7 +189,7 @@ fn mistral(config: Fields<'_>) -> Result<ModelPlan, EngineError> {
     }
     no_window(config)?;
     config.without(&["attention_bias", "mlp_bias"])?;
-    rotary_decoder(config, ModelPlan { kv_heads: config.size("num_key_value_heads")?, ..plain() })
+    rotary_decoder(config, ModelPlan { kv_heads: config.size("num_key_value_heads")?, ..ModelPlan::smallest() })
 }
 
 /// Biases of queries, keys and values are part of the architecture.
@@ -199,7 +199,7 @@ fn qwen2(config: Fields<'_>) -> Result<ModelPlan, EngineError> {
     config.flag("attention_bias", true, true)?;
     config.without(&["mlp_bias"])?;
     let kv_heads = config.size("num_key_value_heads")?;
-    rotary_decoder(config, ModelPlan { qkv_bias: true, kv_heads, ..plain() })
+    rotary_decoder(config, ModelPlan { qkv_bias: true, kv_heads, ..ModelPlan::smallest() })
 }
 
 /// The fields that Llama, Mistral and Qwen2 share.
@@ -269,33 +269,4 @@ fn full_attention(config: Fields<'_>) -> Result<(), EngineError> {
         return Ok(());
     }
     Err(config.unfit("layer_types", "full_attention in every layer"))
-}
-
-/// The switches that no imported architecture has, and defaults of the others.
-fn plain() -> ModelPlan {
-    ModelPlan {
-        layers: 1,
-        heads: 1,
-        kv_heads: 1,
-        d_model: 1,
-        d_ff: 1,
-        seq: 1,
-        vocab: 1,
-        positions: Positions::Learned,
-        norm: Norm::Layer,
-        mlp: Mlp::Gelu,
-        qk_norm: false,
-        bias: false,
-        tied_head: false,
-        logit_softcap: 0.0,
-        dropout: 0.0,
-        rotary_base: ModelPlan::ROTARY_BASE,
-        norm_eps: 0.0,
-        qkv_bias: false,
-        rotary_scaling: RotaryScaling::None,
-        rotary_factor: ModelPlan::ROTARY_FACTOR,
-        rotary_low: ModelPlan::ROTARY_LOW,
-        rotary_high: ModelPlan::ROTARY_HIGH,
-        rotary_original_seq: ModelPlan::ROTARY_ORIGINAL_SEQ,
-    }
 }
