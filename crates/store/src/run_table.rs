@@ -221,6 +221,22 @@ impl Store {
         self.changed(transaction, run, found).await
     }
 
+    /// Changes the tags of a run; `change` returns the new ones, valid and in order.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownRun`]; the error of `change`, and then nothing changes.
+    pub async fn change_tags<E: From<StoreError> + Send>(
+        &self,
+        run: &RunId,
+        change: impl FnOnce(Vec<String>) -> Result<Vec<String>, E> + Send,
+    ) -> Result<RunSummary, E> {
+        let mut transaction = self.database().write().await?;
+        let before = self.summary_in(&mut transaction, run).await?.tags;
+        let tags = change(before)?;
+        let found = database::run_table::set_tags(&mut transaction, run, &tags).await?;
+        Ok(self.changed(transaction, run, found).await?)
+    }
+
     /// The saved filters by name.
     pub async fn filters(&self) -> Result<Vec<SavedFilter>, StoreError> {
         database::run_table::filters(&mut *self.database().read().await?).await

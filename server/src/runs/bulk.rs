@@ -71,9 +71,12 @@ fn archived(archived: bool) -> RunChange {
     RunChange { archived: Some(archived), ..RunChange::default() }
 }
 
-async fn retag(lab: &Lab, run: &RunId, change: impl FnOnce(&mut Vec<String>)) -> Result<RunSummary, ApiError> {
-    let mut tags = lab.feed.summary(run).await?.tags;
-    change(&mut tags);
-    let tags = checked_tags(&tags).map_err(ApiError::invalid_value)?;
-    edit::change(lab, run, RunChange { tags: Some(tags), ..RunChange::default() }).await
+/// Changes the tags that a run has then: two requests at a time may add one each.
+async fn retag(lab: &Lab, run: &RunId, change: impl FnOnce(&mut Vec<String>) + Send) -> Result<RunSummary, ApiError> {
+    let changed = |mut tags: Vec<String>| {
+        change(&mut tags);
+        checked_tags(&tags).map_err(ApiError::invalid_value)
+    };
+    lab.store().change_tags(run, changed).await?;
+    lab.feed.publish_summary(run).await
 }

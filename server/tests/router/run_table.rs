@@ -118,6 +118,21 @@ async fn tags_have_limits() {
 }
 
 #[tokio::test]
+async fn tags_that_are_added_at_the_same_time_are_all_kept() {
+    let lab = with_runs(&["a"]).await;
+    let add = async |tag: &str| {
+        let body = format!(r#"{{"runs": ["a"], "action": {{"kind": "tag", "tag": "{tag}"}}}}"#);
+        assert_eq!(lab.post("/api/v1/runs/bulk", &lab.steer, &body).await.status, StatusCode::OK);
+    };
+    for round in 0..5 {
+        let [one, two, three] = ["x", "y", "z"].map(|letter| format!("{letter}{round}"));
+        tokio::join!(add(&one), add(&two), add(&three));
+    }
+    let view = lab.get("/api/v1/runs/a", &lab.view).await.json();
+    assert_eq!(view["summary"]["tags"].as_array().unwrap().len(), 15, "{view}");
+}
+
+#[tokio::test]
 async fn a_bulk_action_has_an_outcome_for_each_run() {
     let lab = with_runs(&["a", "b", "c"]).await;
     let run = |id: &str| id.parse::<RunId>().unwrap();
