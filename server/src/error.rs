@@ -156,6 +156,7 @@ impl From<StoreError> for ApiError {
             StoreError::InvalidQuery { source } => return Self::invalid_value(source.clone()),
             StoreError::RunExists { .. } => Self::conflict("run_exists", message),
             StoreError::RunIsLive { .. } => Self::conflict("run_live", message),
+            StoreError::NotLive { .. } => Self::conflict("run_not_live", message),
             StoreError::OtherDevice { .. } => Self::conflict("other_device", message),
             StoreError::NotQueued { .. } => Self::conflict("not_queued", message),
             StoreError::CheckpointNeeded { .. } => Self::conflict("checkpoint_needed", message),

@@ -93,12 +93,12 @@ impl Workers {
     /// An error of the store.
     pub async fn unassign(&self, assignment: Assignment) -> Result<(), ApiError> {
         let (Assignment { run, pool }, store) = (assignment, &self.feed.store);
-        let starts = |run: RunSummary| run.state == RunState::Starting && run.deleted_ms.is_none();
-        if store.summary(&run).await?.is_some_and(starts) {
+        let starts = |run: &RunSummary| run.state == RunState::Starting && run.deleted_ms.is_none();
+        if store.summary(&run).await?.as_ref().is_some_and(starts) {
             if let Some(pool) = pool {
                 store.set_successor(&run, &Successor::Pool(pool)).await?;
             }
-            self.feed.set_state(&run, RunState::Queued, None).await?;
+            self.feed.set_state_if(&run, starts, RunState::Queued, None).await?;
             self.feed.wake_queue();
         }
         Ok(())

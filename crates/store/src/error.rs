@@ -137,6 +137,9 @@ pub enum StoreError {
     /// A worker trains the run, so it cannot be deleted.
     #[error("{run} is {state:?}: stop it first")]
     RunIsLive { run: RunId, state: RunState },
+    /// No worker has loaded the run.
+    #[error("{run} is {state:?}, and no worker has loaded it")]
+    NotLive { run: RunId, state: RunState },
     /// The run is not in the queue.
     #[error("{run} is {state:?}, not in the queue: only queued runs can be moved")]
     NotQueued { run: RunId, state: RunState },

@@ -128,11 +128,25 @@ pub(crate) async fn prune(
 impl Store {
     /// Appends an event of the server to the journal: numbers it, puts it into the run's newest segment, and updates the summary.
     pub async fn append(&self, run: &RunId, report: Report) -> Result<(EventRecord, RunSummary), StoreError> {
+        let appended = self.append_if(run, |_| true, report).await?;
+        self.known(appended, run)
+    }
+
+    /// As [`Store::append`], if the event is still right for the run as it is then; otherwise `None`, and nothing changes.
+    pub async fn append_if(
+        &self,
+        run: &RunId,
+        is_right: impl Fn(&RunSummary) -> bool + Send,
+        report: Report,
+    ) -> Result<Option<(EventRecord, RunSummary)>, StoreError> {
         let mut transaction = self.database().write().await?;
+        if !is_right(&self.summary_in(&mut transaction, run).await?) {
+            return Ok(None);
+        }
         let (record, summary, dropped) = self.journal(&mut transaction, run, report).await?;
         commit(transaction).await?;
         self.remove_folders(dropped).await;
-        Ok((record, summary))
+        Ok(Some((record, summary)))
     }
 
     /// [`Store::append`] inside a transaction. Also returns the pruned checkpoints.

@@ -8,7 +8,7 @@ use wire::transport::link::Report;
 use wire::{Command, Event, EventRecord, RunId, RunState, RunSummary, RunView};
 
 use crate::access::check_project;
-use crate::database::{self, Change, commit};
+use crate::database::{self, Change, Connection, commit};
 use crate::error::StoreError;
 use crate::new_run::NewRun;
 use crate::origins::needed_by_forks;
@@ -88,14 +88,20 @@ impl Store {
     }
 
     /// Queues a run again whose worker died, at the place it had, and counts the restart. `report` becomes an event of its journal.
+    ///
+    /// # Errors
+    /// [`StoreError::NotLive`]: the run has ended or was queued meanwhile.
     pub async fn restart_run(&self, run: &RunId, report: Report) -> Result<(EventRecord, RunSummary), StoreError> {
         let mut transaction = self.database().write().await?;
-        let before = self.summary_in(&mut transaction, run).await?;
+        let before = self.live_in(&mut transaction, run).await?;
         database::runs::set_restarts(&mut transaction, run, before.restarts + 1).await?;
         self.requeue_in(transaction, run, report).await
     }
 
     /// As [`Store::restart_run`], for a run whose worker is on another machine: other devices may continue it, not only the one that it had.
+    ///
+    /// # Errors
+    /// Those of [`Store::restart_run`].
     pub async fn restart_elsewhere(
         &self,
         run: &RunId,
@@ -103,7 +109,7 @@ impl Store {
         to: &Successor,
     ) -> Result<(EventRecord, RunSummary), StoreError> {
         let mut transaction = self.database().write().await?;
-        let before = self.summary_in(&mut transaction, run).await?;
+        let before = self.live_in(&mut transaction, run).await?;
         database::runs::set_restarts(&mut transaction, run, before.restarts + 1).await?;
         let (pool, any_of) = to.columns();
         database::queue::set_successor(&mut transaction, run, pool, any_of).await?;
@@ -118,12 +124,30 @@ impl Store {
         self.changed(transaction, run, true).await
     }
 
-    /// Queues a run again on request, last of its priority, and resets its count of restarts.
-    pub async fn resume_run(&self, run: &RunId, report: Report) -> Result<(EventRecord, RunSummary), StoreError> {
+    /// Queues a run again on request, last of its priority, and resets its count of restarts. `None`, and nothing changes, if the run is no longer
+    /// in the state `from`; without it, any run is queued.
+    pub async fn resume_run(
+        &self,
+        run: &RunId,
+        from: Option<RunState>,
+        report: Report,
+    ) -> Result<Option<(EventRecord, RunSummary)>, StoreError> {
         let mut transaction = self.database().write().await?;
+        let before = self.summary_in(&mut transaction, run).await?;
+        if from.is_some_and(|from| before.state != from || before.deleted_ms.is_some()) {
+            return Ok(None);
+        }
         database::runs::set_restarts(&mut transaction, run, 0).await?;
         database::queue::set_last(&mut transaction, run).await?;
-        self.requeue_in(transaction, run, report).await
+        self.requeue_in(transaction, run, report).await.map(Some)
+    }
+
+    async fn live_in(&self, connection: &mut Connection, run: &RunId) -> Result<RunSummary, StoreError> {
+        let summary = self.summary_in(connection, run).await?;
+        match summary.state {
+            state if state.is_live() => Ok(summary),
+            state => Err(StoreError::NotLive { run: run.clone(), state }),
+        }
     }
 
     async fn requeue_in(
@@ -281,14 +305,29 @@ impl Store {
         state: RunState,
         message: Option<String>,
     ) -> Result<RunSummary, StoreError> {
+        let changed = self.set_state_if(run, |_| true, state, message).await?;
+        self.known(changed, run)
+    }
+
+    /// As [`Self::set_state`], if the run may change as it is then; otherwise `None`, and it stays.
+    pub async fn set_state_if(
+        &self,
+        run: &RunId,
+        may_change: impl Fn(&RunSummary) -> bool + Send,
+        state: RunState,
+        message: Option<String>,
+    ) -> Result<Option<RunSummary>, StoreError> {
         let mut transaction = self.database().write().await?;
         let found = database::runs::status(&mut transaction, run).await?;
         let Some((mut status, stored_seq, event_count)) = found else {
             return Err(StoreError::UnknownRun { run: run.clone() });
         };
+        if !may_change(&self.summary_in(&mut transaction, run).await?) {
+            return Ok(None);
+        }
         status.set_state(state, message, crate::clock::now_ms());
         database::runs::save_status(&mut transaction, run, &status, stored_seq, event_count).await?;
-        self.changed(transaction, run, true).await
+        self.changed(transaction, run, true).await.map(Some)
     }
 
     /// Replaces the message of a run that is live, if it is still `before`. Returns the summary if it changed.

@@ -60,6 +60,21 @@ impl Feed {
         Ok(record)
     }
 
+    /// As [`Self::append`], if the event is still right for the run as it is then.
+    ///
+    /// # Errors
+    /// The errors of [`Self::summary`].
+    pub async fn append_if(
+        &self,
+        run: &RunId,
+        is_right: impl Fn(&RunSummary) -> bool + Send,
+        report: Report,
+    ) -> Result<Option<EventRecord>, ApiError> {
+        let Some((record, summary)) = self.store.append_if(run, is_right, report).await? else { return Ok(None) };
+        self.hub.publish(summary, vec![], vec![record.clone()], vec![]);
+        Ok(Some(record))
+    }
+
     /// Sets the state of a run without an event, and the message that explains it.
     ///
     /// # Errors
@@ -73,6 +88,25 @@ impl Feed {
         let summary = self.store.set_state(run, state, message).await?;
         self.hub.publish(summary.clone(), vec![], vec![], vec![]);
         Ok(summary)
+    }
+
+    /// As [`Self::set_state`], if the run may change as it is then. Returns whether it did.
+    ///
+    /// # Errors
+    /// The errors of [`Self::summary`].
+    pub async fn set_state_if(
+        &self,
+        run: &RunId,
+        may_change: impl Fn(&RunSummary) -> bool + Send,
+        state: RunState,
+        message: Option<String>,
+    ) -> Result<bool, StoreError> {
+        let changed = self.store.set_state_if(run, may_change, state, message).await?;
+        let has_changed = changed.is_some();
+        if let Some(summary) = changed {
+            self.hub.publish(summary, vec![], vec![], vec![]);
+        }
+        Ok(has_changed)
     }
 
     /// Publishes the entry of a run as it is stored now.

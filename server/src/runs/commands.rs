@@ -18,6 +18,8 @@ use crate::workers::pending::{Unanswered, Wait};
 
 /// How long a command waits for its run to be assigned to a worker.
 const ASSIGNED_WITHIN: Duration = Duration::from_secs(2);
+/// Tries to carry out a command on a run whose state changes meanwhile.
+const TRIES: u32 = 5;
 
 /// Carries out a command, through the worker of the run if one trains it.
 ///
@@ -30,13 +32,21 @@ pub async fn carry_out(
     command: Command,
 ) -> Result<EventRecord, ApiError> {
     let command = steering::expand(lab, summary, command).await?;
-    while_assigned(lab, summary).await;
-    if !is_trained(lab, summary) {
-        return without_worker(lab, summary, author, command).await;
+    let mut now = summary.clone();
+    for _ in 0..TRIES {
+        while_assigned(lab, &now).await;
+        if is_trained(lab, &now) {
+            // The checkpoint of a rollback is not pruned meanwhile.
+            let _held = steering::verify(lab, &now, &command).await?;
+            return send(lab, &now.id, author, command).await;
+        }
+        if let Some(record) = without_worker(lab, &now, author.clone(), command.clone()).await? {
+            return Ok(record);
+        }
+        // Such as a queued run that has started.
+        now = lab.feed.summary(&summary.id).await?;
     }
-    // The checkpoint of a rollback is not pruned meanwhile.
-    let _held = steering::verify(lab, summary, &command).await?;
-    send(lab, &summary.id, author, command).await
+    Err(ApiError::busy(format!("the state of {} keeps changing", summary.id)).retry_after(1))
 }
 
 /// A run is `starting` a moment before its worker is assigned it; a command in between waits for that.
@@ -96,20 +106,22 @@ pub async fn send_numbered(
 }
 
 /// Carries out a command on a run that no worker trains: any run can be annotated, a queued or suspended one stopped, and one that is
-/// suspended or ended early resumed.
+/// suspended or ended early resumed. `None` if the state of the run has changed meanwhile.
 async fn without_worker(
     lab: &Lab,
     summary: &RunSummary,
     author: Author,
     command: Command,
-) -> Result<EventRecord, ApiError> {
+) -> Result<Option<EventRecord>, ApiError> {
     let event = |event, state, reason| Report { reason, ..report(author, summary.step, event, state) };
     match (command, summary.state) {
         (Command::Annotate { text }, _) => {
-            lab.feed.append(&summary.id, event(Event::Annotated { text }, None, None)).await
+            lab.feed.append(&summary.id, event(Event::Annotated { text }, None, None)).await.map(Some)
         }
         (Command::Stop { reason }, RunState::Queued | RunState::Suspended) => {
-            lab.feed.append(&summary.id, event(Event::Stopped, Some(RunState::Stopped), reason)).await
+            let is_same = |now: &RunSummary| now.state == summary.state;
+            let stopped = event(Event::Stopped, Some(RunState::Stopped), reason);
+            lab.feed.append_if(&summary.id, is_same, stopped).await
         }
         (Command::Resume { reason }, RunState::Suspended | RunState::Stopped | RunState::Failed | RunState::Lost) => {
             resume(lab, summary, event(Event::Resumed, Some(RunState::Queued), reason)).await
@@ -119,15 +131,16 @@ async fn without_worker(
 }
 
 /// Queues a run again; it continues from its newest undamaged checkpoint.
-async fn resume(lab: &Lab, summary: &RunSummary, report: Report) -> Result<EventRecord, ApiError> {
+async fn resume(lab: &Lab, summary: &RunSummary, report: Report) -> Result<Option<EventRecord>, ApiError> {
     if summary.deleted_ms.is_some() {
         return Err(ApiError::conflict("run_deleted", format!("{} is deleted", summary.id))
             .hint("restore it first: POST /api/v1/runs/{id}/restore"));
     }
-    let (record, after) = lab.store().resume_run(&summary.id, report).await?;
+    let resumed = lab.store().resume_run(&summary.id, Some(summary.state), report).await?;
+    let Some((record, after)) = resumed else { return Ok(None) };
     lab.feed.hub.publish(after, vec![], vec![record.clone()], vec![]);
     lab.feed.wake_queue();
-    Ok(record)
+    Ok(Some(record))
 }
 
 /// Why a run that no worker trains cannot carry out a command.

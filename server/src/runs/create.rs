@@ -8,7 +8,7 @@ use wire::control::author::Author;
 use wire::device::DeviceKind;
 use wire::run::References;
 use wire::run::plan::PlanView;
-use wire::{Command, CorpusId, DeviceId, Event, RunId, RunSpec, RunState};
+use wire::{Command, CorpusId, DeviceId, Event, RunId, RunSpec, RunState, RunSummary};
 
 use super::edit::check_priority;
 use super::plan::plan;
@@ -57,7 +57,9 @@ pub async fn insert(
     let summary = lab.store().create_fork(&new, &changes).await?;
     lab.feed.hub.publish(summary, vec![], vec![], vec![]);
     if let Some(reason) = devices::reason_to_wait(lab, &new.spec, &new.plan.device) {
-        lab.feed.set_state(&id, RunState::Queued, Some(reason)).await?;
+        // Unless it has started meanwhile.
+        let is_queued = |run: &RunSummary| run.state == RunState::Queued;
+        lab.feed.set_state_if(&id, is_queued, RunState::Queued, Some(reason)).await?;
     }
     lab.feed.wake_queue();
     Ok(id)

@@ -11,7 +11,7 @@ use wire::control::author::Author;
 use wire::data::corpus::DatasetInfo;
 use wire::number::grouped;
 use wire::run::References;
-use wire::{Event, RunId, RunPlan, RunState, RunView, Slot};
+use wire::{Event, RunId, RunPlan, RunState, RunSummary, RunView, Slot};
 
 use super::devices::{self, Room};
 use super::plan::plan;
@@ -180,12 +180,15 @@ async fn fail(lab: &Lab, run: &RunId, what: &str, error: &ApiError) -> Result<()
     Ok(())
 }
 
-/// Sets the state of a run, except of one that was stopped or deleted meanwhile.
+/// Sets the state of a queued run, except of one that was stopped or deleted meanwhile.
 async fn set_state(lab: &Lab, run: &RunId, state: RunState, message: Option<String>) -> Result<(), ApiError> {
-    let now = lab.feed.summary(run).await?;
-    if now.state.is_over() || now.deleted_ms.is_some() {
-        return Err(ApiError::conflict("run_over", format!("{run} was stopped or deleted meanwhile")));
+    match lab.feed.set_state_if(run, is_queued, state, message).await? {
+        true => Ok(()),
+        false => Err(ApiError::conflict("run_over", format!("{run} was stopped or deleted meanwhile"))),
     }
-    lab.feed.set_state(run, state, message).await?;
-    Ok(())
+}
+
+/// Whether a run waits for a device.
+fn is_queued(run: &RunSummary) -> bool {
+    run.state == RunState::Queued && run.deleted_ms.is_none()
 }

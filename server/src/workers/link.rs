@@ -18,7 +18,7 @@ use wire::control::author::Author;
 use wire::control::command::NumberedCommand;
 use wire::inspect::update::InspectionUpdate;
 use wire::transport::link::{FromServer, FromWorker, Item, PROTOCOL};
-use wire::{Command, DeviceId, Event, RunId, RunState, Slot, encode};
+use wire::{Command, DeviceId, Event, RunId, RunState, RunSummary, Slot, encode};
 
 use super::Workers;
 use super::fleet::{Connection, DeviceTaken, TO_WORKER};
@@ -271,22 +271,32 @@ async fn stored_seq(workers: &Workers, run: &RunId) -> Result<Option<u64>, LinkE
 /// The worker of a run that was marked lost has reconnected: the run returns to the state that its journal had before.
 async fn restore_state(workers: &Workers, run: &RunId) -> Result<(), LinkEnd> {
     let store = &workers.feed.store;
+    let is_untrained = |run: &RunSummary| matches!(run.state, RunState::Lost | RunState::Queued);
     let Some(summary) = store.summary(run).await? else { return Ok(()) };
-    if summary.state != RunState::Lost && summary.state != RunState::Queued {
+    if !is_untrained(&summary) {
         return Ok(());
     }
     let events = store.events(run, 0, 100_000).await?;
-    let state = events.iter().rev().find_map(|record| match record.event {
+    let state = events.iter().rev().find_map(|record| state_after(&record.event)).unwrap_or(RunState::Starting);
+    // Unless it was stopped meanwhile.
+    if workers.feed.set_state_if(run, is_untrained, state, None).await? {
+        tracing::info!("the worker of {run} reconnected");
+    }
+    Ok(())
+}
+
+/// The state of a run after an event that changes it, as its worker reports it.
+fn state_after(event: &Event) -> Option<RunState> {
+    match event {
+        // A validation loss pauses no run.
+        Event::NonFinite { what } if what.starts_with("validation loss") => None,
         Event::Paused | Event::NonFinite { .. } => Some(RunState::Paused),
         Event::Resumed | Event::Stepping { .. } | Event::Started { .. } | Event::Continued { .. } => {
             Some(RunState::Running)
         }
         Event::Starting { .. } => Some(RunState::Starting),
         _ => None,
-    });
-    workers.feed.set_state(run, state.unwrap_or(RunState::Starting), None).await?;
-    tracing::info!("the worker of {run} reconnected");
-    Ok(())
+    }
 }
 
 /// The token that opened a connection.
@@ -465,6 +475,12 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_validation_loss_that_is_not_finite_pauses_no_run() {
+        let after = |what: &str| state_after(&Event::NonFinite { what: what.into() });
+        assert_eq!((after("training loss (NaN)"), after("validation loss")), (Some(RunState::Paused), None));
+    }
 
     #[test]
     fn the_protocol_of_a_hello_is_read_before_the_rest() {

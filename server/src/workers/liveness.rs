@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use store::StoreError;
 use wire::control::author::Author;
 use wire::number::grouped;
 use wire::{Event, RunId, RunState, RunSummary};
@@ -94,19 +95,25 @@ async fn give_up(workers: &Workers, run: &RunSummary) -> Result<(), ApiError> {
             format!("{cause}; the run restarts{from} from its newest checkpoint ({} of {limit})", run.restarts + 1);
         tracing::warn!("{}: {message}", run.id);
         let report = lost(message, RunState::Queued);
-        let (record, after) = match is_local {
-            true => feed.store.restart_run(&run.id, report).await?,
+        let restarted = match is_local {
+            true => feed.store.restart_run(&run.id, report).await,
             false => {
                 workers.fleet.release(&run.id);
                 let to = successor::of(&feed.store, &workers.fleet.infos(), &run.device).await?;
-                feed.store.restart_elsewhere(&run.id, report, &to).await?
+                feed.store.restart_elsewhere(&run.id, report, &to).await
             }
         };
-        feed.hub.publish(after, vec![], vec![record], vec![]);
+        match restarted {
+            Ok((record, after)) => feed.hub.publish(after, vec![], vec![record], vec![]),
+            // Its last reports have arrived meanwhile.
+            Err(StoreError::NotLive { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
     } else {
         let message = format!("{cause}; resume the run to continue from its newest checkpoint");
         tracing::warn!("{} is lost: {message}", run.id);
-        feed.append(&run.id, lost(message, RunState::Lost)).await?;
+        // Unless its last reports have arrived meanwhile.
+        feed.append_if(&run.id, |run| run.state.is_live(), lost(message, RunState::Lost)).await?;
     }
     workers.diagnosis.taken_from_worker(&run.id);
     feed.wake_queue();

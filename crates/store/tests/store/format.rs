@@ -220,7 +220,7 @@ async fn runs_of_a_folder_of_format_1_continue() {
     let done = store.ingest(&running, next, rows(0, 60, 70)).await.unwrap();
     assert_eq!((done.rows.len(), done.summary.step, done.summary.state), (10, 70, RunState::Running));
     let fork: RunId = FORK.parse().unwrap();
-    let (_, line) = store.resume_run(&fork, report(130, Event::Resumed, None)).await.unwrap();
+    let (_, line) = store.resume_run(&fork, None, report(130, Event::Resumed, None)).await.unwrap().unwrap();
     assert_eq!((line.state, line.queue_place), (RunState::Queued, Some(1)));
     let past = store.past(&fork).await.unwrap();
     let newest = &past.checkpoints[0].at;

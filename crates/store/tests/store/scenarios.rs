@@ -109,6 +109,9 @@ async fn each_device_has_a_queue_that_users_can_reorder() {
     store.set_state(&c, RunState::Starting, None).await.unwrap();
     assert_eq!(first(&cpu).await, Some(b.clone()));
     assert!(matches!(store.move_in_queue(&c, 1).await, Err(StoreError::NotQueued { .. })));
+    let is_queued = |run: &wire::RunSummary| run.state == RunState::Queued;
+    assert_eq!(store.set_state_if(&c, is_queued, RunState::Queued, None).await.unwrap(), None, "it has started");
+    assert!(store.set_state_if(&b, is_queued, RunState::Queued, Some("why".into())).await.unwrap().is_some());
     store.delete_run(&b, 1).await.unwrap();
     assert_eq!(store.summary(&a).await.unwrap().unwrap().queue_place, Some(1), "a deleted run has no place");
     store.restore_run(&b).await.unwrap();

@@ -6,7 +6,7 @@ use wire::run::plan::Origin;
 use wire::run::spec::Parent;
 use wire::series::{Axis, Row, name};
 use wire::transport::link::Item;
-use wire::{CheckpointId, Command, Event, LivePath, RunId, RunState, Slot};
+use wire::{CheckpointId, Command, Event, EventRecord, LivePath, RunId, RunState, RunSummary, Slot};
 
 use crate::setup::{new_run, report, row, store_with_run};
 
@@ -241,8 +241,16 @@ async fn steps_repeated_after_a_crash_count_once() {
     assert_eq!(store.summary(&run).await.unwrap().unwrap().best_valid, Some(2.0), "measured before");
     let stopped = worker.report_event(45, Event::Stopped, Some(RunState::Stopped)).await.summary;
     assert!(stopped.ended_ms.is_some());
-    let (record, line) = store.resume_run(&run, report(45, Event::Resumed, None)).await.unwrap();
+    let (record, line) = resume(&store, &run, Some(RunState::Stopped)).await.unwrap();
     assert_eq!((record.event, line.restarts, line.ended_ms), (Event::Resumed, 0, None));
+    assert_eq!(resume(&store, &run, Some(RunState::Stopped)).await, None, "it is queued by now");
+    let lost = report(45, Event::Lost { message: "late".into() }, None);
+    assert!(matches!(store.restart_run(&run, lost.clone()).await, Err(StoreError::NotLive { .. })));
+    assert_eq!(store.append_if(&run, |run| run.state.is_live(), lost).await.unwrap(), None);
+}
+
+async fn resume(store: &Store, run: &RunId, from: Option<RunState>) -> Option<(EventRecord, RunSummary)> {
+    store.resume_run(run, from, report(45, Event::Resumed, None)).await.unwrap()
 }
 
 pub(crate) fn fork_of(parent: &NewRun, origin: Origin, name: &str) -> NewRun {

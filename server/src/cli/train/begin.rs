@@ -63,7 +63,7 @@ pub(super) async fn resume(
     tokenize(&settings.corpora(), &RunPlan { device: device.clone(), ..view.plan })?;
     let lock = DeviceLock::take(&settings.data, &device)?;
     let author = Author::Person(COMMAND_LINE.to_owned());
-    store.resume_run(run, report(author, view.summary.step, Event::Resumed, Some(RunState::Queued))).await?;
+    store.resume_run(run, None, report(author, view.summary.step, Event::Resumed, Some(RunState::Queued))).await?;
     let name = name_of(&device);
     let plan = store.set_device(run, &Slot::first(device.clone()), &name).await?;
     starting(&store, run, view.summary.step, name).await?;
