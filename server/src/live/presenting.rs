@@ -119,6 +119,8 @@ struct Presenter {
 /// A page that follows.
 #[derive(Clone)]
 struct Follower {
+    /// Number of its [`Following`]: a page that follows again has a new one.
+    following: u64,
     name: String,
     owner: Owner,
     /// What it reaches, which decides who sees its name.
@@ -175,6 +177,7 @@ struct Shared {
     /// Changes with every list.
     changed: watch::Sender<()>,
     last_page: AtomicU64,
+    last_following: AtomicU64,
     left_after: Duration,
 }
 
@@ -187,11 +190,16 @@ impl Default for Presentations {
 impl Presentations {
     fn ending_after(left_after: Duration) -> Self {
         let (all, changed) = (Mutex::default(), watch::Sender::new(()));
-        Self(Arc::new(Shared { all, changed, last_page: AtomicU64::new(1), left_after }))
+        let [last_page, last_following] = [(); 2].map(|()| AtomicU64::new(1));
+        Self(Arc::new(Shared { all, changed, last_page, last_following, left_after }))
     }
 
     fn new_page(&self) -> u64 {
         self.0.last_page.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn new_following(&self) -> u64 {
+        self.0.last_following.fetch_add(1, Ordering::Relaxed)
     }
 
     fn follow_list(&self) -> watch::Receiver<()> {
@@ -262,16 +270,18 @@ impl Presentations {
         }
     }
 
-    /// Adds a follower; it follows until the result is dropped.
+    /// Adds a follower; it follows until the result is dropped. A page that still follows is replaced, not added.
     ///
     /// # Errors
     /// Too many follow.
     fn follow(&self, presenting: Arc<Presenting>, page: u64, new: Follower) -> Result<Following, PresentingError> {
+        let number = new.following;
         let (mut added, most) = (Ok(()), new.owner.most(OWN_FOLLOWERS, FOLLOWERS));
         presenting.followers.send_if_modified(|followers| {
-            if followers.values().filter(|other| other.owner == new.owner).count() >= most {
+            let others = followers.iter().filter(|(other, _)| **other != page);
+            if others.clone().filter(|(_, other)| other.owner == new.owner).count() >= most {
                 added = Err(PresentingError::TooManyOwnFollowers { most });
-            } else if followers.len() >= FOLLOWERS {
+            } else if others.count() >= FOLLOWERS {
                 added = Err(PresentingError::TooManyFollowers);
             } else {
                 followers.insert(page, new);
@@ -280,7 +290,7 @@ impl Presentations {
         });
         added?;
         self.0.changed.send_replace(());
-        Ok(Following { presentations: self.clone(), presenting, page })
+        Ok(Following { presentations: self.clone(), presenting, page, number })
     }
 
     fn end(&self, presenting: &Arc<Presenting>) {
@@ -318,6 +328,7 @@ struct Following {
     presentations: Presentations,
     presenting: Arc<Presenting>,
     page: u64,
+    number: u64,
 }
 
 impl Following {
@@ -335,8 +346,14 @@ impl Following {
 
 impl Drop for Following {
     fn drop(&mut self) {
-        self.presenting.followers.send_modify(|followers| drop(followers.remove(&self.page)));
-        self.presentations.0.changed.send_replace(());
+        // The task of a page that follows again is aborted later than the page follows again.
+        let is_own = |follower: &Follower| follower.following == self.number;
+        let has_left = self.presenting.followers.send_if_modified(|followers| {
+            followers.get(&self.page).is_some_and(is_own) && followers.remove(&self.page).is_some()
+        });
+        if has_left {
+            self.presentations.0.changed.send_replace(());
+        }
     }
 }
 

@@ -104,7 +104,8 @@ impl PresentingPage {
             send(&self.to_page, ToPage::PresentationEnded { presentation: id }).await;
             return Ok(());
         };
-        let following = self.presentations.follow(presenting, self.number, Follower { name, owner, grants })?;
+        let follower = Follower { following: self.presentations.new_following(), name, owner, grants };
+        let following = self.presentations.follow(presenting, self.number, follower)?;
         let task = tokio::spawn(send_states(following, self.sight.again(), self.to_page.clone()));
         self.followed = Some(task.abort_handle());
         Ok(())

@@ -271,6 +271,34 @@ async fn one_guest_does_not_take_all_places_of_followers() {
 }
 
 #[tokio::test]
+async fn a_page_that_follows_again_stays_a_follower_and_takes_no_second_place() {
+    let lab = Lab::open().await;
+    let (mut ada, guest) = (lab.page(lab.token("ada").await), lab.guest().await.0);
+    ada.presenting.present(7, state("/?project=default", 0.0)).await.unwrap();
+    let (mut pages, owner) = (vec![], Owner::Guest(guest));
+    for _ in 1..OWN_FOLLOWERS {
+        let mut page = lab.page(guest);
+        page.presenting.follow(7).await.unwrap();
+        pages.push(page);
+    }
+    let (presenting, page) = (lab.presentations.find(7).unwrap(), lab.presentations.new_page());
+    let follow = || {
+        let following = lab.presentations.new_following();
+        let new = Follower { following, name: "guest".into(), owner, grants: Grants::default() };
+        lab.presentations.follow(presenting.clone(), page, new).unwrap()
+    };
+    // The task that holds the first is aborted, and drops it after the page has followed again.
+    let (first, second) = (follow(), follow());
+    drop(first);
+    assert_eq!(presenting.followers.borrow().len(), OWN_FOLLOWERS);
+    drop(second);
+    assert_eq!(presenting.followers.borrow().len(), OWN_FOLLOWERS - 1);
+    let again = &mut pages[0];
+    again.presenting.follow(7).await.unwrap();
+    again.watchers(OWN_FOLLOWERS as u32 - 1).await;
+}
+
+#[tokio::test]
 async fn a_follower_sees_the_names_of_those_with_whom_they_share_a_project() {
     let lab = Lab::open().await;
     for project in ["vision", "speech"] {
