@@ -59,7 +59,7 @@ test("the overview shows every component live, coloured by the chosen quantity, 
   const gradientNorm = /gradient norm [\d.]+(e-\d+)?/;
   await until("a gradient norm", async () => gradientNorm.test(await title("block.0.attention")));
   await page.getByLabel("Color by").selectOption("attention entropy");
-  await until("an entropy", async () => /attention entropy .*%/.test(await title("block.0.attention")));
+  await until("an entropy", async () => /attention entropy [\d.]+(e-\d+)?\u202fnats/.test(await title("block.0.attention")));
   const table = page.getByRole("region", { name: "All components" });
   await table.getByText("blocks.0.hook_attn_out").waitFor();
   await component("block.1.attention").click();
@@ -77,7 +77,7 @@ test("attention shows all heads of a block, one of them large, and what a token 
   await page.locator(".head-card").nth(2).click();
   await page.locator(".facts h3", { hasText: "Head 2" }).waitFor();
   assert.match(page.url(), /head=2/);
-  for (const label of ["attention entropy", "mean distance", "previous-token score", "induction score", "maximum attention score"]) {
+  for (const label of ["attention entropy", "mean distance", "previous-token score", "induction score", "largest attention score"]) {
     await page.locator(".facts dt", { hasText: label }).waitFor();
   }
   const caption = page.locator(".large figcaption");

@@ -203,7 +203,7 @@ def compare_heads(heads, seen, layer, tokens):
     for head, ours in enumerate(heads):
         p = patterns[head]
         entropy = -(p * torch.log(p.clamp_min(1e-300))).sum(-1)
-        compare("head entropy", ours["entropy"], (entropy[1:] / torch.log(rows + 1.0)).mean().item())
+        compare("head entropy", ours["entropy"], (entropy[1:].mean() / torch.log(rows + 1.0).mean()).item())
         distance = (p * (torch.arange(seq)[:, None] - torch.arange(seq)[None]).double()).sum(-1)
         compare("head distance", ours["distance"], distance[1:].mean().item())
         compare("head previous", ours["previous"], p[rows, rows - 1].mean().item(), scale=1.0)
@@ -211,7 +211,7 @@ def compare_heads(heads, seen, layer, tokens):
                  for i in range(seq) if tokens[i] in tokens[:i]]
         compare("head induction", number(ours["induction"]), np.mean(found) if found else math.nan, scale=1.0)
         largest = scores[head][scores[head] > -math.inf].abs().max().item()
-        compare("head top score", ours["top_logit"], scores[head].max().item(), scale=largest)
+        compare("head top score", ours["top_logit"], largest)
 
 
 def check_overview(checkpoint, result, text):
@@ -230,8 +230,7 @@ def check_overview(checkpoint, result, text):
         compare("overview: rms", components[at + "mlp"]["rms"], rms(seen[at + "mlp_out"]))
         compare("overview: stream rms", components[at + "mlp"]["stream_rms"], rms(seen[at + "resid_post"]))
         post = seen[at + "post"]
-        most = post.max(0).values if checkpoint.model["mlp"] == "gelu" else post.abs().max(0).values
-        dead = (most <= 1e-3).double().mean().item()
+        dead = (post.abs().max(0).values <= 0.01 * rms(post)).double().mean().item()
         compare("overview: dead neurons", components[at + "mlp"]["dead"], dead, scale=1.0)
         compare_heads(components[at + "attention"]["heads"], seen, layer, list(tokens))
 

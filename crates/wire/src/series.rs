@@ -185,11 +185,11 @@ pub mod name {
     /// Prefix of weight RMS, by parameter.
     pub const WEIGHT_RMS: &str = "weight_rms/";
 
-    /// Prefix of attention entropies, by `LAYER.HEAD`.
+    /// Prefix of attention entropies over validation window 0, by `LAYER.HEAD`.
     pub const ATTENTION_ENTROPY: &str = "attention_entropy/";
-    /// Prefix of largest attention scores, by layer.
+    /// Prefix of largest attention scores of validation window 0, by layer.
     pub const ATTENTION_LOGIT: &str = "attention_logit_max/";
-    /// Prefix of fractions of dead neurons, by layer.
+    /// Prefix of fractions of neurons that are dead in validation window 0, by layer.
     pub const DEAD_NEURONS: &str = "dead_neurons/";
 
     /// Every series that has one name.
@@ -224,6 +224,23 @@ pub mod name {
         (DEAD_NEURONS, "LAYER"),
     ];
 }
+
+/// Definitions of what the metrics for diagnosis and the inspections of the X-ray page measure alike: the metrics over validation window 0,
+/// inspections over the inspected text.
+pub mod definition {
+    /// Attention entropy, nats.
+    pub const ATTENTION_ENTROPY: &str = "Entropy of the attention pattern of a head, −Σ p ln p, averaged over all queries except the first. \
+        A head that attends to all tokens equally has the mean of ln(number of keys); near 0, each query attends to one token. The metric reads validation window 0.";
+    /// Largest attention score.
+    pub const ATTENTION_SCORE: &str = "Largest |q·k| / √d_head before the softmax, over queries and their allowed keys. Above 100 the softmax is saturated. \
+        The metric reads validation window 0.";
+    /// Dead neurons, a fraction.
+    pub const DEAD_NEURONS: &str = "Fraction of the MLP neurons of a layer whose output is at most 0.01 times the RMS of the layer, in absolute \
+        value, at every token. The metric reads validation window 0.";
+}
+
+/// Attention score above which the softmax is saturated: that of QK-Clip in Kimi K2 (arXiv 2507.20534).
+pub const LARGEST_ATTENTION_SCORE: f64 = 100.0;
 
 /// Usual values of the ratio of an update to its weights. The X-ray page marks a component above the limit that it names.
 pub const UPDATE_RATIOS: &str = "About 1e-3 in the middle of training, in small models up to about 0.02. Above 0.03 the \
@@ -265,24 +282,9 @@ pub fn describe(series: &str) -> SeriesInfo {
             "epochs",
             "Epochs trained on a dataset. Beyond 4, repeated data adds less (Muennighoff et al. 2023).",
         ),
-        (
-            ATTENTION_ENTROPY,
-            "attention entropy",
-            "nats",
-            "Entropy of the attention pattern of a head, −Σ p ln p, averaged over the queries of validation window 0 except the first. A head that attends to all tokens equally has the mean of ln(number of keys); near 0, each query attends to one token.",
-        ),
-        (
-            ATTENTION_LOGIT,
-            "largest attention score",
-            "",
-            "Largest |q·k| / sqrt(d_head) of a layer, before the softmax, over heads, queries and their allowed keys in validation window 0.",
-        ),
-        (
-            DEAD_NEURONS,
-            "dead neurons",
-            "",
-            "Fraction of the MLP neurons of a layer whose output is at most 0.01 times the RMS of the layer, in absolute value, at every token of validation window 0.",
-        ),
+        (ATTENTION_ENTROPY, "attention entropy", "nats", definition::ATTENTION_ENTROPY),
+        (ATTENTION_LOGIT, "largest attention score", "", definition::ATTENTION_SCORE),
+        (DEAD_NEURONS, "dead neurons", "", definition::DEAD_NEURONS),
     ];
     for (prefix, label, unit, meaning) in by_name {
         if let Some(rest) = series.strip_prefix(prefix) {
@@ -332,6 +334,12 @@ pub fn describe(series: &str) -> SeriesInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_definition_of_attention_scores_names_their_limit() {
+        assert!(definition::ATTENTION_SCORE.contains(&format!("Above {LARGEST_ATTENTION_SCORE} ")));
+        assert_eq!(describe(&format!("{}3", name::ATTENTION_LOGIT)).meaning, definition::ATTENTION_SCORE);
+    }
 
     /// The difference over the values of steps from `first` on, with the formula of the definition.
     fn direct(first: u64, values: &[f64]) -> Difference {

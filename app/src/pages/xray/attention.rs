@@ -14,6 +14,7 @@ use wire::inspect::result::{HeadStats, HeatMap};
 
 use super::hook_point;
 use super::inspected::inspected;
+use super::inspections::result::Source;
 use super::location::Location;
 use super::state::XrayState;
 use super::step::StepChoice;
@@ -32,7 +33,7 @@ const INDUCTION: &str = "Induction score: mean attention weight on the token aft
                          token. Shown as “–” if no token occurs twice.";
 
 const KIND: &str = "Induction head: induction score above 50 %. Previous-token head: previous-token score above 50 %. \
-                    Uniform: attention entropy above 90 %. Sharp: below 10 %. Mixed: none of these.";
+                    Uniform: attention entropy above 90 % of that of uniform attention. Sharp: below 10 % of it. Mixed: none of these.";
 
 /// The view's subscription and the head chosen.
 #[derive(Clone, Copy)]
@@ -50,6 +51,14 @@ impl Heads {
 
     fn stats(self, head: u32) -> Option<HeadStats> {
         Attention::of(self.subscription.result.get().as_ref()).and_then(|shown| shown.heads.get(head as usize).copied())
+    }
+
+    /// Length of the text that the statistics are of; the patterns of a snapshot may have only its first tokens.
+    fn text_tokens(self) -> usize {
+        match self.subscription.result.get() {
+            Some(result) if result.source == Source::Snapshot => self.xray.model.with_value(|model| model.seq),
+            result => Attention::of(result.as_ref()).map_or(0, |shown| shown.tokens.len()),
+        }
     }
 
     fn tokens(self) -> Vec<String> {
@@ -90,7 +99,9 @@ fn content(heads: Heads) -> AnyView {
     let table = move || {
         let result = subscription.result.get();
         let shown = Attention::of(result.as_ref());
-        shown.map(|shown| head_stats::table(shown.heads, head.get(), move |head| heads.choose(head)))
+        shown.map(|shown| {
+            head_stats::table(shown.heads, heads.text_tokens(), head.get(), move |head| heads.choose(head))
+        })
     };
     view! {
         <div class="heads" role="group" aria-label="Heads of the block">{shows(cards)}</div>
@@ -169,7 +180,7 @@ fn AttendedText(heads: Heads) -> impl IntoView {
 #[component]
 fn Facts(heads: Heads) -> impl IntoView {
     let facts = move |stats: HeadStats| {
-        let pairs = head_stats::facts(&stats).map(|(label, value, meaning)| {
+        let pairs = head_stats::facts(&stats, heads.text_tokens()).map(|(label, value, meaning)| {
             view! { <div title=meaning><dt>{label}</dt><dd class="mono">{value}</dd></div> }
         });
         view! {

@@ -5,7 +5,7 @@ use figure::number;
 use leptos::prelude::*;
 use wire::inspect::request::{Inspection, InspectionText};
 use wire::inspect::result::{ComponentStats, HeadStats, InspectionResult};
-use wire::series::Bucket;
+use wire::series::{Bucket, definition};
 
 use super::embedding::spectrum;
 use super::inspections::result::Inspected;
@@ -34,16 +34,30 @@ const SCORES: [(Score, &str, &str); 3] = [
         "Mean attention weight on the token after the previous occurrence of the current token. Shown by default.",
     ),
     (Score::Previous, "previous-token score", "Mean attention weight on the token just before"),
-    (Score::Entropy, "attention entropy", "Mean entropy of the attention rows over its maximum, ln(number of keys)"),
+    (Score::Entropy, "attention entropy", definition::ATTENTION_ENTROPY),
 ];
 
 impl Score {
-    fn of(self, head: &HeadStats) -> f64 {
-        f64::from(match self {
-            Self::Induction => head.induction,
-            Self::Previous => head.previous,
-            Self::Entropy => head.entropy,
-        })
+    /// The score of a head over a text of so many tokens: a fraction, or the entropy in nats.
+    fn of(self, head: &HeadStats, tokens: usize) -> f64 {
+        match self {
+            Self::Induction => head.induction.into(),
+            Self::Previous => head.previous.into(),
+            Self::Entropy => head.entropy_nats(tokens),
+        }
+    }
+
+    fn is_fraction(self) -> bool {
+        self != Self::Entropy
+    }
+
+    fn written(self, value: f64) -> String {
+        if self.is_fraction() { percent(value) } else { number::with_unit(value, "nats") }
+    }
+
+    /// Ends of the y axis.
+    fn ends(self) -> (Option<f64>, Option<f64>) {
+        (Some(0.0), self.is_fraction().then_some(100.0))
     }
 
     /// Label of the y axis.
@@ -51,7 +65,7 @@ impl Score {
         match self {
             Self::Induction => "induction score, %",
             Self::Previous => "previous-token score, %",
-            Self::Entropy => "attention entropy, %",
+            Self::Entropy => "attention entropy, nats",
         }
     }
 
@@ -90,9 +104,9 @@ impl HeadSeries {
 fn series(snapshots: &[Inspected], score: Score) -> Vec<HeadSeries> {
     let mut all: Vec<HeadSeries> = vec![];
     for snapshot in snapshots {
-        if let InspectionResult::Overview { components, .. } = &snapshot.result {
+        if let InspectionResult::Overview { components, tokens, .. } = &snapshot.result {
             for (layer, head, stats) in heads(components) {
-                let point = point(snapshot.step, snapshot.step as f64, score.of(stats));
+                let point = point(snapshot.step, snapshot.step as f64, score.of(stats, tokens.len()));
                 match all.iter_mut().find(|series| (series.layer, series.head) == (layer, head)) {
                     Some(series) => series.points.push(point),
                     None => all.push(HeadSeries { layer, head, points: vec![point] }),
@@ -157,9 +171,12 @@ fn no_snapshots() -> AnyView {
 
 #[component]
 fn Chart(xray: XrayState, series: Memo<Vec<HeadSeries>>, score: RwSignal<Score>) -> impl IntoView {
-    let named = |series: &HeadSeries| ComponentSeries {
+    let named = move |series: &HeadSeries| ComponentSeries {
         name: format!("{}.{}", series.layer, series.head),
-        points: series.points.iter().map(in_percent).collect(),
+        points: match score.get().is_fraction() {
+            true => series.points.iter().map(in_percent).collect(),
+            false => series.points.clone(),
+        },
     };
     let drawn = Signal::derive(move || series.read().iter().map(named).collect());
     let label = Signal::derive(move || summary(&series.read(), score.get(), xray.summary.read().state.is_over()));
@@ -168,7 +185,7 @@ fn Chart(xray: XrayState, series: Memo<Vec<HeadSeries>>, score: RwSignal<Score>)
             xray
             series=drawn
             title=Signal::derive(move || score.get().axis())
-            ends=(Some(0.0), Some(100.0))
+            ends=Signal::derive(move || score.get().ends())
             label
             file="emergence"
         />
@@ -181,7 +198,7 @@ fn summary(series: &[HeadSeries], score: Score, is_over: bool) -> String {
     let Some(best) = series.iter().find(|series| series.last().is_finite()) else {
         return "No token occurs twice in this text, so the induction score is undefined.".into();
     };
-    let (head, last) = (format!("head {} of block {}", best.head, best.layer), percent(best.last()));
+    let (head, last) = (format!("head {} of block {}", best.head, best.layer), score.written(best.last()));
     match (score, best.formed_at()) {
         (Score::Induction, Some(step)) => {
             let step = number::whole(step);
@@ -199,7 +216,7 @@ fn summary(series: &[HeadSeries], score: Score, is_over: bool) -> String {
 fn Table(xray: XrayState, series: Memo<Vec<HeadSeries>>, score: RwSignal<Score>) -> impl IntoView {
     let rows = move || {
         let highest = series.get().into_iter().take(COLOURED).enumerate();
-        highest.map(|(index, series)| row(xray, index, &series)).collect_view()
+        highest.map(|(index, series)| row(xray, score.get(), index, &series)).collect_view()
     };
     let table = view! {
         <table class="dense near">
@@ -208,7 +225,12 @@ fn Table(xray: XrayState, series: Memo<Vec<HeadSeries>>, score: RwSignal<Score>)
                 <th scope="col" class="right" title="Score at the last snapshot">
                     {shows(move || format!("{} (last snapshot)", score.get().label()))}
                 </th>
-                <th scope="col" class="right" title="First step from which on the score stays above 50 %">
+                <th
+                    scope="col"
+                    class="right"
+                    title="First step from which on the score stays above 50 %"
+                    hidden=move || !score.get().is_fraction()
+                >
                     "first step above 50 %"
                 </th>
             </tr></thead>
@@ -231,7 +253,7 @@ fn shown_heads(count: usize) -> String {
     }
 }
 
-fn row(xray: XrayState, index: usize, series: &HeadSeries) -> AnyView {
+fn row(xray: XrayState, score: Score, index: usize, series: &HeadSeries) -> AnyView {
     let since = series.formed_at().map_or("–".to_owned(), number::whole);
     let location = Location::Attention { layer: series.layer, head: series.head };
     let name = format!("block {}, head {}", series.layer, series.head);
@@ -243,8 +265,8 @@ fn row(xray: XrayState, index: usize, series: &HeadSeries) -> AnyView {
                     {name}
                 </a>
             </th>
-            <td class="right mono">{percent(series.last())}</td>
-            <td class="right mono">{since}</td>
+            <td class="right mono">{score.written(series.last())}</td>
+            <td class="right mono" hidden=!score.is_fraction()>{since}</td>
         </tr>
     }
     .into_any()

@@ -8,6 +8,7 @@ use leptos::prelude::*;
 use wire::hyperparameters::table::Values;
 use wire::inspect::request::Inspection;
 use wire::inspect::result::{Histogram, InspectionResult};
+use wire::series::definition;
 
 use super::inspected::inspected;
 use super::location::Location;
@@ -22,8 +23,6 @@ use heat_map::HeatMapOfNeurons;
 use result::Neurons;
 
 const WIDTH: &str = "Number of neurons: the width of the MLP, d_ff";
-const DEAD: &str = "Fraction of neurons that no token of this text activates: every activation is below 0.001. A \
-                    longer text gives a more reliable number.";
 const SATURATED: &str = "Fraction of pre-activations with an absolute value of 4 or more, where the non-linearity is \
     nearly linear or nearly 0.";
 
@@ -71,7 +70,7 @@ fn Facts(subscription: Subscription) -> impl IntoView {
         InspectionResult::Neurons { total, dead, saturated, .. } => Some(view! {
             <dl class="figures across">
                 <div><dt>"neurons"</dt><dd><Number text=number::whole(u64::from(*total)) meaning=WIDTH /></dd></div>
-                <div><dt>"dead on this text"</dt><dd><Number text=fraction(*dead) meaning=DEAD /></dd></div>
+                <div><dt>"dead on this text"</dt><dd><Number text=fraction(*dead) meaning=definition::DEAD_NEURONS /></dd></div>
                 <div><dt>"saturated"</dt><dd><Number text=fraction(*saturated) meaning=SATURATED /></dd></div>
             </dl>
         }),

@@ -1,9 +1,10 @@
 //! The quantities that the overview can be coloured by. Each has a fixed scale, so that colours of different steps can
 //! be compared. [`super::problem`] defines problems.
 
-use wire::inspect::result::ComponentStats;
+use figure::number::{short, with_unit};
+use wire::inspect::result::{ComponentStats, HeadStats};
 use wire::inspect::statistics::TensorStats;
-use wire::series::UPDATE_RATIOS;
+use wire::series::{UPDATE_RATIOS, definition};
 
 use super::tokens::{mean, percent};
 
@@ -66,8 +67,7 @@ pub(crate) const QUANTITIES: [About; 5] = [
         quantity: Quantity::DeadNeurons,
         label: "dead neurons",
         unit: "",
-        meaning: "Fraction of an MLP's neurons that no token of the text activates: every activation is below 0.001 \
-                  (with SwiGLU: every absolute activation).",
+        meaning: definition::DEAD_NEURONS,
         healthy: "Near 0 % on a long text; a few percent are common. Above 50 % the MLP has lost half of its width.",
         ends: (0.0, 1.0),
         is_log: false,
@@ -96,11 +96,11 @@ pub(crate) const QUANTITIES: [About; 5] = [
     About {
         quantity: Quantity::AttentionEntropy,
         label: "attention entropy",
-        unit: "of the maximum",
-        meaning: "Entropy of each row of the attention pattern, -Σ p ln p, over its maximum, ln(number of keys), \
-                  averaged over rows and heads.",
-        healthy: "Near 100 % at the start, when every head attends to all tokens equally; lower as heads specialize. \
-                  One head near 0 % is fine. All heads at 0 % with large scores are a collapse.",
+        unit: "",
+        meaning: definition::ATTENTION_ENTROPY,
+        healthy: "The value of a component is the mean over its heads. At the start it is near that of uniform attention, because every \
+                  head attends to all tokens equally; it falls as heads specialize. One head near 0 is fine. All heads near 0 with large \
+                  attention scores are a collapse.",
         ends: (0.0, 1.0),
         is_log: false,
     },
@@ -128,20 +128,39 @@ impl Quantity {
     /// A value as the overview writes it.
     pub(crate) fn written(self, value: f64) -> String {
         match self {
-            Self::DeadNeurons | Self::AttentionEntropy => percent(value),
-            _ => figure::number::short(value),
+            Self::DeadNeurons => percent(value),
+            Self::AttentionEntropy => with_unit(value, "nats"),
+            _ => short(value),
         }
     }
 
-    /// The value and colour of every component.
-    pub(crate) fn coloured(self, components: &[ComponentStats], tensors: &[TensorStats]) -> Vec<Coloured> {
+    /// The ends of the colour scale as the overview writes them.
+    pub(crate) fn end_labels(self) -> [String; 2] {
+        match (self, self.about().ends) {
+            // How many nats that is depends on the length of the text.
+            (Self::AttentionEntropy, (low, _)) => [self.written(low), "uniform attention".into()],
+            (_, (low, high)) => [low, high].map(|end| self.written(end)),
+        }
+    }
+
+    /// The value and colour of every component. `tokens` is the length of the inspected text.
+    pub(crate) fn coloured(
+        self,
+        components: &[ComponentStats],
+        tensors: &[TensorStats],
+        tokens: usize,
+    ) -> Vec<Coloured> {
+        // The scale of the entropy ends at that of uniform attention.
+        let unit = if self == Self::AttentionEntropy { HeadStats::uniform_entropy(tokens) } else { 1.0 };
         let one = |component: &ComponentStats| {
             let value = self.of(component, tensors);
-            Coloured { value, position: value.map_or(0.0, |value| self.about().position(value)) }
+            let position = value.map_or(0.0, |value| self.about().position(value));
+            Coloured { value: value.map(|value| value * unit), position }
         };
         components.iter().map(one).collect()
     }
 
+    /// The value of a component; the attention entropy as a fraction of that of uniform attention.
     fn of(self, component: &ComponentStats, tensors: &[TensorStats]) -> Option<f64> {
         match self {
             Self::ActivationRms => Some(f64::from(component.rms)),
@@ -212,12 +231,23 @@ mod tests {
             tensor("block.1.mlp.down", 0.4, 3e-3),
             tensor("block.10.mlp.up", 9.0, 1e-2),
         ];
-        let norms = Quantity::GradientNorm.coloured(&components, &tensors);
+        let norms = Quantity::GradientNorm.coloured(&components, &tensors, 8);
         assert!((norms[0].value.unwrap() - 5.0).abs() < 1e-9, "√(100·0.3² + 100·0.4²), without block 10");
         assert_eq!(norms[2].value, None, "a tied head has no parameters of its own");
-        let ratios = Quantity::UpdateRatio.coloured(&components, &tensors);
+        let ratios = Quantity::UpdateRatio.coloured(&components, &tensors, 8);
         assert!((ratios[0].value.unwrap() - 2e-3).abs() < 1e-8);
         assert!((Quantity::UpdateRatio.about().position(1e-3) - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_entropy_is_coloured_as_a_fraction_and_written_in_nats() {
+        let heads = [1.0, 0.5].map(|entropy| HeadStats { entropy, ..HeadStats::default() }).to_vec();
+        let attention = ComponentStats { heads, ..component("block.0.attention") };
+        let found = Quantity::AttentionEntropy.coloured(&[attention], &[], 3)[0];
+        // Two queries with two and three keys.
+        let uniform = (2f64.ln() + 3f64.ln()) / 2.0;
+        assert!((found.value.unwrap() - 0.75 * uniform).abs() < 1e-9 && (found.position - 0.75).abs() < 1e-9);
+        assert_eq!(Quantity::AttentionEntropy.written(0.5), "0.5\u{202f}nats");
     }
 
     #[test]

@@ -38,7 +38,8 @@ pub(super) fn SeriesChart(
     /// What is drawn: `score`.
     title: Signal<&'static str>,
     /// Ends of the y axis, if it has fixed ones.
-    ends: (Option<f64>, Option<f64>),
+    #[prop(into)]
+    ends: Signal<(Option<f64>, Option<f64>)>,
     /// A summary for screen readers.
     label: Signal<String>,
     /// Name of the file that it is saved as.
@@ -54,7 +55,7 @@ pub(super) fn SeriesChart(
             StepChoice::At(step) => Some(step as f64),
             StepChoice::Newest => None,
         };
-        let (y_from, y_to) = ends;
+        let (y_from, y_to) = ends.get();
         let spec = ChartSpec { title: title.get().into(), y_from, y_to, crosshair, frame, ..ChartSpec::default() };
         figure::chart(&spec, &curves, size).scene.shapes
     };

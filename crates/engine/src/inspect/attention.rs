@@ -38,13 +38,15 @@ pub(super) fn stats(
 ) -> Result<Vec<Vec<HeadStats>>, EngineError> {
     let seq = cache.text.tokens.len();
     let heads = inspector.model().heads;
+    // A text of one token has the entropy 0 and no maximum.
+    let uniform = HeadStats::uniform_entropy(seq).max(f64::MIN_POSITIVE);
     let weights = PatternWeights::new(inspector, &cache.text.tokens);
     let numbers: Vec<Tensor<1>> = layers.clone().map(|layer| weights.statistics(cache, layer)).collect();
     let entropies = cache.pattern_rows(inspector, layers)?;
     let numbers = read(Tensor::cat(numbers, 0))?;
     let of_block = |(numbers, rows): (&[f32], &Rc<[RowStats]>)| {
         let of_head = |head: usize| HeadStats {
-            entropy: relative_entropy(&rows[head * seq..(head + 1) * seq]),
+            entropy: (entropy(&rows[head * seq..(head + 1) * seq]) / uniform) as f32,
             distance: numbers[head],
             previous: numbers[heads + head],
             induction: if weights.has_repeats { numbers[2 * heads + head] } else { f32::NAN },
@@ -55,10 +57,28 @@ pub(super) fn stats(
     Ok(numbers.chunks(STATISTICS * heads).zip(&entropies).map(of_block).collect())
 }
 
-/// Mean entropy over all rows except the first, as a fraction of the maximum; 0 for a text of one token.
-fn relative_entropy(rows: &[RowStats]) -> f32 {
-    let fractions = rows.iter().enumerate().skip(1).map(|(index, row)| row.entropy / (index as f64 + 1.0).ln());
-    (fractions.sum::<f64>() / (rows.len() as f64 - 1.0).max(1.0)) as f32
+/// Mean entropy of the rows of a head except the first, whose only key has all the weight, in nats; 0 for a text of one token.
+pub(super) fn entropy(rows: &[RowStats]) -> f64 {
+    rows.iter().skip(1).map(|row| row.entropy).sum::<f64>() / (rows.len() as f64 - 1.0).max(1.0)
+}
+
+/// Attention scores with 0 for the keys after the query, which the softmax does not read.
+pub(super) struct AllowedScores {
+    /// `[1, seq, seq]`.
+    future: Tensor<3, Bool>,
+}
+
+impl AllowedScores {
+    pub(super) fn new(inspector: &Inspector<'_>, seq: usize) -> Self {
+        Self { future: Tensor::<2, Bool>::tril_mask([seq, seq], 0, &inspector.subject.device.burn).unsqueeze::<3>() }
+    }
+
+    /// # Shapes
+    /// `[heads, query, key]`, as the scores.
+    pub(super) fn of(&self, scores: Tensor<3>) -> Tensor<3> {
+        let future = self.future.clone().expand(scores.dims());
+        scores.mask_fill(future, 0.0)
+    }
 }
 
 /// Weights of the entries of a pattern, so that the weighted sum is a head's mean distance, weight on the previous token, or induction
@@ -66,8 +86,7 @@ fn relative_entropy(rows: &[RowStats]) -> f32 {
 struct PatternWeights {
     /// `[1, seq, seq]` each.
     weights: [Tensor<3>; 3],
-    /// Pairs whose key comes after the query.
-    future: Tensor<3, Bool>,
+    allowed: AllowedScores,
     has_repeats: bool,
 }
 
@@ -85,8 +104,8 @@ impl PatternWeights {
         }
         let device = &inspector.subject.device.burn;
         let upload = |values| Tensor::<3>::from_data(TensorData::new(values, [1, seq, seq]), device);
-        let future = Tensor::<2, Bool>::tril_mask([seq, seq], 0, device).unsqueeze::<3>();
-        Self { weights: [upload(distance), upload(previous), upload(induction)], future, has_repeats: repeats > 0 }
+        let weights = [upload(distance), upload(previous), upload(induction)];
+        Self { weights, allowed: AllowedScores::new(inspector, seq), has_repeats: repeats > 0 }
     }
 
     /// Distance of each head of a block, then previous, then induction, then top logit.
@@ -100,9 +119,8 @@ impl PatternWeights {
             let products: Tensor<3> = pattern.clone() * weights.clone();
             products.reshape([heads, seq * seq]).sum_dim(1).reshape([heads])
         };
-        let future = self.future.clone().expand([heads, seq, seq]);
-        let allowed = cache.attn_scores(layer).mask_fill(future, f32::NEG_INFINITY);
-        let top = allowed.reshape([heads, seq * seq]).max_dim(1).reshape([heads]);
+        let sizes = self.allowed.of(cache.attn_scores(layer)).abs();
+        let top = sizes.reshape([heads, seq * seq]).max_dim(1).reshape([heads]);
         let [distance, previous, induction] = self.weights.each_ref().map(weighted);
         Tensor::cat(vec![distance, previous, induction, top], 0)
     }

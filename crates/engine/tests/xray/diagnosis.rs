@@ -8,6 +8,7 @@ use engine::model::decoder::Decoder;
 use engine::model::gradient;
 use engine::model::hook::{Hook, HookPoint};
 use wire::inspect::request::is_snapshot_step;
+use wire::inspect::result::{HeadStats, InspectionResult};
 use wire::series::{Row, name};
 
 use super::SHAPES;
@@ -85,12 +86,41 @@ fn metrics_equal_their_direct_computation_for_every_shape() {
 }
 
 #[test]
+fn the_overview_and_the_metrics_measure_the_same() {
+    let lab = Lab::new("alike");
+    for shape in SHAPES {
+        let model = lab.model(shape).biased();
+        let metrics = model.diagnosis();
+        let InspectionResult::Overview { tokens, components, .. } = model.result(r#"{"overview":{}}"#) else {
+            panic!()
+        };
+        let near = |series: String, value: f64| {
+            assert!(
+                (metrics[&series] - value).abs() <= 1e-5 * value.abs().max(1.0),
+                "{shape} {series}: {value}, {metrics:?}"
+            );
+        };
+        for block in 0..model.plan.recipe.model.layers {
+            let of = |part: &str| components.iter().find(|one| one.name == format!("block.{block}.{part}")).unwrap();
+            let heads = &of("attention").heads;
+            for (head, stats) in heads.iter().enumerate() {
+                near(format!("{}{block}.{head}", name::ATTENTION_ENTROPY), stats.entropy_nats(tokens.len()));
+            }
+            let largest = heads.iter().map(|stats| stats.top_logit).fold(0.0, f32::max);
+            near(format!("{}{block}", name::ATTENTION_LOGIT), largest.into());
+            near(format!("{}{block}", name::DEAD_NEURONS), of("mlp").dead.unwrap().into());
+        }
+    }
+}
+
+#[test]
 fn a_uniform_pattern_has_the_entropy_of_its_keys_and_an_empty_layer_is_dead() {
     let lab = Lab::new("extremes");
     let model = lab.model("").without("block.0.attention.query").without("block.1.mlp.up");
     let seq = model.window().seq;
     // A query at position i attends to i + 1 keys equally.
     let uniform = (1..seq).map(|query| (query as f64 + 1.0).ln()).sum::<f64>() / (seq - 1) as f64;
+    assert!((HeadStats::uniform_entropy(seq) - uniform).abs() < 1e-12 && HeadStats::uniform_entropy(1) == 0.0);
     let found = model.diagnosis();
     for head in 0..2 {
         let entropy = found[&format!("{}0.{head}", name::ATTENTION_ENTROPY)];

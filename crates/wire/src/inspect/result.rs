@@ -76,7 +76,8 @@ impl Histogram {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HeadStats {
-    /// Mean entropy of its rows as a fraction of the maximum (`ln keys`), from 0 to 1; the first row is left out.
+    /// Its attention entropy ([`crate::series::definition::ATTENTION_ENTROPY`]) as a fraction of [`HeadStats::uniform_entropy`], from 0 to 1;
+    /// [`HeadStats::entropy_nats`] has it in nats. Older snapshots have the mean of the fractions of the rows instead.
     pub entropy: f32,
     /// Mean distance to the attended token, in tokens; the first row, which attends only to itself, is left out here and below.
     pub distance: f32,
@@ -85,8 +86,22 @@ pub struct HeadStats {
     /// Mean weight on the token after an earlier occurrence of the current one (Olsson et al. 2022), over the positions that have one;
     /// NaN if no position has one.
     pub induction: f32,
-    /// Largest logit, `q.k / sqrt(d_head)`, among allowed pairs.
+    /// Its largest attention score ([`crate::series::definition::ATTENTION_SCORE`]). Older snapshots have the largest signed score.
     pub top_logit: f32,
+}
+
+impl HeadStats {
+    /// The attention entropy of a head that attends to all tokens of a text equally, in nats: the mean of ln(number of keys) over all queries
+    /// except the first; 0 for a text of one token.
+    pub fn uniform_entropy(tokens: usize) -> f64 {
+        let sum: f64 = (2..=tokens).map(|keys| (keys as f64).ln()).sum();
+        sum / (tokens as f64 - 1.0).max(1.0)
+    }
+
+    /// The attention entropy over a text of so many tokens, in nats, as in the series `attention_entropy/`.
+    pub fn entropy_nats(&self, tokens: usize) -> f64 {
+        f64::from(self.entropy) * Self::uniform_entropy(tokens)
+    }
 }
 
 /// Statistics of one component.
@@ -101,7 +116,8 @@ pub struct ComponentStats {
     pub stream_rms: f32,
     /// Values of its output that are not finite.
     pub non_finite: u64,
-    /// Fraction of dead neurons, which no token activates; MLPs only. GELU: never above 1e-3; SwiGLU: never beyond it on either side.
+    /// Fraction of dead neurons ([`crate::series::definition::DEAD_NEURONS`]); MLPs only. Older snapshots count the neurons whose outputs are at
+    /// most 1e-3.
     pub dead: Option<f32>,
     /// Its heads: attention only.
     pub heads: Vec<HeadStats>,
@@ -226,7 +242,7 @@ pub enum InspectionResult {
         neurons: Vec<u32>,
         /// Number of neurons.
         total: u32,
-        /// Fraction of dead neurons, which no token activates.
+        /// Fraction of dead neurons, as in [`ComponentStats::dead`].
         dead: f32,
         /// Fraction of pre-activations with magnitude 4 or more, where GELU and SiLU are nearly linear or nearly 0.
         saturated: f32,

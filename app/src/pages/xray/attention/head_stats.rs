@@ -2,20 +2,27 @@
 
 use leptos::prelude::*;
 use wire::inspect::result::HeadStats;
+use wire::series::definition;
 
 use crate::components::clicks;
 use crate::pages::xray::scroll_table::scroll_table;
 use crate::pages::xray::tokens::percent;
 
-/// The statistics of a head: label, value and meaning.
-pub(super) fn facts(head: &HeadStats) -> [(&'static str, String, &'static str); 5] {
+/// Label, value and meaning of a statistic.
+type Fact = (&'static str, String, &'static str);
+
+/// The statistics of a head over a text of so many tokens: label, value and meaning.
+pub(super) fn facts(head: &HeadStats, tokens: usize) -> [Fact; 5] {
     let fraction = |value: f32| if value.is_nan() { "–".to_owned() } else { percent(f64::from(value)) };
     [
         (
             "attention entropy",
-            fraction(head.entropy),
-            "Mean entropy of the rows, -Σ p ln p, over its maximum, ln(number of keys). 100 %: attends to all tokens \
-             equally; 0 %: attends to one token.",
+            format!(
+                "{}, {} of uniform",
+                figure::number::with_unit(head.entropy_nats(tokens), "nats"),
+                fraction(head.entropy)
+            ),
+            definition::ATTENTION_ENTROPY,
         ),
         (
             "mean distance",
@@ -33,11 +40,7 @@ pub(super) fn facts(head: &HeadStats) -> [(&'static str, String, &'static str); 
             "Mean attention weight on the token after the previous occurrence of the current token. Near 100 %: an \
              induction head. Shown as “–” if no token occurs twice.",
         ),
-        (
-            "maximum attention score",
-            figure::number::short(f64::from(head.top_logit)),
-            "Largest attention score, q·k / √d_head, before the softmax. Above about 50 the softmax is saturated.",
-        ),
+        ("largest attention score", figure::number::short(f64::from(head.top_logit)), definition::ATTENTION_SCORE),
     ]
 }
 
@@ -53,14 +56,18 @@ pub(super) fn kind(head: &HeadStats) -> &'static str {
 }
 
 /// All heads as a table.
-pub(super) fn table(heads: &[HeadStats], chosen: u32, choose: impl Fn(u32) + Copy + 'static) -> AnyView {
+pub(super) fn table(heads: &[HeadStats], tokens: usize, chosen: u32, choose: impl Fn(u32) + Copy + 'static) -> AnyView {
     let Some(first) = heads.first() else {
         return ().into_any();
     };
-    let headings = facts(first)
+    let headings = facts(first, tokens)
         .map(|(label, _, meaning)| view! { <th scope="col" class="right" title=meaning>{label}</th> })
         .collect_view();
-    let rows = heads.iter().enumerate().map(|(at, head)| row(at as u32, head, chosen, choose)).collect_view();
+    let rows = heads
+        .iter()
+        .enumerate()
+        .map(|(at, head)| row(at as u32, facts(head, tokens), head, chosen, choose))
+        .collect_view();
     let table = view! {
         <table class="dense">
             <thead><tr>
@@ -73,8 +80,8 @@ pub(super) fn table(heads: &[HeadStats], chosen: u32, choose: impl Fn(u32) + Cop
     scroll_table("Statistics of all heads", table)
 }
 
-fn row(at: u32, head: &HeadStats, chosen: u32, choose: impl Fn(u32) + Copy + 'static) -> AnyView {
-    let cells = facts(head).map(|(_, value, meaning)| view! { <td class="right mono" title=meaning>{value}</td> });
+fn row(at: u32, facts: [Fact; 5], head: &HeadStats, chosen: u32, choose: impl Fn(u32) + Copy + 'static) -> AnyView {
+    let cells = facts.map(|(_, value, meaning)| view! { <td class="right mono" title=meaning>{value}</td> });
     view! {
         <tr class:picked=at == chosen>
             <th scope="row">

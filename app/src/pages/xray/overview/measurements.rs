@@ -29,7 +29,11 @@ impl Measurements {
     /// The value and colour of every component.
     pub(super) fn coloured(self, quantity: Quantity) -> Vec<Coloured> {
         let (forward, training) = (self.forward.result.get(), self.training.result.get());
-        quantity.coloured(components(forward.as_ref()), tensors(training.as_ref()))
+        let tokens = match forward.as_ref().map(|forward| &forward.result) {
+            Some(InspectionResult::Overview { tokens, .. }) => tokens.len(),
+            _ => 0,
+        };
+        quantity.coloured(components(forward.as_ref()), tensors(training.as_ref()), tokens)
     }
 
     /// The problem of every component, if it has one.

@@ -121,12 +121,12 @@ fn QuantityChoice(xray: XrayState) -> impl IntoView {
 fn colour_scale(quantity: Quantity) -> AnyView {
     let about = quantity.about();
     let stops: Vec<String> = (0..=8).map(|at| Ramp::Viridis.css(f64::from(at) / 8.0)).collect();
-    let (low, high) = about.ends;
+    let [low, high] = quantity.end_labels();
     view! {
         <span class="scale small dim" title=about.tooltip()>
-            <span class="mono">{quantity.written(low)}</span>
+            <span class="mono">{low}</span>
             <i style:background=format!("linear-gradient(90deg, {})", stops.join(", "))></i>
-            <span class="mono">{quantity.written(high)}</span>
+            <span class="mono">{high}</span>
             {about.unit}
             {if about.is_log { " (log scale)" } else { "" }}
         </span>
