@@ -19,7 +19,7 @@ const OVERVIEW: Explanation = Explanation {
            vector into a probability for every possible next token. Click a component to open its view.",
     formula: "x ← x + attention(norm(x));  x ← x + MLP(norm(x));  p = softmax(head(norm(x)))",
     healthy: "Red marks a problem: values that are not finite, more than 50 % dead neurons, an \
-              attention score above 50, an update of more than 3 % of the weights, no gradient, or a gradient norm above \
+              attention score above 100, an update of more than 3 % of the weights, no gradient, or a gradient norm above \
               20 times the median. In a healthy run no component is red. Colors change quickly in the first steps and slowly later.",
 };
 
@@ -30,7 +30,7 @@ const ATTENTION: Explanation = Explanation {
            where a token occurs again marks an induction head: it attends to the token that followed the earlier occurrence.",
     formula: "A = softmax(q·kᵀ / √d_head) over the token itself and earlier tokens; every row sums to 1",
     healthy: "At step 0 all heads attend to all tokens equally. Later they differ: some are sharp, some are broad. \
-              Identical heads late in training or attention scores above 50 are warning signs.",
+              Identical heads late in training or attention scores above 100 are warning signs.",
 };
 
 const LOGIT_LENS: Explanation = Explanation {
@@ -158,4 +158,17 @@ fn QuantityExplanation(xray: XrayState) -> impl IntoView {
         let about = xray.quantity.get().about();
         view! { <h3>{format!("Colored by {}", about.label)}</h3><p>{about.meaning}</p><p>{about.healthy}</p> }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::series::LARGEST_ATTENTION_SCORE;
+
+    use super::*;
+
+    #[test]
+    fn the_explanations_name_the_limit_of_attention_scores() {
+        let limit = format!("above {LARGEST_ATTENTION_SCORE}");
+        assert!([OVERVIEW, ATTENTION].iter().all(|explanation| explanation.healthy.contains(&limit)));
+    }
 }

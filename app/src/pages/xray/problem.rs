@@ -3,14 +3,13 @@
 use figure::number::{short, whole};
 use wire::inspect::result::ComponentStats;
 use wire::inspect::statistics::TensorStats;
+use wire::series::LARGEST_ATTENTION_SCORE;
 
 use super::quantity::{belongs, gradient_norm, update_ratio};
 use super::tokens::percent;
 
 /// Above this fraction of dead neurons an MLP has lost half of its width.
 const MOST_DEAD: f32 = 0.5;
-/// Above this attention score the softmax is saturated.
-const LARGEST_SCORE: f32 = 50.0;
 /// Above this ratio of update to weight the learning rate is too high.
 const LARGEST_UPDATE: f64 = 0.03;
 /// Above this multiple of the median gradient norm a component stands out.
@@ -55,7 +54,7 @@ fn activation_problem(component: &ComponentStats) -> Option<String> {
         return Some(format!("{} of its neurons are dead on this text", percent(f64::from(dead))));
     }
     let score = component.heads.iter().map(|head| head.top_logit).fold(0.0, f32::max);
-    (score > LARGEST_SCORE).then(|| {
+    (f64::from(score) > LARGEST_ATTENTION_SCORE).then(|| {
         format!(
             "an attention score of {}: the softmax is saturated and passes no gradient; query-key normalization \
              prevents this",
@@ -116,6 +115,7 @@ mod tests {
         assert!(healthy(Quantity::UpdateRatio).contains(&format!("Above {LARGEST_UPDATE} ")));
         assert!(healthy(Quantity::GradientNorm).contains(&format!("above {GRADIENT_MULTIPLE} times the median")));
         assert!(healthy(Quantity::ActivationRms).contains(&format!("above an RMS of {LARGEST_STREAM}")));
+        assert!(healthy(Quantity::DeadNeurons).contains(&format!("Above {:.0} %", MOST_DEAD * 100.0)));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! normalized queries and keys; the threshold is that of QK-Clip in Kimi K2 (arXiv 2507.20534). The metric is [`name::ATTENTION_LOGIT`].
 
 use serde::{Deserialize, Serialize};
-use wire::series::name;
+use wire::series::{LARGEST_ATTENTION_SCORE, name};
 
 use super::sample::Sample;
 use super::table::{Level, Remedy, Rule, threshold};
@@ -24,7 +24,12 @@ impl Detector for AttentionLogits {
         formula: "max |q·k| / sqrt(d_head) > 100",
         source: "ViT-22B, arXiv 2302.05442; Kimi K2, arXiv 2507.20534",
         signals: &[name::ATTENTION_LOGIT],
-        thresholds: &[threshold("largest", 100.0, (1.0, 1e9), "largest attention score before the softmax")],
+        thresholds: &[threshold(
+            "largest",
+            LARGEST_ATTENTION_SCORE,
+            (1.0, 1e9),
+            "largest attention score before the softmax",
+        )],
         unit: "",
         min_steps: 0,
         calm_readings: 3,
