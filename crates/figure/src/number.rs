@@ -67,13 +67,18 @@ pub fn plain(value: f64) -> String {
     }
 }
 
-/// A value whose unit stands elsewhere: losses with three decimals, ratios without an exponent, others with three
-/// significant digits.
+/// Three significant digits without zeros at the end: `10` for 10 and for 9.9998, which a schedule has a step later.
+pub fn rounded(value: f64) -> String {
+    let is_small = value.abs() < 1000.0;
+    short(format!("{value:.2e}").parse().ok().filter(|_| is_small).unwrap_or(value))
+}
+
+/// A value whose unit stands elsewhere: losses with three decimals, ratios without an exponent, others as [`rounded`].
 pub fn in_unit(value: f64, unit: &str) -> String {
     match unit {
         "nats/token" | "bits/byte" if (0.01..100.0).contains(&value.abs()) => fixed(value, 3),
         "ratio" => plain(value),
-        _ => short(value),
+        _ => rounded(value),
     }
 }
 
@@ -287,6 +292,11 @@ mod tests {
             (2.293_4, "bits/byte", "2.293"),
             (2.0, "nats/token", "2.000"),
             (4.03, "", "4.03"),
+            (10.0, "", "10"),
+            (9.9998, "", "10"),
+            (5.999_9e-4, "", "6e-4"),
+            (1_234.5, "", "1 234"),
+            (f64::NAN, "", "not a number"),
         ] {
             check(in_unit(value, unit), text);
         }

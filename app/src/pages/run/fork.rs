@@ -153,7 +153,7 @@ pub(super) fn ForkForm() -> impl IntoView {
             <div class="triple">
                 {overrides.into_iter().map(|(path, number)| {
                     let step = move || chosen.get().map_or_else(|| context.summary.read().step, |id| id.step);
-                    let value = Signal::derive(move || number::short(inherited.read().get(path, step())));
+                    let value = Signal::derive(move || number::rounded(inherited.read().get(path, step())));
                     view! {
                         <OverrideField label=path.row().label unit="" meaning=fork_meaning(path) inherited=value number />
                     }

@@ -44,7 +44,7 @@ fn cut_short(live: &LiveHyperparameters) -> Option<String> {
         format!(
             "The learning-rate schedule ends at step {}; at the last step of the fork the rate is {}.",
             number::whole(ends_at),
-            number::short(last)
+            number::rounded(last)
         )
     })
 }
@@ -66,7 +66,7 @@ mod tests {
         assert!((fork.schedule.learning_rate(500) - 5e-4).abs() < 1e-12);
         let last = fork.schedule.learning_rate(599);
         let note = schedule_note(&fork).unwrap();
-        assert!(last < 5e-4 && note.contains(&number::short(last)), "{note}");
+        assert!(last < 5e-4 && note.contains(&number::rounded(last)), "{note}");
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(super) fn value(path: LivePath, value: f64) -> String {
     match path.row().values {
         _ if value == 0.0 && is_off_at_zero(path) => "off".into(),
         Values::Integer { .. } => number::with_unit(value, path.row().unit),
-        _ => number::short(value),
+        _ => number::rounded(value),
     }
 }
 
@@ -61,5 +61,9 @@ mod tests {
         assert_eq!(value(LivePath::GRAD_CLIP, 0.0), "off");
         assert_eq!(value(LivePath::EVAL_EVERY, 0.0), "off");
         assert_eq!(value(LivePath::WEIGHT_DECAY, 0.0), "0");
+        for learning_rate in [10.0, 9.9998] {
+            let legend = number::in_unit(learning_rate, "");
+            assert_eq!(value(LivePath::LEARNING_RATE, learning_rate), legend, "on the button and in the legend");
+        }
     }
 }

@@ -43,12 +43,12 @@ fn effect(context: RunContext, path: LivePath, new: f64) -> String {
             format!("{} is {} from step {from} on (unchanged).", path.row().label, value(path, now))
         }
         LivePath::LEARNING_RATE if now == 0.0 => {
-            format!("The learning rate is {} at step {from}.", number::short(new))
+            format!("The learning rate is {} at step {from}.", value(path, new))
         }
         LivePath::LEARNING_RATE => format!(
             "From step {from} on the schedule is multiplied by {} ({} at step {from}).",
-            number::short(new / now),
-            number::short(new)
+            number::rounded(new / now),
+            value(path, new)
         ),
         _ if new == 0.0 && is_off_at_zero(path) => format!("{} is off from step {from} on.", path.row().label),
         _ => format!("{} is {} from step {from} on.", path.row().label, value(path, new)),

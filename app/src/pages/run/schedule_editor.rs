@@ -154,7 +154,7 @@ fn effect(context: RunContext, draft: &ScheduleDraft) -> String {
         return "No change yet. Drag a point or choose a schedule.".into();
     }
     let middle = draft.from_step + last.saturating_sub(draft.from_step) / 2;
-    let at = |step: u64| rate(after.learning_rate(step));
+    let at = |step: u64| number::rounded(after.learning_rate(step));
     let end = match draft.steps == hyperparameters.steps {
         true => format!("The run ends at step {}.", number::whole(draft.steps)),
         false => format!(
@@ -170,11 +170,6 @@ fn effect(context: RunContext, draft: &ScheduleDraft) -> String {
         number::whole(draft.from_step),
         at(middle),
         at(last),
-        rate(before.learning_rate(old_last)),
+        number::rounded(before.learning_rate(old_last)),
     )
-}
-
-/// Three significant digits without zeros at the end: the last step of a cosine has nearly its final rate.
-fn rate(value: f64) -> String {
-    number::short(format!("{value:.2e}").parse().unwrap_or(value))
 }

@@ -129,7 +129,7 @@ fn inverse(context: RunContext, record: &EventRecord) -> String {
         }
         _ => {
             let rate = restored_learning_rate(context, record, step);
-            let rate = rate.map(|rate| format!(" ({} at step {from})", number::short(rate))).unwrap_or_default();
+            let rate = rate.map(|rate| format!(" ({} at step {from})", number::rounded(rate))).unwrap_or_default();
             format!("Restore the earlier schedule from step {from} on{rate}.")
         }
     };
