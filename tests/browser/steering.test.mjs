@@ -177,6 +177,22 @@ test("the schedule is edited with the keyboard alone, and Escape discards it", a
   assert.equal((await lab.api(`/runs/${run}`)).hyperparameters.schedule.overrides.length, overrides, "no command was sent");
 });
 
+test("a control run that one form wants is not wanted by another", async () => {
+  const box = (within) => within.getByLabel("Start a control run");
+  await page.getByRole("button", { name: "Edit schedule" }).click();
+  const editor = page.locator("form.editor");
+  await box(editor).check();
+  const button = page.locator(".hyperparameters-bar").getByRole("button", { name: /^Learning rate/ });
+  await button.click();
+  const dialog = page.getByRole("dialog", { name: "Learning rate", exact: true });
+  assert.equal(await box(dialog).isChecked(), false);
+  await button.click();
+  await dialog.waitFor({ state: "detached" });
+  assert.ok(await box(editor).isChecked(), "what was ticked stays");
+  await editor.getByRole("button", { name: "Cancel" }).click();
+  await editor.waitFor({ state: "detached" });
+});
+
 test("every command works while the run is paused: step, sample, evaluate, checkpoint, change", async () => {
   const paused = await stepsShown(page);
   await page.locator("body").press(".");

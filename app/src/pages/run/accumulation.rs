@@ -24,7 +24,7 @@ pub(super) fn AccumulationForm() -> impl IntoView {
     let values = row.map_or(Values::Integer { min: 1, max: u64::MAX }, |row| row.values);
     let typed = TypedNumber::new(values, untrack(|| current_micro_batches(context)));
     let start = StartChoice::new(context);
-    let reason = RwSignal::new(String::new());
+    let (reason, control_run) = (RwSignal::new(String::new()), RwSignal::new(false));
     let tokens_per_micro_batch = context.run.with_untracked(|run| run.view.plan.tokens_per_micro_batch());
     let wanted = Memo::new(move |_| {
         let from = start.read()?;
@@ -41,7 +41,8 @@ pub(super) fn AccumulationForm() -> impl IntoView {
         };
         context.drawer.set(None);
         let schedule = ScheduleChange::Accumulation { changes: vec![(from, count)] };
-        context.change(Command::SetSchedule { schedule, reason: reason_of(reason) });
+        let command = Command::SetSchedule { schedule, reason: reason_of(reason) };
+        context.change(command, control_run.get_untracked());
     };
     let scaled =
         move |by: f64| ((untrack(|| current_micro_batches(context)) as f64 * by).round().max(1.0) as u64).to_string();
@@ -76,7 +77,7 @@ pub(super) fn AccumulationForm() -> impl IntoView {
             </div>
             <StartField start />
             <ReasonField reason />
-            <ControlRunField meaning=OTHER_BATCHES />
+            <ControlRunField wanted=control_run meaning=OTHER_BATCHES />
             <p class="effect">{effect}</p>
             <div class="row end">
                 <button class="primary" type="submit" disabled=move || wanted.read().is_err()>

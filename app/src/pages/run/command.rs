@@ -47,14 +47,7 @@ impl RunContext {
 
     /// Sends a command and shows its answer.
     pub(super) fn send(self, command: Command) {
-        self.send_with(command, false);
-    }
-
-    /// Sends a change, with a control run if one is requested.
-    pub(super) fn change(self, command: Command) {
-        let with_control_run = self.wants_control_run.get_untracked();
-        self.wants_control_run.set(false);
-        self.send_with(command, with_control_run);
+        self.change(command, false);
     }
 
     /// Saves a checkpoint now.
@@ -62,7 +55,8 @@ impl RunContext {
         self.send(Command::Checkpoint { reason: None });
     }
 
-    fn send_with(self, command: Command, with_control_run: bool) {
+    /// Sends a change, with a control run if one is wanted, and shows its answer.
+    pub(super) fn change(self, command: Command, with_control_run: bool) {
         // A run that is suspended or has ended early can be resumed, and a note can be added to any run; every other command
         // needs it on a worker.
         let needs_no_worker = match command {

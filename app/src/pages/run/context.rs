@@ -114,8 +114,6 @@ pub(super) struct RunContext {
     pub(super) chosen: RwSignal<Option<CheckpointId>>,
     /// The learning-rate schedule that is being edited.
     pub(super) draft: RwSignal<Option<ScheduleDraft>>,
-    /// Whether a control run is wanted for the next change.
-    pub(super) wants_control_run: RwSignal<bool>,
     /// Whether the charts of the metrics for diagnosis are open.
     pub(super) has_more_charts: RwSignal<bool>,
 }
@@ -163,7 +161,6 @@ impl RunContext {
             checkpoints: RwSignal::new(None),
             chosen: RwSignal::new(None),
             draft: RwSignal::new(None),
-            wants_control_run: RwSignal::new(false),
             has_more_charts: RwSignal::new(false),
         }
     }

@@ -50,16 +50,13 @@ pub(super) const OTHER_BATCHES: &str = "A control run is a fork of the current s
 /// Whether a control run is started with the change.
 #[component]
 pub(super) fn ControlRunField(
+    /// Whether one is wanted; each form has a signal of its own.
+    wanted: RwSignal<bool>,
     /// Tooltip: the batches of the control run, and what it measures.
     #[prop(default = SAME_BATCHES)]
     meaning: &'static str,
 ) -> impl IntoView {
     let context = expect_context::<RunContext>();
-    context.wants_control_run.set(false);
-    // The next change may have no such field, and then starts none.
-    on_cleanup(move || {
-        context.wants_control_run.try_set(false);
-    });
     view! {
         <label
             class="check"
@@ -68,12 +65,12 @@ pub(super) fn ControlRunField(
         >
             <input
                 type="checkbox"
-                prop:checked=context.wants_control_run
-                on:change:target=move |event| context.wants_control_run.set(event.target().checked())
+                prop:checked=wanted
+                on:change:target=move |event| wanted.set(event.target().checked())
             />
             "Start a control run"
         </label>
-        {move || context.wants_control_run.get().then(|| view! {
+        {move || wanted.get().then(|| view! {
             <p class="small dim">{control_run_note(context)}</p>
         })}
     }

@@ -85,7 +85,7 @@ pub(super) fn HyperparameterForm(path: LivePath) -> impl IntoView {
         false => TypedNumber::new(row.values, as_typed(untrack(|| current(context, path)))),
     };
     let now = Signal::derive(move || value(path, current(context, path)));
-    let reason = RwSignal::new(String::new());
+    let (reason, control_run) = (RwSignal::new(String::new()), RwSignal::new(false));
     let input = NodeRef::<leptos::html::Input>::new();
     focus_on(input);
     // A factor is kept as such until something is typed: what it gives follows the schedule, and is not rounded as the text is.
@@ -109,7 +109,8 @@ pub(super) fn HyperparameterForm(path: LivePath) -> impl IntoView {
         event.prevent_default();
         if let Some(new) = untrack(wanted) {
             context.drawer.set(None);
-            context.change(Command::Set { path, value: new, reason: reason_of(reason) });
+            let command = Command::Set { path, value: new, reason: reason_of(reason) };
+            context.change(command, control_run.get_untracked());
         }
     };
     view! {
@@ -145,7 +146,7 @@ pub(super) fn HyperparameterForm(path: LivePath) -> impl IntoView {
                 <NumberField number=typed node_ref=input placeholder=now on_typed=move |()| factor.set(None) />
             </label>
             <ReasonField reason />
-            <ControlRunField />
+            <ControlRunField wanted=control_run />
             <p class="effect">{move || wanted().map(|new| effect(context, path, new))}</p>
             <div class="row end">
                 <button class="primary" type="submit" disabled=move || wanted().is_none()>

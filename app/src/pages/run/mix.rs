@@ -30,7 +30,7 @@ pub(super) fn MixForm() -> impl IntoView {
     let datasets = context.run.with_untracked(|run| run.view.plan.corpora());
     let weights = RwSignal::new(untrack(|| current(context)));
     let start = StartChoice::new(context);
-    let reason = RwSignal::new(String::new());
+    let (reason, control_run) = (RwSignal::new(String::new()), RwSignal::new(false));
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         let Ok(from) = untrack(|| start.read()) else { return };
@@ -46,7 +46,9 @@ pub(super) fn MixForm() -> impl IntoView {
             }
         };
         context.drawer.set(None);
-        context.change(Command::SetSchedule { schedule: ScheduleChange::Mix { points }, reason: reason_of(reason) });
+        let schedule = ScheduleChange::Mix { points };
+        let command = Command::SetSchedule { schedule, reason: reason_of(reason) };
+        context.change(command, control_run.get_untracked());
     };
     view! {
         <form on:submit=submit>
@@ -57,7 +59,7 @@ pub(super) fn MixForm() -> impl IntoView {
             </ul>
             <StartField start has_linear=true />
             <ReasonField reason />
-            <ControlRunField meaning=OTHER_BATCHES />
+            <ControlRunField wanted=control_run meaning=OTHER_BATCHES />
             <p class="effect">{move || match start.read() {
                 Ok(from) => format!("{} {}.", percentages(&weights.read()), from.words(context)),
                 Err(problem) => problem,

@@ -27,7 +27,7 @@ pub(super) fn RollbackForm() -> impl IntoView {
     });
     let is_chosen = move || chosen.get().is_some() && !is_gone(context, chosen.get());
     let skip = TypedNumber::optional(Values::Integer { min: 0, max: u64::MAX });
-    let reason = RwSignal::new(String::new());
+    let (reason, control_run) = (RwSignal::new(String::new()), RwSignal::new(false));
     let skipped = move || skip.is_readable().then(|| skip.integer().unwrap_or(0));
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
@@ -36,7 +36,8 @@ pub(super) fn RollbackForm() -> impl IntoView {
             return;
         }
         context.drawer.set(None);
-        context.change(Command::Rollback { checkpoint, skip_batches, reason: reason_of(reason) });
+        let command = Command::Rollback { checkpoint, skip_batches, reason: reason_of(reason) };
+        context.change(command, control_run.get_untracked());
     };
     view! {
         <form on:submit=submit>
@@ -53,7 +54,7 @@ pub(super) fn RollbackForm() -> impl IntoView {
                 <NumberField number=skip placeholder="0" />
             </label>
             <ReasonField reason />
-            <ControlRunField meaning=NOT_ROLLED_BACK />
+            <ControlRunField wanted=control_run meaning=NOT_ROLLED_BACK />
             <p class="effect">{move || effect(context, chosen.get(), skipped())}</p>
             <div class="row end">
                 <button

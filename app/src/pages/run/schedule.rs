@@ -85,7 +85,7 @@ fn ConstantTail() -> impl IntoView {
                         type="button"
                         title="Stretch the planned schedule to the length of the run, from the next step on. It can be undone."
                         disabled=move || context.disabled_reason.read().is_some()
-                        on:click=move |_| context.change(refit_to(steps))
+                        on:click=move |_| context.send(refit_to(steps))
                     >
                         {format!("Stretch the planned schedule to {} steps", number::whole(steps))}
                     </button>

@@ -20,7 +20,7 @@ use crate::components::{NumberField, TypedNumber};
 #[component]
 pub(super) fn ScheduleEditor() -> impl IntoView {
     let context = expect_context::<RunContext>();
-    let reason = RwSignal::new(String::new());
+    let (reason, control_run) = (RwSignal::new(String::new()), RwSignal::new(false));
     let fifth = (context.hyperparameters.read_untracked().steps / 5).max(10);
     let more = TypedNumber::new(Values::Integer { min: 1, max: MAX_STEPS }, fifth.min(MAX_STEPS));
     let take = move |which: StandardCurve| {
@@ -51,7 +51,8 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
         let steps = (draft.steps != hyperparameters.steps).then_some(draft.steps);
         leave(context);
         let schedule = ScheduleChange::LearningRate { curve: draft.curve, steps };
-        context.change(Command::SetSchedule { schedule, reason: reason_of(reason) });
+        let command = Command::SetSchedule { schedule, reason: reason_of(reason) };
+        context.change(command, control_run.get_untracked());
     };
     view! {
         <form class="editor" on:submit=apply>
@@ -119,7 +120,7 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
             <p class="effect">{move || context.draft.read().as_ref().map(|draft| effect(context, draft))}</p>
             <div class="row">
                 <ReasonField reason />
-                <ControlRunField />
+                <ControlRunField wanted=control_run />
                 <span class="grow"></span>
                 <button type="button" title="Discard the edit (Esc)" on:click=move |_| leave(context)>"Cancel"</button>
                 <button

@@ -161,7 +161,7 @@ fn RemedyForm(
     let action = move || remedy.read_untracked().as_ref().map(|remedy| remedy.action.clone());
     let finding = state.finding(id).map(|view| view.found);
     let cause = finding.map(|found| format!("{} at step {}", found.name(), number::whole(found.finding.step)));
-    let reason = RwSignal::new(cause.unwrap_or_default());
+    let (reason, control_run) = (RwSignal::new(cause.unwrap_or_default()), RwSignal::new(false));
     let failure = RwSignal::new(None::<ApiFailure>);
     let is_busy = RwSignal::new(false);
     let router = expect_context::<Router>();
@@ -171,19 +171,14 @@ fn RemedyForm(
             Some(RemedyAction::Command(command)) => {
                 open.set(None);
                 is_sent.set(true);
-                let command = with_reason(command, reason_of(reason));
-                // Without the field, a control run is what another open form wants.
-                match control_run_meaning(&command) {
-                    Some(_) => context.change(command),
-                    None => context.send(command),
-                }
+                context.change(with_reason(command, reason_of(reason)), control_run.get_untracked());
             }
             Some(RemedyAction::Run(spec)) => create(spec, router, is_busy, failure),
             _ => {}
         }
     };
     let first = action();
-    let control_run = match &first {
+    let of_control_run = match &first {
         Some(RemedyAction::Command(command)) => control_run_meaning(command),
         _ => None,
     };
@@ -194,7 +189,7 @@ fn RemedyForm(
         <form class="remedy" on:submit=submit>
             <p class="effect">{says(move || effect(remedy))}</p>
             {is_command.then(|| view! { <ReasonField reason /> })}
-            {control_run.map(|meaning| view! { <ControlRunField meaning /> })}
+            {of_control_run.map(|meaning| view! { <ControlRunField wanted=control_run meaning /> })}
             {shows(move || failure.get().map(|failure| view! { <Failure what="The run was not created" failure /> }))}
             <div class="row end">
                 {form}
