@@ -195,6 +195,25 @@ test("the Lab and the Fleet show the health of runs and sort by it", async () =>
   await page.context().close();
 });
 
+test("a form of a channel keeps what is typed while another channel changes", async () => {
+  const page = await signedIn();
+  // Nothing is sent: no run has the tag.
+  const filter = { kinds: ["run_ended"], tags: ["none"] };
+  const channel = (name, topic) =>
+    lab.api("/alert-channels", { method: "POST", body: { name, target: { kind: "ntfy", topic }, is_of_lab: true, filter } });
+  const made = [await channel("night", "kindling-night-1"), await channel("day", "kindling-day-1")];
+  await page.goto(`${lab.url}/settings`);
+  const line = (name) => page.getByRole("list", { name: "Alert channels" }).locator("> li", { hasText: name });
+  await line("night").getByRole("button", { name: "Change" }).click();
+  const name = line("night").getByLabel("Name");
+  await name.fill("night shift, half typed");
+  await line("day").getByRole("button", { name: "Turn off" }).click();
+  await line("day").getByText("turned off").waitFor();
+  assert.equal(await name.inputValue(), "night shift, half typed");
+  for (const { id } of made) await lab.api(`/alert-channels/${id}`, { method: "DELETE" });
+  await page.context().close();
+});
+
 test("every rule is explained on the Rules page", async () => {
   const page = await signedIn();
   await page.goto(`${lab.url}/rules`);

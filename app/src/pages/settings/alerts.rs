@@ -11,6 +11,7 @@ mod words;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::alert::Channels;
+use wire::alert::channel::ChannelOffers;
 
 use crate::components::{Confirm, Failure, Skeleton, Toasts, clicks, shows};
 use crate::net::api::{self, ApiFailure};
@@ -20,30 +21,31 @@ use channel::ChannelLine;
 use form::ChannelForm;
 use recent::RecentAlerts;
 
-/// The channels of this person and, for admins, of the lab.
+/// The channels of this person and, for admins, of the lab. A line stays when they are fetched again, with the form that is open in it.
 #[derive(Clone, Copy)]
 struct ChannelList {
-    found: RwSignal<Option<Result<Channels, ApiFailure>>>,
-    /// The form that is open.
-    form: RwSignal<Option<FormOf>>,
+    channels: RwSignal<Option<Channels>>,
+    /// Why the channels could not be listed; what was listed before stays.
+    failure: RwSignal<Option<ApiFailure>>,
     confirm: Confirm,
     toasts: Toasts,
-}
-
-/// The channel of a form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum FormOf {
-    /// One that is being created.
-    New,
-    Channel(i64),
 }
 
 impl ChannelList {
     fn fetch(self) {
         spawn_local(async move {
-            let answer = api::alerts::channels().await;
-            self.found.try_set(Some(answer));
+            match api::alerts::channels().await {
+                Ok(channels) => {
+                    self.failure.try_set(None);
+                    self.channels.try_set(Some(channels));
+                }
+                Err(failure) => drop(self.failure.try_set(Some(failure))),
+            }
         });
+    }
+
+    fn offers(self) -> ChannelOffers {
+        self.channels.read().as_ref().map(|known| known.offers.clone()).unwrap_or_default()
     }
 }
 
@@ -58,12 +60,22 @@ pub(super) fn Alerts() -> impl IntoView {
 #[component]
 fn AlertSettings() -> impl IntoView {
     let list = ChannelList {
-        found: RwSignal::new(None),
-        form: RwSignal::new(None),
+        channels: RwSignal::new(None),
+        failure: RwSignal::new(None),
         confirm: expect_context(),
         toasts: expect_context(),
     };
     list.fetch();
+    let is_listed = Memo::new(move |_| list.channels.read().is_some());
+    let failure = move || {
+        let retry = move |()| list.fetch();
+        list.failure
+            .get()
+            .map(|failure| view! { <Failure what="The alert channels could not be listed" failure retry /> })
+    };
+    let skeleton = move || {
+        (!is_listed.get() && list.failure.read().is_none()).then(|| view! { <Skeleton rows=2 class="short" /> })
+    };
     view! {
         <section class="sheet padded stack" id="alerts" aria-labelledby="alerts-title">
             <h2 id="alerts-title">"Alerts"</h2>
@@ -72,14 +84,9 @@ fn AlertSettings() -> impl IntoView {
                  Alerts are shown on open pages and sent to channels."
             </p>
             <BrowserNotices />
-            {shows(move || match list.found.get() {
-                None => view! { <Skeleton rows=2 class="short" /> }.into_any(),
-                Some(Err(failure)) => {
-                    let retry = move |()| list.fetch();
-                    view! { <Failure what="The alert channels could not be listed" failure retry /> }.into_any()
-                }
-                Some(Ok(channels)) => view! { <ChannelParts channels list /> }.into_any(),
-            })}
+            {shows(failure)}
+            {shows(skeleton)}
+            {shows(move || is_listed.get().then(|| view! { <ChannelParts list /> }))}
             <RecentAlerts />
         </section>
     }
@@ -87,35 +94,43 @@ fn AlertSettings() -> impl IntoView {
 
 /// The channels, and the button that opens the form of a new one.
 #[component]
-fn ChannelParts(channels: Channels, list: ChannelList) -> impl IntoView {
-    let Channels { channels, offers } = channels;
-    let may_create = offers.lab || offers.own;
-    let (is_empty, of_new) = (channels.is_empty(), offers.clone());
-    let lines = channels.into_iter().map(move |channel| view! { <ChannelLine channel offers=offers.clone() list /> });
-    let nothing = match may_create {
+fn ChannelParts(list: ChannelList) -> impl IntoView {
+    let ids = Memo::new(move |_| {
+        let known = list.channels.read();
+        known.iter().flat_map(|known| &known.channels).map(|channel| channel.id).collect::<Vec<_>>()
+    });
+    let is_empty = Memo::new(move |_| ids.read().is_empty());
+    let may_create = Memo::new(move |_| {
+        let offers = list.offers();
+        offers.lab || offers.own
+    });
+    let adds = RwSignal::new(false);
+    let nothing = move || match may_create.get() {
         true => "No channels yet: alerts are shown on open pages only.",
         false => "Channels belong to people with accounts and to the lab. An admin can create one, or invite you.",
     };
+    let new = move || match adds.get() {
+        true => view! { <ChannelForm list channel=None is_open=adds /> }.into_any(),
+        false => view! {
+            <div class="row">
+                <button
+                    title="Send alerts by e-mail, to a webhook, to Slack or to ntfy"
+                    on:click=clicks(move |_| adds.set(true))
+                >
+                    "Add a channel"
+                </button>
+            </div>
+        }
+        .into_any(),
+    };
     view! {
         <h3>"Channels"</h3>
-        {match is_empty {
-            true => view! { <p class="small dim">{nothing}</p> }.into_any(),
-            false => view! { <ul class="tokens" aria-label="Alert channels">{lines.collect_view()}</ul> }.into_any(),
-        }}
-        {may_create.then(|| view! {
-            {shows(move || match list.form.get() == Some(FormOf::New) {
-                true => view! { <ChannelForm offers=of_new.clone() list channel=None /> }.into_any(),
-                false => view! {
-                    <div class="row">
-                        <button
-                            title="Send alerts by e-mail, to a webhook, to Slack or to ntfy"
-                            on:click=clicks(move |_| list.form.set(Some(FormOf::New)))
-                        >
-                            "Add a channel"
-                        </button>
-                    </div>
-                }.into_any(),
-            })}
-        })}
+        {shows(move || is_empty.get().then(|| view! { <p class="small dim">{nothing}</p> }))}
+        <ul class="tokens" aria-label="Alert channels" hidden=move || is_empty.get()>
+            <For each=move || ids.get() key=|id| *id let(id)>
+                <ChannelLine id list />
+            </For>
+        </ul>
+        {shows(move || may_create.get().then(|| shows(new)))}
     }
 }

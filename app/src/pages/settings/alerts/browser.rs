@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
+use super::words::URGENT;
 use crate::components::{clicks, shows};
 use crate::notices::{Notices, Shown, has_notifications, is_permitted};
 
@@ -10,13 +11,13 @@ use crate::notices::{Notices, Shown, has_notifications, is_permitted};
 pub(super) fn BrowserNotices() -> impl IntoView {
     let notices = expect_context::<Notices>();
     let word = |shown| match shown {
-        Shown::All => "All",
-        Shown::Urgent => "Urgent",
+        Shown::All => "All alerts",
+        Shown::Urgent => "Urgent alerts only",
         Shown::None => "None",
     };
     let meaning = |shown| match shown {
         Shown::All => "Show all new alerts of runs that you may see (default)",
-        Shown::Urgent => "Show failures, findings of the level alert, and workers that have stopped reporting",
+        Shown::Urgent => "Show new alerts that are urgent, and no others",
         Shown::None => "Show no alerts in this browser; channels still get them",
     };
     view! {
@@ -35,6 +36,7 @@ pub(super) fn BrowserNotices() -> impl IntoView {
                 })}
             </div>
         </div>
+        <p class="small dim">{URGENT}</p>
         <Notifications notices />
     }
 }

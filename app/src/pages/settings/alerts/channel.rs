@@ -2,24 +2,26 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::alert::channel::ChannelOffers;
 use wire::alert::timing::QuietHours;
 use wire::alert::{AlertKind, ChannelChange, ChannelView, TestResult, Timing};
 
+use super::ChannelList;
 use super::deliveries::Deliveries;
 use super::form::ChannelForm;
 use super::words::{kind_name, kind_word, time_of};
-use super::{ChannelList, FormOf};
-use crate::components::{Failure, Question, clicks, isolated, shows, visible};
+use crate::components::{Failure, Question, clicks, isolated, says, shows, visible};
 use crate::net::api::{self, ApiFailure};
 
 #[component]
-pub(super) fn ChannelLine(channel: ChannelView, offers: ChannelOffers, list: ChannelList) -> impl IntoView {
-    let id = channel.id;
-    let (name, about) = (isolated(&channel.name), about(&channel));
-    let target = format!("{} · {}", kind_name(&channel.kind), isolated(&channel.target));
-    let owner = if channel.is_of_lab { "lab" } else { "yours" };
-    let off = if channel.is_enabled { "" } else { " · turned off" };
+pub(super) fn ChannelLine(id: i64, list: ChannelList) -> impl IntoView {
+    let channel = Memo::new(move |_| {
+        let known = list.channels.read();
+        known.iter().flat_map(|known| &known.channels).find(|channel| channel.id == id).cloned()
+    });
+    let of =
+        move |text: fn(&ChannelView) -> String| says(move || channel.read().as_ref().map(text).unwrap_or_default());
+    let is_open = RwSignal::new(false);
+    let is_enabled = Memo::new(move |_| channel.read().as_ref().is_none_or(|channel| channel.is_enabled));
     let shows_messages = RwSignal::new(false);
     let tested = RwSignal::new(None::<Result<TestResult, ApiFailure>>);
     let is_testing = RwSignal::new(false);
@@ -32,14 +34,13 @@ pub(super) fn ChannelLine(channel: ChannelView, offers: ChannelOffers, list: Cha
             tested.try_set(Some(answer));
         });
     };
-    let kept = StoredValue::new(channel.clone());
     view! {
         <li>
             <div class="grow stack">
                 <div>
-                    <p><strong>{name}</strong><span class="dim">{format!(" · {owner}{off}")}</span></p>
-                    <p class="small">{target}</p>
-                    <p class="small dim">{about}</p>
+                    <p><strong>{of(|channel| isolated(&channel.name))}</strong><span class="dim">{of(owner)}</span></p>
+                    <p class="small">{of(|channel| format!("{} · {}", kind_name(&channel.kind), isolated(&channel.target)))}</p>
+                    <p class="small dim">{of(about)}</p>
                 </div>
                 <div class="row">
                     <button title="Send a test message now and show the answer of the receiver" disabled=move || is_testing.get() on:click=clicks(test)>
@@ -56,23 +57,27 @@ pub(super) fn ChannelLine(channel: ChannelView, offers: ChannelOffers, list: Cha
                     <button
                         class="quiet"
                         title="Change the receiver, what is sent, and when"
-                        on:click=clicks(move |_| list.form.set(Some(FormOf::Channel(id))))
+                        aria-expanded=says(move || is_open.get().to_string())
+                        on:click=clicks(move |_| is_open.set(true))
                     >
                         "Change"
                     </button>
-                    <Toggle channel=channel.clone() list />
+                    {shows(move || {
+                        let is_enabled = is_enabled.get();
+                        view! { <Toggle id is_enabled list /> }
+                    })}
                     <button
                         class="quiet"
                         title="Delete the channel with its messages, after a confirmation"
-                        on:click=clicks(move |_| kept.with_value(|channel| ask_delete(list, channel)))
+                        on:click=clicks(move |_| channel.get_untracked().iter().for_each(|channel| ask_delete(list, channel)))
                     >
                         "Delete"
                     </button>
                 </div>
                 {shows(move || tested.get().map(|tested| view! { <TestAnswer tested /> }))}
                 {shows(move || shows_messages.get().then(|| view! { <Deliveries channel=id /> }))}
-                {shows(move || (list.form.get() == Some(FormOf::Channel(id))).then(|| {
-                    view! { <ChannelForm offers=offers.clone() list channel=Some(kept.get_value()) /> }
+                {shows(move || is_open.get().then(|| {
+                    view! { <ChannelForm list channel=channel.get_untracked() is_open /> }
                 }))}
             </div>
         </li>
@@ -81,8 +86,7 @@ pub(super) fn ChannelLine(channel: ChannelView, offers: ChannelOffers, list: Cha
 
 /// Turns a channel off or on.
 #[component]
-fn Toggle(channel: ChannelView, list: ChannelList) -> impl IntoView {
-    let (id, is_enabled) = (channel.id, channel.is_enabled);
+fn Toggle(id: i64, is_enabled: bool, list: ChannelList) -> impl IntoView {
     let (title, label) = match is_enabled {
         true => ("Send nothing until it is turned on again; messages that wait are given up", "Turn off"),
         false => ("Send alerts that are raised from now on", "Turn on"),
@@ -129,10 +133,17 @@ fn ask_delete(list: ChannelList, channel: &ChannelView) {
     list.confirm.ask(Question { title, loses, verb: "Delete", act });
 }
 
+/// ` · lab · turned off`
+fn owner(channel: &ChannelView) -> String {
+    let owner = if channel.is_of_lab { "lab" } else { "yours" };
+    let off = if channel.is_enabled { "" } else { " · turned off" };
+    format!(" · {owner}{off}")
+}
+
 /// Filter and timing of a channel in one line.
 fn about(channel: &ChannelView) -> String {
     let filter = &channel.filter;
-    let urgent = if filter.urgent_only { "urgent alerts only" } else { "all levels" };
+    let urgent = if filter.urgent_only { "urgent alerts only" } else { "urgent and other alerts" };
     let kinds: Vec<&str> = match filter.kinds.len() == AlertKind::ALL.len() {
         true => vec!["All kinds"],
         false => filter.kinds.iter().map(|kind| kind_word(*kind)).collect(),

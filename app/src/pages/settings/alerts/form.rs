@@ -8,14 +8,21 @@ use wire::alert::channel::{CHANNEL_NAME_CHARS, ChannelOffers};
 use wire::alert::{AlertKind, ChannelView};
 
 use super::ChannelList;
-use super::words::{kind_meaning, kind_name, kind_word};
+use super::words::{URGENT, kind_meaning, kind_name, kind_word};
 use crate::components::{Failure, NumberField, clicks, shows};
 use crate::net::api::ApiFailure;
 use draft::{Draft, first_kind, kinds_of, own_receiver};
 
 #[component]
-pub(super) fn ChannelForm(offers: ChannelOffers, list: ChannelList, channel: Option<ChannelView>) -> impl IntoView {
+pub(super) fn ChannelForm(
+    list: ChannelList,
+    /// The channel that is changed; `None` for a new one.
+    channel: Option<ChannelView>,
+    /// Set to false when the form is done.
+    is_open: RwSignal<bool>,
+) -> impl IntoView {
     let is_new = channel.is_none();
+    let offers = untrack(|| list.offers());
     let draft = Draft::new(&offers, channel);
     let failure = RwSignal::new(None::<ApiFailure>);
     let is_busy = RwSignal::new(false);
@@ -30,7 +37,7 @@ pub(super) fn ChannelForm(offers: ChannelOffers, list: ChannelList, channel: Opt
             match draft.send().await {
                 Ok(_) => {
                     list.toasts.say(if is_new { "The channel was added" } else { "The channel was changed" });
-                    list.form.try_set(None);
+                    is_open.try_set(false);
                     list.fetch();
                 }
                 Err(refused) => drop(failure.try_set(Some(refused))),
@@ -52,7 +59,7 @@ pub(super) fn ChannelForm(offers: ChannelOffers, list: ChannelList, channel: Opt
                 >
                     {if is_new { "Add" } else { "Save" }}
                 </button>
-                <button type="button" class="quiet" title="Close the form without saving" on:click=clicks(move |_| list.form.set(None))>"Cancel"</button>
+                <button type="button" class="quiet" title="Close the form without saving" on:click=clicks(move |_| is_open.set(false))>"Cancel"</button>
             </div>
             {shows(move || failure.get().map(|failure| view! { <Failure what="The channel was not saved" failure /> }))}
         </form>
@@ -84,7 +91,7 @@ fn TextField(
 }
 
 #[component]
-fn CheckField(label: &'static str, title: &'static str, value: RwSignal<bool>) -> impl IntoView {
+fn CheckField(label: &'static str, #[prop(into)] title: String, value: RwSignal<bool>) -> impl IntoView {
     view! {
         <label class="row" title=title>
             <input type="checkbox" prop:checked=value on:change:target=move |event| value.set(event.target().checked()) />
@@ -215,8 +222,8 @@ fn FilterFields(draft: Draft) -> impl IntoView {
             })}
         </fieldset>
         <CheckField
-            label="Only urgent ones"
-            title="Send only failures, findings of the level alert, and workers that have stopped reporting"
+            label="Only urgent alerts"
+            title=format!("Send nothing else. {URGENT}")
             value=draft.urgent_only
         />
         <TextField
@@ -262,8 +269,8 @@ fn TimingFields(draft: Draft) -> impl IntoView {
             <p class="small dim">"The hours are those of this browser's present time zone and do not follow daylight saving time."</p>
         </Show>
         <CheckField
-            label="Urgent alerts at once"
-            title="Send urgent alerts without waiting for quiet hours to end or for other alerts"
+            label="Send urgent alerts at once"
+            title=format!("Send urgent alerts at once: quiet hours do not hold them back, and they are not collected with others. {URGENT}")
             value=draft.urgent_at_once
         />
     }

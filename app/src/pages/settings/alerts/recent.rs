@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::alert::AlertView;
 
+use super::words::URGENT;
 use crate::base::at;
 use crate::components::number::ago;
 use crate::components::{Failure, Icon, Skeleton, isolated, shows, visible};
@@ -49,7 +50,7 @@ fn AlertLine(alert: AlertView) -> impl IntoView {
     let AlertView { at_ms, is_urgent, title, text, path, .. } = alert;
     view! {
         <li>
-            {is_urgent.then(|| view! { <span title="Urgent"><Icon name="warning" /></span> })}
+            {is_urgent.then(|| view! { <span title=format!("This alert is urgent. {URGENT}")><Icon name="warning" /></span> })}
             <div class="grow">
                 <p><a href=at(&path) title="Open its page">{isolated(&title)}</a><span class="dim">{format!(" · {}", ago(at_ms as f64))}</span></p>
                 <p class="small dim">{visible(&text).into_owned()}</p>

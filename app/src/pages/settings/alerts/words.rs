@@ -2,6 +2,10 @@
 
 use wire::alert::AlertKind;
 
+/// What is urgent, as a sentence.
+pub(super) const URGENT: &str = "Urgent alerts are failed and lost runs, values that are not finite, findings of the level alert, workers that \
+                                 have stopped reporting, nearly full disks and memory errors.";
+
 /// Label of a kind of alert.
 pub(super) fn kind_word(kind: AlertKind) -> &'static str {
     match kind {
