@@ -59,10 +59,17 @@ test("the verdict names the first different step, and the plans show the values 
 
 test("an unknown run is named, and nothing is said of its plan or lineage", async () => {
   await page.goto(`${lab.url}/compare?runs=nope`);
-  await page.getByText("Run “nope” not found.").waitFor();
+  await page.getByText("The lab has no run “nope”").waitFor();
   assert.ok(await page.locator(".plans").isHidden());
   assert.ok(await page.locator(".lineage").isHidden());
   assert.equal(await page.getByText("/api/v1").count(), 0);
+  // Beside an unknown run and a word that is none, the others are shown as without them.
+  await page.goto(`${lab.url}/compare?runs=nope,${parent},Red%20Owl,${fork}`);
+  await page.getByText("The lab has no run “nope”").waitFor();
+  await page.getByText("“Red Owl” in the address is no id of a run.").waitFor();
+  await page.locator(".tree a.segment").nth(1).waitFor();
+  await page.locator(".difference .verdict", { hasText: /from step [\d\u202f]+ on they differ/ }).waitFor();
+  for (const name of ["root", "branch"]) await page.locator(`.chart.main canvas[aria-label*="${name}"]`).first().waitFor();
   await page.goto(`${lab.url}/compare?runs=${parent},${fork}`);
   await page.locator(".difference .verdict", { hasText: /the training loss of branch is on average .* nats\/token (lower|higher) than that of root/ }).waitFor();
 });

@@ -23,7 +23,7 @@ use wire::series::{Axis, name};
 
 use crate::base::at;
 use crate::components::chart::Range;
-use crate::components::{Empty, axis_of, axis_word, run_name};
+use crate::components::{Empty, axis_of, axis_word, run_name, shows, visible};
 use crate::net::live::Live;
 use crate::open_view::{OpenView, PageView};
 use crate::route::{Router, compare_path};
@@ -44,6 +44,8 @@ struct Choice {
     router: Router,
     /// In the order of the address.
     runs: Memo<Vec<RunId>>,
+    /// What else the address has in their place.
+    others: Memo<Others>,
     colours: Memo<Colours>,
     /// Names of the runs and of those that they were forked from.
     names: Memo<BTreeMap<RunId, String>>,
@@ -64,18 +66,12 @@ struct Choice {
 impl Choice {
     fn new() -> Self {
         let (router, live) = (expect_context::<Router>(), expect_context::<Live>());
-        let runs = Memo::new(move |_| {
-            let mut runs: Vec<RunId> = vec![];
-            for run in router.query("runs").unwrap_or_default().split(',').filter_map(|run| run.parse().ok()) {
-                if runs.len() < MAX_RUNS && !runs.contains(&run) {
-                    runs.push(run);
-                }
-            }
-            runs
-        });
+        let named = Memo::new(move |_| named(&router.query("runs").unwrap_or_default()));
+        let runs = Memo::new(move |_| named.read().0.clone());
         Self {
             router,
             runs,
+            others: Memo::new(move |_| named.read().1.clone()),
             colours: Memo::new(move |_| Colours::of(&runs.read())),
             names: Memo::new(move |_| names(&runs.read(), live)),
             axis: RwSignal::new(Axis::Step),
@@ -91,6 +87,13 @@ impl Choice {
     /// The present name of one of the runs, or of the parent of one.
     fn name(self, run: &RunId) -> String {
         self.names.read().get(run).cloned().unwrap_or_else(|| run.to_string())
+    }
+
+    /// The selected runs that the lab has and this page may see.
+    fn known(self, live: Live) -> Vec<RunId> {
+        let (lab, runs) = (live.lab.read(), self.runs.read());
+        let is_known = |run: &&RunId| lab.iter().flat_map(|lab| &lab.runs).any(|known| known.id == **run);
+        runs.iter().filter(is_known).cloned().collect()
     }
 
     fn contains(self, run: &RunId) -> bool {
@@ -117,6 +120,46 @@ impl Choice {
         }
         self.router.replace(&compare_path(&runs));
     }
+}
+
+/// Words of the address in place of runs that are not shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Others {
+    /// Words that are no ids of runs.
+    words: Vec<String>,
+    /// Runs beyond [`MAX_RUNS`].
+    beyond: usize,
+}
+
+impl Others {
+    /// What is not shown and why, as sentences; empty if everything is.
+    fn sentences(&self) -> String {
+        let words: Vec<String> = self.words.iter().map(|word| format!("“{}”", visible(word))).collect();
+        let of_words = match words.as_slice() {
+            [] => String::new(),
+            [word] => format!("{word} in the address is no id of a run. "),
+            words => format!("{} in the address are no ids of runs. ", words.join(", ")),
+        };
+        let beyond = match self.beyond {
+            0 => String::new(),
+            beyond => format!("The address names more than {MAX_RUNS} runs; {beyond} of them are not shown."),
+        };
+        (of_words + &beyond).trim_end().to_owned()
+    }
+}
+
+/// The runs that a list in the address names, and what else is in it.
+fn named(list: &str) -> (Vec<RunId>, Others) {
+    let (mut runs, mut others) = (Vec::<RunId>::new(), Others::default());
+    for word in list.split(',').filter(|word| !word.is_empty()) {
+        match word.parse() {
+            Ok(run) if runs.contains(&run) => {}
+            Ok(_) if runs.len() == MAX_RUNS => others.beyond += 1,
+            Ok(run) => runs.push(run),
+            Err(_) => others.words.push(word.chars().take(80).collect()),
+        }
+    }
+    (runs, others)
 }
 
 fn names(runs: &[RunId], live: Live) -> BTreeMap<RunId, String> {
@@ -190,6 +233,10 @@ pub(crate) fn ComparePage() -> impl IntoView {
         <main class="page compare">
             <div class="compare-main stack">
                 <h1>"Compare"</h1>
+                {shows(move || {
+                    let sentences = choice.others.read().sentences();
+                    (!sentences.is_empty()).then(|| view! { <p class="small" role="status">{sentences}</p> })
+                })}
                 {move || if is_empty.get() && !has_runs.get() {
                     view! {
                         <div class="sheet">
@@ -221,5 +268,22 @@ pub(crate) fn ComparePage() -> impl IntoView {
             </div>
             <Picker />
         </main>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_run_is_said_and_leaves_the_others() {
+        let (runs, others) = named("amber-fox,Red Owl,amber-fox,,x_y");
+        assert_eq!(runs, ["amber-fox".parse().unwrap()]);
+        assert_eq!(others.sentences(), "“Red Owl”, “x_y” in the address are no ids of runs.");
+        let many: Vec<String> = (0..MAX_RUNS + 2).map(|number| format!("run-{number}")).collect();
+        let (runs, others) = named(&many.join(","));
+        assert_eq!((runs.len(), others.beyond), (MAX_RUNS, 2));
+        assert!(others.sentences().ends_with("; 2 of them are not shown."));
+        assert_eq!(named("").1.sentences(), "");
     }
 }

@@ -53,7 +53,7 @@ struct Names {
     fork_step: Option<u64>,
 }
 
-/// The offered pairs: each run with its parent, then each of the selected runs with the first.
+/// The offered pairs of known runs: each run with its parent, then each of the selected runs with the first.
 fn pairs(chosen: &[RunId], live: Live) -> Vec<Pair> {
     let lab = live.lab.read();
     let all = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
@@ -96,7 +96,7 @@ fn pairs(chosen: &[RunId], live: Live) -> Vec<Pair> {
 pub(super) fn DifferencePanel() -> impl IntoView {
     let choice = expect_context::<Choice>();
     let live = expect_context::<Live>();
-    let known = Memo::new(move |_| pairs(&choice.runs.read(), live));
+    let known = Memo::new(move |_| pairs(&choice.known(live), live));
     let picked = RwSignal::new(String::new());
     let shown = Memo::new(move |_| {
         let known = known.read();

@@ -108,7 +108,7 @@ pub(super) fn FairPanel() -> impl IntoView {
         _ => view! { <p class="none" role="status">"Comparing …"</p> }.into_any(),
     };
     view! {
-        <section class="panel fair" aria-labelledby="fair-title" hidden=move || choice.runs.read().len() < 2>
+        <section class="panel fair" aria-labelledby="fair-title" hidden=move || choice.known(live).len() < 2>
             <div class="fair-head">
                 <h2
                     id="fair-title"

@@ -38,10 +38,11 @@ pub(super) fn LineageTree() -> impl IntoView {
         family.truncate(MAX_RUNS);
         family
     });
-    let fetch = move |family: Vec<RunId>| {
+    let fetch = move |wanted: Vec<RunId>| {
         spawn_local(async move {
-            let found = futures_util::future::join_all(family.iter().map(fetch_member)).await;
-            if family_is(family, &members, choice) {
+            let found = futures_util::future::join_all(wanted.iter().map(fetch_member)).await;
+            // The answer for an earlier selection is ignored.
+            if family.try_get_untracked() == Some(wanted) {
                 members.try_set(found.into_iter().flatten().collect());
             }
         });
@@ -66,11 +67,6 @@ pub(super) fn LineageTree() -> impl IntoView {
             <div class="tree">{move || view! { <Bars bars=bars.get() /> }}</div>
         </section>
     }
-}
-
-/// Whether the selected runs are still among those that were fetched.
-fn family_is(family: Vec<RunId>, members: &RwSignal<Vec<Member>>, choice: Choice) -> bool {
-    !members.is_disposed() && choice.runs.read_untracked().iter().all(|run| family.contains(run))
 }
 
 /// The segments of a run, and where each ends: one bucket per segment contains that.

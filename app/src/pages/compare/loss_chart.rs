@@ -165,12 +165,14 @@ impl ComparedRuns {
         let (runs, chosen, colours) = (self.runs.read(), self.choice.runs.read(), self.choice.colours.read());
         let (series, axis) = (self.choice.series.get(), self.choice.axis.get());
         let mut lines = vec![];
-        for id in chosen.iter() {
+        let is_open = |id: &&RunId| matches!(runs.get(*id), Some(Compared::Open(_)));
+        let shown: Vec<RunId> = chosen.iter().filter(is_open).cloned().collect();
+        for id in &shown {
             let Some(Compared::Open(open)) = runs.get(id) else { continue };
             let (view, curves) = &**open;
             if curves.axis() == axis {
                 let name = self.choice.name(id);
-                lines.extend(lines_of(view, curves, series, colours.role(id), &name, &chosen));
+                lines.extend(lines_of(view, curves, series, colours.role(id), &name, &shown));
             }
         }
         lines
@@ -277,14 +279,13 @@ async fn fetch(run: &RunId, axis: Axis, range: Option<Range>) -> Result<(RunView
     Ok((view, curves))
 }
 
-/// The path and the abandoned branches of a run. A past that it shares with another selected run is drawn once, by that
-/// run.
-fn lines_of(view: &RunView, curves: &Curves, series: &str, role: Role, name: &str, chosen: &[RunId]) -> Vec<Line> {
+/// The path and the abandoned branches of a run. A past that it shares with another of the `drawn` runs is drawn once, by that run.
+fn lines_of(view: &RunView, curves: &Curves, series: &str, role: Role, name: &str, drawn: &[RunId]) -> Vec<Line> {
     let line = |name: &str, buckets: Vec<Bucket>| Line::new(name, "", role, buckets);
     let abandoned = curves.abandoned(series).into_iter();
     let mut lines: Vec<Line> =
         abandoned.map(|(_, buckets)| Line { style: Style::Abandoned, ..line("", buckets) }).collect();
-    let is_shared = curves.lineage().parents.iter().any(|parent| chosen.contains(parent));
+    let is_shared = curves.lineage().parents.iter().any(|parent| drawn.contains(parent));
     if !is_shared {
         lines.push(line("", curves.past(series)));
     }
@@ -369,7 +370,12 @@ pub(super) fn ChosenRuns() -> impl IntoView {
 /// Shown in place of a run that could not be fetched.
 fn not_fetched(run: &RunId, failure: ApiFailure) -> AnyView {
     match failure.status {
-        404 => view! { <p class="grow">{format!("Run “{run}” not found. Select runs in the list.")}</p> }.into_any(),
+        404 => {
+            let text = format!(
+                "The lab has no run “{run}”, or it is not shared with you. Other selected runs are shown without it."
+            );
+            view! { <p class="grow">{text}</p> }.into_any()
+        }
         _ => view! { <Failure what=format!("The run {run} could not be fetched") failure /> }.into_any(),
     }
 }
