@@ -3,11 +3,12 @@
 
 mod cases;
 
+use figure::number::short;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::diagnosis::{Level, RuleInfo};
 use wire::number::grouped;
-use wire::series::describe;
+use wire::series::{describe, name};
 
 use crate::components::{Failure, Skeleton, shows};
 use crate::net::api::{ApiFailure, diagnosis};
@@ -35,9 +36,10 @@ pub(crate) fn RulesPage() -> impl IntoView {
         <main class="page rules-page stack">
             <h1>"Rules"</h1>
             <p class="dim prose">
-                "Every run is checked by these rules as it trains. A rule reads metrics of the run, computes a value by its formula, and \
-                 reports a finding when the value passes a threshold: a note is worth knowing, an alert means that the run is failing \
-                 or its result is wrong. On the page of a run, rules can be muted and tuned, and allowed to pause, roll back or stop the run."
+                "These rules check every run while it trains. A rule reads metrics of the run and computes a value by its formula. When the \
+                 value passes a threshold, the rule reports a finding. A finding is a note, which is worth knowing, or an alert, which means \
+                 that the run is failing or that its result is wrong. The page of a run shows its findings. There you can mute a rule, change \
+                 its thresholds, and allow it to pause, roll back or stop the run."
             </p>
             {shows(content)}
         </main>
@@ -61,11 +63,10 @@ fn RuleList(rules: Vec<RuleInfo>) -> impl IntoView {
 fn RuleSection(rule: RuleInfo) -> impl IntoView {
     let case = case_of(&rule.id).map(|case| view! { <CasePicture case /> });
     let (level, false_alarms) = (level_phrase(rule.level), false_alarms(&rule));
-    let signals =
-        rule.signals.iter().map(|series| describe(series.trim_end_matches('/')).label).collect::<Vec<_>>().join(", ");
+    let signals = rule.signals.iter().map(|series| signal_label(series)).collect::<Vec<_>>().join(", ");
     let begins = match rule.min_steps {
-        0 => "from the first step on".to_owned(),
-        steps => format!("from step {} on", grouped(steps)),
+        0 => "From the first step on.".to_owned(),
+        steps => format!("From step {} on.", grouped(steps)),
     };
     let remedies = (!rule.remedies.is_empty()).then(|| rule.remedies.join("; "));
     let thresholds = view! { <Thresholds rule=rule.clone() /> };
@@ -78,13 +79,17 @@ fn RuleSection(rule: RuleInfo) -> impl IntoView {
                 <p>{meaning}</p>
                 <p>{reason}</p>
                 <dl class="rule-facts">
-                    <Fact label="Formula"><code>{formula}</code></Fact>
-                    <Fact label="Reads">{signals}", "{begins}</Fact>
-                    <Fact label="Findings">{level}</Fact>
-                    <Fact label="False alarms">{false_alarms}</Fact>
-                    {remedies.map(|remedies| view! { <Fact label="Remedies">{remedies}</Fact> })}
-                    <Fact label="Source">{source}</Fact>
-                    <Fact label="Id"><code>{id}</code></Fact>
+                    <Fact label="Formula" meaning="The value and the condition for a finding"><code>{formula}</code></Fact>
+                    <Fact label="Metrics" meaning="What the rule reads, and from which step on it can find something">
+                        {signals}". "{begins}
+                    </Fact>
+                    <Fact label="Level" meaning="The level of its findings">{level}</Fact>
+                    <Fact label="False alarms" meaning="How often the rule was wrong">{false_alarms}</Fact>
+                    {remedies.map(|remedies| view! {
+                        <Fact label="Remedies" meaning="What the page of a run proposes beside a finding">{remedies}</Fact>
+                    })}
+                    <Fact label="Source" meaning="Where the formula and the default thresholds come from">{source}</Fact>
+                    <Fact label="Id" meaning="The name of the rule in the API and the journal"><code>{id}</code></Fact>
                 </dl>
             </div>
             {case}
@@ -94,8 +99,23 @@ fn RuleSection(rule: RuleInfo) -> impl IntoView {
 }
 
 #[component]
-fn Fact(label: &'static str, children: Children) -> impl IntoView {
-    view! { <div><dt>{label}</dt><dd>{children()}</dd></div> }
+fn Fact(label: &'static str, meaning: &'static str, children: Children) -> impl IntoView {
+    view! { <div><dt title=meaning>{label}</dt><dd>{children()}</dd></div> }
+}
+
+/// The name of a metric in a sentence; one that ends in `/` stands for all series below it.
+fn signal_label(series: &str) -> String {
+    match series {
+        name::TRAIN => "training loss".into(),
+        name::VALID => "validation loss".into(),
+        name::VALID_OF => "validation loss of each dataset".into(),
+        name::UPDATE_RATIO => "update-to-weight ratio of each matrix".into(),
+        name::GRADIENT_RMS => "gradient RMS of each matrix".into(),
+        name::WEIGHT_RMS => "weight RMS of each matrix".into(),
+        name::EPOCHS => "epochs of each dataset".into(),
+        name::STEP_MS => "step time".into(),
+        _ => describe(series).label.trim_end_matches(", ").to_owned(),
+    }
 }
 
 /// The thresholds with their limits.
@@ -106,8 +126,8 @@ fn Thresholds(rule: RuleInfo) -> impl IntoView {
             <tr>
                 <th scope="row"><code>{threshold.key.clone()}</code></th>
                 <td>{threshold.meaning.clone()}</td>
-                <td class="right mono">{threshold.default}</td>
-                <td class="right mono">{threshold.min}" to "{threshold.max}</td>
+                <td class="right mono">{short(threshold.default)}</td>
+                <td class="right mono">{short(threshold.min)}" to "{short(threshold.max)}</td>
             </tr>
         }
     });
@@ -118,10 +138,10 @@ fn Thresholds(rule: RuleInfo) -> impl IntoView {
                 <table>
                     <thead>
                         <tr>
-                            <th scope="col">"Threshold"</th>
-                            <th scope="col">"Compared with it"</th>
-                            <th scope="col" class="right">"Default"</th>
-                            <th scope="col" class="right">"Can be set to"</th>
+                            <th scope="col" title="Its name in the API; the page of a run has a field for each">"Threshold"</th>
+                            <th scope="col" title="The value that the rule compares with the threshold">"Limit of"</th>
+                            <th scope="col" class="right" title="Used unless a run sets another value">"Default"</th>
+                            <th scope="col" class="right" title="The values that a run can set">"Range"</th>
                         </tr>
                     </thead>
                     <tbody>{rows}</tbody>
@@ -133,8 +153,8 @@ fn Thresholds(rule: RuleInfo) -> impl IntoView {
 
 fn level_phrase(level: Level) -> &'static str {
     match level {
-        Level::Alert => "notes and alerts, or alerts only; a rule that may act does so at an alert",
-        Level::Note => "notes only; a rule that may act does so at a note",
+        Level::Alert => "Alert or note. If a run allows the rule to act, it acts at an alert.",
+        Level::Note => "Note only. If a run allows the rule to act, it acts at a note.",
     }
 }
 
@@ -142,10 +162,11 @@ fn level_phrase(level: Level) -> &'static str {
 fn false_alarms(rule: &RuleInfo) -> String {
     match rule.calibration {
         Some(measured) => format!(
-            "{} of {} runs without a fault, with the default thresholds; none of these runs was used to choose them",
+            "With the default thresholds it found something in {} of {} runs without a fault. None of these runs was used to choose the \
+             thresholds.",
             measured.false_alarms, measured.healthy_runs
         ),
-        None => "not measured yet".into(),
+        None => "Not measured yet.".into(),
     }
 }
 
@@ -154,5 +175,20 @@ fn show_named() {
     let named = window().location().hash().unwrap_or_default();
     if let Some(section) = document().get_element_by_id(named.trim_start_matches('#')) {
         section.scroll_into_view();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use research::rules::RULES;
+
+    use super::*;
+
+    #[test]
+    fn metrics_are_named_in_words() {
+        for series in RULES.iter().flat_map(|rule| rule.signals) {
+            let label = signal_label(series);
+            assert!(!label.is_empty() && !label.contains(['_', '/', '.']), "{series}: {label}");
+        }
     }
 }

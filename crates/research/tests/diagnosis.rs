@@ -150,7 +150,7 @@ const FAULTS: &[Fault] = &[
     fault("one head collapses", ("attention_collapse", Level::Note), (601, 9), |rows| {
         change(rows, "attention_entropy/0.2", 601, |_, entropy| 0.02 * entropy);
     }),
-    fault("large attention logits", ("attention_logits", Level::Note), (601, 9), |rows| {
+    fault("large attention scores", ("attention_logits", Level::Note), (601, 9), |rows| {
         change(rows, "attention_logit_max/", 601, |_, _| 150.0);
     }),
     fault("slow steps", ("slow_steps", Level::Note), (1000, 30), |rows| {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use figure::number;
 use leptos::prelude::*;
 use serde_json::Value;
+use wire::control::command::ScheduleChange;
 use wire::data::tokenizer::Tokenizer;
 use wire::hyperparameters::table;
 use wire::{Command, LivePath, RunView};
@@ -92,7 +93,12 @@ fn change(command: &Command) -> String {
             format!("weight edit: {}", each.join(", "))
         }
         Command::Set { path, value, .. } => format!("{} {}", path.row().label.to_lowercase(), number::short(*value)),
-        Command::SetSchedule { .. } => "schedule override".to_owned(),
+        Command::SetSchedule { schedule, .. } => match schedule {
+            ScheduleChange::LearningRate { .. } => "other learning-rate schedule",
+            ScheduleChange::Mix { .. } => "other dataset mix",
+            ScheduleChange::Accumulation { .. } => "other gradient accumulation",
+        }
+        .to_owned(),
         other => serde_json::to_string(other).unwrap_or_default(),
     }
 }

@@ -48,11 +48,13 @@ pub(super) fn Verdicts(
             <table>
                 <thead>
                     <tr>
-                        <th>"Group"</th>
-                        <th class="number">"Runs"</th>
+                        <th title="A run, or runs that count as repeats of one another">"Group"</th>
+                        <th class="number" title="Runs of the group that are compared">"Runs"</th>
                         <th class="number" title="Mean validation loss of the group at the equal budget">{format!("Loss ({unit})")}</th>
                         <th class="number" title="Loss of the group minus that of the baseline; below 0 the group is better">"Difference"</th>
-                        <th class="number">{format!("95{}% interval", number::THIN)}</th>
+                        <th class="number" title="If the comparison were repeated often, 95 % of such intervals would contain the true difference">
+                            {format!("95{}% interval", number::THIN)}
+                        </th>
                         <th title="The variation that the interval contains">"Interval over"</th>
                         <th><span class="unseen">"Interval as a line; the dot is the difference, the vertical line is 0"</span></th>
                     </tr>

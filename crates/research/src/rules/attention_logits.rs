@@ -1,4 +1,4 @@
-//! Large attention logits: scores before the softmax that are so large that the softmax is one-hot.
+//! Large attention scores: scores before the softmax that are so large that the softmax is one-hot.
 //!
 //! Formula: max |q·k| / sqrt(d_head) of a layer > 100. Source: Dehghani et al. 2023, ViT-22B (arXiv 2302.05442), where logits grew without
 //! normalized queries and keys; the threshold is that of QK-Clip in Kimi K2 (arXiv 2507.20534). The metric is [`name::ATTENTION_LOGIT`].
@@ -17,7 +17,7 @@ pub(super) struct AttentionLogits;
 impl Detector for AttentionLogits {
     const RULE: Rule = Rule {
         id: "attention_logits",
-        label: "Large attention logits",
+        label: "Large attention scores",
         meaning: "Attention scores of a layer are so large that the softmax chooses single tokens.",
         reason: "Such a softmax passes no gradient, and in half precision its scores lose their differences.",
         seen: "At step {step} the largest attention score of layer {subject} is {value} (threshold {threshold}).",

@@ -1,7 +1,7 @@
-//! Dead neurons: many hidden units of an MLP are inactive at every token.
+//! Dead neurons: many neurons of an MLP have almost no output at every token.
 //!
-//! Formula: fraction of dead units of a layer at least 0.1 above that of its first report after step 100, or at least 0.5. Source: OPT (arXiv
-//! 2205.01068) and Voita et al. 2023 (arXiv 2309.04827) on dead units of OPT. The metric is [`name::DEAD_NEURONS`].
+//! Formula: fraction of dead neurons of a layer at least 0.1 above that of its first report after step 100, or at least 0.5. Source: OPT (arXiv
+//! 2205.01068) and Voita et al. 2023 (arXiv 2309.04827) on dead neurons of OPT. The metric is [`name::DEAD_NEURONS`].
 
 use std::collections::BTreeMap;
 
@@ -27,15 +27,20 @@ impl Detector for DeadNeurons {
     const RULE: Rule = Rule {
         id: "dead_neurons",
         label: "Dead neurons",
-        meaning: "Many hidden units of an MLP are inactive at every token.",
-        reason: "A dead unit gets no gradient and seldom returns; the layer is smaller than its size says.",
+        meaning: "Many neurons of an MLP are dead: their output is almost 0 at every token.",
+        reason: "A dead neuron gets almost no gradient and seldom returns, so the layer is smaller than its width says.",
         seen: "At step {step} a fraction of {value} of the neurons of layer {subject} is dead (threshold {threshold}).",
-        formula: "fraction of dead units, at least that of the first report after step 100 plus 0.1, or at least 0.5",
+        formula: "fraction of dead neurons >= that of the first report after step 100 + 0.1, or >= 0.5",
         source: "OPT, arXiv 2205.01068; Voita et al. 2023, arXiv 2309.04827",
         signals: &[name::DEAD_NEURONS],
         thresholds: &[
-            threshold("rise", 0.1, (0.0, 1.0), "rise of the fraction of dead units"),
-            threshold("largest", 0.5, (0.0, 1.0), "fraction of dead units, whatever it was before"),
+            threshold(
+                "rise",
+                0.1,
+                (0.0, 1.0),
+                "rise of the fraction of dead neurons since the first report after step 100",
+            ),
+            threshold("largest", 0.5, (0.0, 1.0), "fraction of dead neurons, whatever it was before"),
         ],
         unit: "",
         min_steps: 0,
