@@ -16,6 +16,7 @@ mod details;
 mod device;
 mod diagnosis_charts;
 mod drawer;
+mod effects;
 mod export;
 mod fields;
 mod finding_marks;
@@ -74,9 +75,9 @@ use crate::route::Router;
 use charts::{Charts, is_of_diagnosis, is_shown};
 use checkpoints::Checkpoints;
 use context::{Drawer, RunContext};
-use control_run::ControlRunPanel;
 use controls::Controls;
 use device::DevicePanel;
+use effects::EffectOfChanges;
 use header::RunHeader;
 use health::HealthPanel;
 use journal::Journal;
@@ -181,7 +182,7 @@ fn OpenRunPage(run: OpenRun) -> impl IntoView {
                 <div class="charts">
                     <StatusPanel />
                     <LossChart />
-                    <ControlRunPanel />
+                    <EffectOfChanges />
                     <Charts />
                     <MoreCharts />
                 </div>

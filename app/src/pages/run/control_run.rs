@@ -1,5 +1,5 @@
 //! The effect of a change: the loss of this run minus that of its control run, which omits the change, on the same
-//! batches, with the band of the mean.
+//! batches, with the band of the mean. It is in the part of [`super::details`], and shown by [`super::effects`].
 
 use std::time::Duration;
 
@@ -47,21 +47,23 @@ struct ControlRun {
     from_step: u64,
 }
 
+/// Whether a run is a control run of another.
+pub(super) fn is_control_run(run: &RunSummary, of: &RunId) -> bool {
+    run.deleted_ms.is_none()
+        && run.parent.as_ref().is_some_and(|parent| parent.run == *of && parent.control_of.is_some())
+}
+
 /// The control runs of the open run, newest first, each with its origin.
 fn control_runs(context: RunContext, live: Live) -> Vec<(RunSummary, Parentage)> {
     let id = context.id();
     let lab = live.lab.read();
-    let runs = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
-    let of_this = runs.iter().filter(|run| run.deleted_ms.is_none()).filter_map(|run| {
-        let parent = run.parent.as_ref().filter(|parent| parent.run == id)?;
-        parent.control_of.map(|_| (run.clone(), parent.clone()))
-    });
-    of_this.collect()
+    let of_this = lab.iter().flat_map(|lab| &lab.runs).filter(|run| is_control_run(run, &id));
+    of_this.filter_map(|run| Some((run.clone(), run.parent.clone()?))).collect()
 }
 
-/// The panel; nothing while there is no control run.
+/// The effect of the change that the newest control run omits, or that of another one.
 #[component]
-pub(super) fn ControlRunPanel() -> impl IntoView {
+pub(super) fn ControlRuns() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let live = expect_context::<Live>();
     let known = Memo::new(move |_| {

@@ -1,5 +1,5 @@
-//! What the Run page shows only when somebody opens it: the findings, the charts of the metrics for diagnosis, and the longer forms. One part
-//! of the program, loaded when the first of them is opened: with a part for each, the code that they share is divided into so many modules
+//! What the Run page shows only when somebody opens it, or for few runs: the findings, the charts of the metrics for diagnosis, the effect of
+//! a change with a control run, and the longer forms. One part of the program, loaded when the first of them is shown: with a part for each, the code that they share is divided into so many modules
 //! that the page transfers a third more.
 
 use figure::Layout;
@@ -8,6 +8,7 @@ use leptos::task::spawn_local;
 use leptos::wasm_split::{SplitLoaderError, wasm_split};
 
 use super::accumulation::AccumulationForm;
+use super::control_run::ControlRuns;
 use super::diagnosis_charts::DiagnosisCharts;
 use super::findings::FindingsPanel;
 use super::fork::ForkForm;
@@ -23,6 +24,7 @@ pub(super) enum Detail {
     Findings,
     DiagnosisCharts,
     Accumulation,
+    ControlRuns,
     Fork,
     Mix,
     Rollback,
@@ -44,6 +46,7 @@ fn details_part() -> Result<Build, SplitLoaderError> {
         Detail::Findings => view! { <FindingsPanel /> }.into_any(),
         Detail::DiagnosisCharts => view! { <DiagnosisCharts /> }.into_any(),
         Detail::Accumulation => view! { <AccumulationForm /> }.into_any(),
+        Detail::ControlRuns => view! { <ControlRuns /> }.into_any(),
         Detail::Fork => view! { <ForkForm /> }.into_any(),
         Detail::Mix => view! { <MixForm /> }.into_any(),
         Detail::Rollback => view! { <RollbackForm /> }.into_any(),
