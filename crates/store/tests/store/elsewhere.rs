@@ -93,7 +93,7 @@ async fn a_worker_that_comes_back_adds_nothing_to_a_run_that_continued_elsewhere
     // The device that it has keeps its numbers.
     store.set_device(&run, &after, "far").await.unwrap();
     assert_eq!(store.stored_seq(&run).await.unwrap(), from + 10);
-    drop(store);
+    store.close().await;
     let store = Store::open(dir.path()).await.unwrap();
     assert_eq!(store.stored_seq(&run).await.unwrap(), from + 10);
 }

@@ -124,7 +124,7 @@ async fn runs_at_once_is_a_setting_of_the_pool_and_each_process_has_a_token_of_i
     assert_eq!(owner(&early).await, None, "the token of its predecessor is revoked");
     assert!(owner(&second).await.is_some() && owner(&third).await.is_some());
     assert_eq!(store.workers().await.unwrap().len(), 1);
-    drop(store);
+    store.close().await;
     let store = Store::open(dir.path()).await.unwrap();
     assert_eq!(store.pool(LOCAL_POOL).await.unwrap().runs_at_once, 4);
     store.remove_worker(worker.id).await.unwrap();

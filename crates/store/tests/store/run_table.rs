@@ -228,9 +228,16 @@ async fn the_newest_metrics_follow_many_reports_and_are_there_after_a_kill() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     store.ingest(&run.id, 32, vec![item(30), item(31)]).await.unwrap();
-    // Dropped without a close, as a kill leaves it.
+    // Dropped without a close, as a kill leaves it. A write in flight holds the lock of the folder a moment longer.
     drop(store);
-    let store = Store::open(folder.path()).await.unwrap();
+    let store = loop {
+        match Store::open(folder.path()).await {
+            Err(StoreError::Locked { .. }) if began.elapsed() < Duration::from_secs(20) => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            opened => break opened.unwrap(),
+        }
+    };
     assert_eq!(shown(&store, "grad_norm").await, Some(json!(31.0)));
     assert_eq!(shown(&store, "loss.valid").await, Some(json!(2.0)));
 }
