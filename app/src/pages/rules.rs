@@ -36,10 +36,10 @@ pub(crate) fn RulesPage() -> impl IntoView {
         <main class="page rules-page stack">
             <h1>"Rules"</h1>
             <p class="dim prose">
-                "These rules check every run while it trains. A rule reads metrics of the run and computes a value by its formula. When the \
-                 value passes a threshold, the rule reports a finding. A finding is a note, which is worth knowing, or an alert, which means \
-                 that the run is failing or that its result is wrong. The page of a run shows its findings. There you can mute a rule, change \
-                 its thresholds, and allow it to pause, roll back or stop the run."
+                "These rules check every run while it trains. A rule reads metrics of the run and computes a value by its formula. When \
+                 the value passes a threshold, the rule reports a finding. A finding is a note, which is worth knowing, or an alert, which \
+                 means that the run is failing or that its result is wrong. The page of a run shows its findings. There you can mute a \
+                 rule, change its thresholds, and allow it to pause, roll back or stop the run."
             </p>
             {shows(content)}
         </main>
