@@ -18,6 +18,7 @@ pub(crate) mod queue;
 pub(crate) mod run_table;
 pub(crate) mod runs;
 pub(crate) mod snapshots;
+pub(crate) mod tasks;
 pub(crate) mod telemetry;
 pub(crate) mod tokens;
 pub(crate) mod unsynced;
@@ -35,7 +36,7 @@ use sqlx::{ConnectOptions, Connection as _, Sqlite, SqliteConnection, Transactio
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 11] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("../migrations/1.sql"),
     include_str!("../migrations/pools.sql"),
     include_str!("../migrations/telemetry.sql"),
@@ -47,6 +48,7 @@ const MIGRATIONS: [&str; 11] = [
     include_str!("../migrations/diagnosis.sql"),
     include_str!("../migrations/alerts.sql"),
     include_str!("../migrations/revision.sql"),
+    include_str!("../migrations/tasks.sql"),
 ];
 
 /// The first [`FRESH_SCHEMA`] migrations as one script, for a new file. Each `ALTER TABLE` reads the whole schema again: with the

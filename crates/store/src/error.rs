@@ -190,6 +190,12 @@ pub enum StoreError {
         /// Longest allowed, bytes.
         most: usize,
     },
+    /// An evaluation task has this name.
+    #[error("there is a task {task:?} already: choose another name, or delete it first")]
+    TaskExists { task: String },
+    /// The lab has as many evaluation tasks as it may have.
+    #[error("the lab has {tasks} evaluation tasks of {bytes} bytes, which is the maximum: delete some")]
+    TooManyTasks { tasks: u64, bytes: u64 },
     /// No project has this name.
     #[error("unknown project {project:?}")]
     UnknownProject {

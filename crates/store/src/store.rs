@@ -78,6 +78,7 @@ impl Store {
         let series_files = Arc::new(SeriesFiles::new(dir.join("series")));
         let store = Self::with(dir, id, database, series_files, Some(lock));
         store.redo_unsynced().await?;
+        store.write_scores().await?;
         store.sweep_checkpoints().await?;
         store.sweep_snapshots().await?;
         Ok(store)

@@ -192,6 +192,9 @@ pub mod name {
     /// Prefix of fractions of neurons that are dead in validation window 0, by layer.
     pub const DEAD_NEURONS: &str = "dead_neurons/";
 
+    /// Prefix of values of evaluation tasks, by task and metric.
+    pub const EVAL: &str = "eval/";
+
     /// Every series that has one name.
     pub const ALL: [&str; 17] = [
         TRAIN,
@@ -213,7 +216,7 @@ pub mod name {
         NOISE_SCALE,
     ];
     /// Every prefix, with the meaning of what follows it.
-    pub const PREFIXES: [(&str, &str); 8] = [
+    pub const PREFIXES: [(&str, &str); 9] = [
         (VALID_OF, "DATASET"),
         (EPOCHS, "DATASET"),
         (UPDATE_RATIO, "PARAMETER"),
@@ -222,6 +225,7 @@ pub mod name {
         (ATTENTION_ENTROPY, "LAYER.HEAD"),
         (ATTENTION_LOGIT, "LAYER"),
         (DEAD_NEURONS, "LAYER"),
+        (EVAL, "TASK/METRIC"),
     ];
 }
 
@@ -285,6 +289,7 @@ pub fn describe(series: &str) -> SeriesInfo {
         (ATTENTION_ENTROPY, "attention entropy", "nats", definition::ATTENTION_ENTROPY),
         (ATTENTION_LOGIT, "largest attention score", "", definition::ATTENTION_SCORE),
         (DEAD_NEURONS, "dead neurons", "", definition::DEAD_NEURONS),
+        (EVAL, "task", "", "Score of a checkpoint on an evaluation task."),
     ];
     for (prefix, label, unit, meaning) in by_name {
         if let Some(rest) = series.strip_prefix(prefix) {

@@ -10,10 +10,11 @@
 //! answer = 0
 //! ```
 //!
-//! JSON has the same fields. [`item`] has the items of each kind with their limits, [`result`] the metrics. The engine reads the files and
-//! computes the results.
+//! JSON has the same fields. [`item`] has the items of each kind with their limits, [`result`] the metrics, [`lab`] what the API answers. The
+//! engine reads the files and computes the results.
 
 pub mod item;
+pub mod lab;
 pub mod result;
 
 use std::fmt;
@@ -34,6 +35,7 @@ const MAX_NAME: usize = 40;
 
 /// The name of a task. It is a part of series names, such as `eval/capitals/accuracy`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct TaskName(String);
 
@@ -81,6 +83,7 @@ impl fmt::Display for TaskName {
 
 /// Questions of one kind on which a model is scored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Task {
     pub name: TaskName,
     /// What it measures, in a sentence; may be empty.
@@ -92,6 +95,7 @@ pub struct Task {
 
 /// The kind of a task, with its items.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", content = "items", rename_all = "snake_case")]
 pub enum TaskItems {
     MultipleChoice(Vec<ChoiceItem>),
@@ -126,6 +130,7 @@ impl TaskItems {
 
 /// The method by which a model is scored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TaskKind {
     /// The model chooses the choice with the highest log-likelihood after the prompt.

@@ -32,9 +32,9 @@ enum Kind {
 
 /// Filter, label and meaning.
 const KINDS: [(Kind, &str, &str); 5] = [
-    (Kind::Main, "Important", "All events except periodic evaluations, samples and checkpoints"),
+    (Kind::Main, "Important", "All events except periodic evaluations, samples, checkpoints and task scores"),
     (Kind::Steering, "Changes", "Commands: pauses, changes of hyperparameters and schedules, rollbacks, forks"),
-    (Kind::Measured, "Measurements", "Evaluations, samples, checkpoints and non-finite values"),
+    (Kind::Measured, "Measurements", "Evaluations, samples, checkpoints, task scores and non-finite values"),
     (Kind::Notes, "Notes", "Notes"),
     (Kind::All, "All", "All events"),
 ];
@@ -47,7 +47,10 @@ impl Kind {
                 record.author != Author::System
                     || !matches!(
                         record.event,
-                        Event::Sampled { .. } | Event::Evaluated { .. } | Event::Checkpointed { .. }
+                        Event::Sampled { .. }
+                            | Event::Evaluated { .. }
+                            | Event::Checkpointed { .. }
+                            | Event::Scored { .. }
                     )
             }
             Self::Steering => matches!(
@@ -71,6 +74,7 @@ impl Kind {
                         | Event::Sampled { .. }
                         | Event::NonFinite { .. }
                         | Event::Checkpointed { .. }
+                        | Event::Scored { .. }
                 )
             }
             Self::Notes => matches!(record.event, Event::Annotated { .. }),

@@ -92,6 +92,15 @@ impl SeriesFiles {
         Ok(Appended { repeated, points, deferred })
     }
 
+    /// Writes and syncs values of one step, also before later ones of their series; a value of the same step is replaced. For series of a few
+    /// hundred points: those after the step are written again. Returns the values that are the newest of their series.
+    pub(crate) fn put(&self, run: &RunId, row: Row) -> Result<Row, StoreError> {
+        let folder = self.folder(run);
+        let mut folder = lock(&folder);
+        folder.check()?;
+        folder.put(row)
+    }
+
     /// Writes points again that [`SeriesFiles::append`] returned before a power cut, in the same order.
     pub(crate) fn redo(&self, run: &RunId, points: &[Vec<u8>]) -> Result<(), StoreError> {
         let folder = self.folder(run);

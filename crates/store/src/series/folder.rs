@@ -218,6 +218,49 @@ impl RunFolder {
         Ok(())
     }
 
+    /// See [`super::SeriesFiles::put`].
+    pub(super) fn put(&mut self, mut row: Row) -> Result<Row, StoreError> {
+        let (step, segment, mut last) = (row.step, row.segment, vec![]);
+        if row.values.is_empty() {
+            return Ok(row);
+        }
+        let later: Vec<u32> = self.segments()?.into_iter().filter(|other| *other > segment).collect();
+        for (name, value) in std::mem::take(&mut row.values) {
+            let index = self.index(segment, &name);
+            let mut is_newest = self.insert(index, Point { step, value })?;
+            for other in &later {
+                is_newest &= self.reader(*other, &name)?.is_none();
+            }
+            if is_newest {
+                last.push((name, value));
+            }
+        }
+        for folder in [self.segment_path(segment), self.path.clone()] {
+            crate::disk::sync_folder(&folder)?;
+        }
+        Ok(Row { values: last, ..row })
+    }
+
+    /// Writes and syncs a point of a series. Returns whether it is the last one.
+    fn insert(&mut self, index: usize, point: Point) -> Result<bool, StoreError> {
+        let base = self.base(index)?;
+        let curve = self.curve_to_append(index)?;
+        let mut points = curve.reader().points(0, curve.len).map_err(at(&base))?;
+        let place = points.partition_point(|known| known.step < point.step);
+        let is_last = points[place..].iter().all(|known| known.step == point.step);
+        let is_known = points.get(place).is_some_and(|known| known.step == point.step);
+        points.splice(place..place + usize::from(is_known), [point]);
+        if place + 1 == points.len() && !is_known {
+            self.grow(index, &[point])?;
+        } else {
+            self.series[index].curve = None;
+            Files::new(base.clone()).replace(&points).map_err(|source| self.missing_or(source))?;
+        }
+        Files::new(base).sync().map_err(|source| self.missing_or(source))?;
+        self.series[index].is_unsynced = false;
+        Ok(is_last)
+    }
+
     /// Writes and syncs everything appended.
     pub(super) fn sync(&mut self) -> Result<(), StoreError> {
         let unsynced: Vec<usize> = (0..self.series.len()).filter(|index| self.series[*index].is_unsynced).collect();

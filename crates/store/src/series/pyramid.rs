@@ -107,6 +107,24 @@ impl Files {
         Ok(reaches)
     }
 
+    /// Replaces all points at once: a kill leaves those before or the new ones. The levels above are computed at the next opening.
+    pub(super) fn replace(&self, points: &[Point]) -> io::Result<()> {
+        let mut bytes = Vec::with_capacity(points.len() * Point::BYTES);
+        points.iter().for_each(|point| point.write(&mut bytes));
+        let path = self.level(0);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let new = path.with_file_name(format!(".{name}.new"));
+        std::fs::write(&new, bytes)?;
+        File::open(&new)?.sync_data()?;
+        for level in 1.. {
+            match std::fs::remove_file(self.level(level)) {
+                Err(error) if error.kind() == ErrorKind::NotFound => break,
+                removed => removed?,
+            }
+        }
+        std::fs::rename(new, path)
+    }
+
     fn cut<R: Record>(&self, level: usize, records: u64) -> io::Result<()> {
         match self.open(level)? {
             Some(file) => file.set_len(records * R::BYTES as u64),

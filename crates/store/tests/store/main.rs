@@ -16,6 +16,7 @@ mod scenarios;
 mod setup;
 mod snapshots;
 mod steering;
+mod tasks;
 mod telemetry;
 mod together;
 mod window_losses;

@@ -183,6 +183,15 @@ pub enum Event {
         /// The last known state and the reason.
         message: String,
     },
+    /// A checkpoint was scored on an evaluation task.
+    Scored {
+        /// Name of the task.
+        task: String,
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        checkpoint: CheckpointId,
+        /// The main value, such as `accuracy 0.83`.
+        score: String,
+    },
 }
 
 impl Event {
@@ -196,6 +205,7 @@ impl Event {
                 | Self::Sampled { .. }
                 | Self::Refused { .. }
                 | Self::Checkpointed { .. }
+                | Self::Scored { .. }
         )
     }
 
@@ -283,6 +293,9 @@ impl Event {
             Self::Stopped => "stopped".into(),
             Self::Failed { message } => format!("failed: {message}"),
             Self::Lost { message } => format!("lost: {message}"),
+            Self::Scored { task, checkpoint, score } => {
+                format!("{task} after step {}: {score}", grouped(checkpoint.step))
+            }
         }
     }
 }

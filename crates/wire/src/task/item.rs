@@ -7,6 +7,7 @@ use crate::error::PlanError;
 
 /// A prompt with several choices, of which one is right.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(try_from = "UncheckedChoice")]
 pub struct ChoiceItem {
     /// Text before each choice; may be empty.
@@ -19,6 +20,7 @@ pub struct ChoiceItem {
 
 /// A prompt with the one right continuation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(try_from = "UncheckedCompletion")]
 pub struct CompletionItem {
     /// Text before the answer.
@@ -29,6 +31,7 @@ pub struct CompletionItem {
 
 /// A text whose likelihood is measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(try_from = "UncheckedText")]
 pub struct TextItem {
     /// A whole document.

@@ -3,9 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::{TaskKind, TaskName};
+use crate::CheckpointId;
+use crate::number::brief;
+use crate::series::{Row, name as series};
 
 /// The result of a task on one checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TaskResult {
     pub task: TaskName,
     pub kind: TaskKind,
@@ -18,6 +22,7 @@ pub struct TaskResult {
 
 /// One value of a result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TaskMetric {
     /// Name, one of [`describe`].
     pub name: String,
@@ -36,6 +41,27 @@ impl TaskResult {
     /// The value of a metric; `None` if the task does not have it, or if it is not finite.
     pub fn value(&self, metric: &str) -> Option<f64> {
         self.metrics.iter().find(|found| found.name == metric)?.value
+    }
+
+    /// The finite values as a row of series, `eval/TASK/METRIC`, at the step whose update gave the weights of the checkpoint, as the
+    /// validation loss has it.
+    pub fn row(&self, checkpoint: CheckpointId) -> Row {
+        let named =
+            |metric: &TaskMetric| Some((format!("{}{}/{}", series::EVAL, self.task, metric.name), metric.value?));
+        Row {
+            segment: checkpoint.segment,
+            step: checkpoint.step.saturating_sub(1),
+            values: self.metrics.iter().filter_map(named).collect(),
+        }
+    }
+
+    /// The main value in a phrase, such as `accuracy 0.83`.
+    pub fn phrase(&self) -> String {
+        match self.metrics.first() {
+            Some(TaskMetric { name, value: Some(value) }) => format!("{} {}", name.replace('_', " "), brief(*value)),
+            Some(TaskMetric { name, value: None }) => format!("{} not finite", name.replace('_', " ")),
+            None => "no values".to_owned(),
+        }
     }
 }
 
