@@ -54,6 +54,7 @@ pub mod server;
 pub mod session;
 pub mod share;
 pub mod sockets;
+pub mod tasks;
 pub mod telemetry;
 pub mod tokens;
 pub mod transfer;

@@ -22,6 +22,7 @@ mod progress_bar;
 pub mod reference;
 pub mod restore;
 pub mod run_name;
+pub mod score;
 pub mod serve;
 pub mod status;
 #[cfg(unix)]
@@ -48,6 +49,7 @@ pub use inspect::InspectArgs;
 pub use join::JoinArgs;
 pub use reference::ReferenceArgs;
 pub use restore::RestoreArgs;
+pub use score::ScoreArgs;
 pub use serve::ServeArgs;
 pub use status::StatusArgs;
 #[cfg(unix)]
@@ -108,6 +110,8 @@ pub enum Subcommand {
     Complete(CompleteArgs),
     #[command(hide = true)]
     Inspect(InspectArgs),
+    #[command(hide = true)]
+    Score(ScoreArgs),
     #[command(hide = true)]
     Worker(WorkerArgs),
 }

@@ -115,7 +115,7 @@ impl ApiError {
         let status = match body.code.as_str() {
             "not_found" => StatusCode::NOT_FOUND,
             "checkpoint_damaged" | "text_missing" => StatusCode::CONFLICT,
-            "prompt_unknown" | "inspection_invalid" | "value_invalid" | "body_invalid" => {
+            "prompt_unknown" | "inspection_invalid" | "task_invalid" | "value_invalid" | "body_invalid" => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -173,6 +173,10 @@ impl From<StoreError> for ApiError {
             StoreError::UnknownPerson { .. } => Self::not_found(message).hint("GET /api/v1/people lists the people"),
             StoreError::PersonExists { .. } => {
                 Self::conflict("person_exists", message).field("name").hint("choose another name")
+            }
+            StoreError::TaskExists { .. } => Self::conflict("task_exists", message).field("name"),
+            StoreError::TooManyTasks { .. } => {
+                Self::conflict("tasks_full", message).hint("GET /api/v1/tasks lists them; DELETE /api/v1/tasks/{name}")
             }
             StoreError::UnknownPool { .. } => Self::not_found(message).hint("GET /api/v1/pools lists the pools"),
             StoreError::TooManyLinks { .. } | StoreError::TooManyOwnLinks { .. } => {

@@ -9,7 +9,7 @@
 //! - [`hosts`]: the names that the server answers to; [`slots`]: how many models are in memory at a time;
 //! - [`drawing`]: images, and how many are drawn at a time; [`openings`]: how often embeds are requested;
 //! - [`oidc`]: sign-in with OpenID Connect; [`audit`]: the audit log and the uses of tokens, before they are written; [`name`]: valid names;
-//! - [`limits`]: limits of projects; [`passwords`]: hashes of passwords; [`throttle`]: slows down guessing.
+//! - [`scores`]: scores of checkpoints that wait; [`limits`]: limits of projects; [`passwords`]: hashes of passwords; [`throttle`]: slows down guessing.
 
 pub mod alerting;
 pub mod audit;
@@ -24,6 +24,7 @@ pub mod open;
 pub mod openings;
 pub mod passwords;
 pub mod public_url;
+pub mod scores;
 pub mod settings;
 pub mod slots;
 pub mod throttle;
@@ -53,6 +54,7 @@ use crate::workers::Workers;
 use hosts::Hosts;
 use openings::Openings;
 use passwords::Passwords;
+use scores::Scores;
 use settings::Settings;
 use slots::InferenceSlots;
 use throttle::Throttle;
@@ -89,6 +91,8 @@ pub struct LabParts {
     pub openings: Openings,
     /// Processes with a model in memory.
     pub slots: InferenceSlots,
+    /// Scores of checkpoints that wait, are computed, or failed.
+    pub scores: Scores,
     /// Hashes of passwords.
     pub passwords: Passwords,
     /// Slows down guessing of passwords and tokens.
@@ -136,6 +140,7 @@ impl Lab {
             drawings: Drawings::default(),
             openings: Openings::default(),
             slots: InferenceSlots::default(),
+            scores: Scores::default(),
             passwords: Passwords::default(),
             throttle: Throttle::default(),
             alerting,

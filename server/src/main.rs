@@ -54,6 +54,7 @@ fn run(subcommand: Subcommand, began: Instant, log: WorkerLog) -> anyhow::Result
         Subcommand::Reference(args) => args.run(),
         Subcommand::Complete(args) => args.run()?,
         Subcommand::Inspect(args) => args.run()?,
+        Subcommand::Score(args) => args.run()?,
     }
     Ok(())
 }

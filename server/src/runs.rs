@@ -10,7 +10,7 @@
 //! - [`comparison`]: fair comparison of groups of runs, of what [`measured`] reads; [`seeds`]: runs that differ in the seed only;
 //! - [`origins`]: the datasets and the parent of a run, checked;
 //! - [`diagnosis`]: what the rules found in a run; [`remedies`]: what can be done about it, [`acts`]: what rules do about it;
-//! - [`inspection`] and [`completion`]: results of models, computed by a worker or in a [`subprocess`].
+//! - [`inspection`], [`completion`] and [`scoring`]: results of models, computed by a worker or in a [`subprocess`].
 //!
 //! [`store`] keeps a run's entry, journal and series; [`engine`] trains.
 
@@ -34,6 +34,7 @@ pub mod pools;
 pub mod queue;
 pub mod remedies;
 pub mod resume_elsewhere;
+pub mod scoring;
 pub mod seeds;
 pub mod steering;
 pub mod subprocess;

@@ -22,6 +22,7 @@ use crate::export::archive::Checkpoints;
     tags(
         (name = "runs", description = "Plan, create, watch and steer runs; export and import them."),
         (name = "inspect", description = "Inspect models: inspections, snapshots, completions."),
+        (name = "evaluation", description = "Evaluation tasks, and the scores of checkpoints on them."),
         (name = "data", description = "Upload, generate, download and tokenize datasets."),
         (name = "access", description = "Sign in and out; people, projects, tokens and the audit log."),
         (name = "alerts", description = "Alerts of runs and machines, and the channels to which they are sent."),

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Description;
 use utoipa_axum::router::OpenApiRouter;
+use wire::task::MAX_FILE_BYTES;
 use wire::transport::transfer::MAX_PART_BYTES;
 
 use super::audited::{API, Audited};
@@ -21,8 +22,8 @@ use super::routes::{Descriptions, Routes, routes};
 use super::{
     account, alerts, audit, audited, backups, checkpoints, checks, commands, comparison, completions, corpora, embeds,
     exports, figures, filters, findings, guard, headers, hub, inspections, lab, links, metrics, oidc, openapi, page,
-    people, planning, pools, projects, reached, runs, series, session, share, sockets, telemetry, tokens, transfer,
-    uploads, workers,
+    people, planning, pools, projects, reached, runs, series, session, share, sockets, tasks, telemetry, tokens,
+    transfer, uploads, workers,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -80,7 +81,7 @@ fn describe(routes: &Descriptions) -> Description {
 
 fn api() -> Routes {
     let routes = access_routes().merge(fleet_routes()).merge(run_routes()).merge(data_routes());
-    routes.merge(upload_routes()).merge(transfer_routes())
+    routes.merge(task_routes()).merge(upload_routes()).merge(transfer_routes())
 }
 
 fn access_routes() -> Routes {
@@ -167,6 +168,9 @@ fn run_routes() -> Routes {
         .routes(routes!(inspections::list_snapshots))
         .routes(routes!(inspections::list_snapshot_steps))
         .routes(routes!(completions::create_completion))
+        .routes(routes!(tasks::list_run_tasks, tasks::set_run_tasks))
+        .routes(routes!(tasks::create_score))
+        .routes(routes!(tasks::cancel_score))
 }
 
 fn data_routes() -> Routes {
@@ -190,6 +194,14 @@ fn data_routes() -> Routes {
         .routes(routes!(corpora::download_corpus))
         .routes(routes!(hub::import_hub_dataset))
         .routes(routes!(hub::import_hub_model))
+}
+
+/// Routes whose body may be the file of an evaluation task.
+fn task_routes() -> Routes {
+    Routes::default()
+        .routes(routes!(tasks::list_tasks, tasks::add_task))
+        .routes(routes!(tasks::get_task, tasks::delete_task))
+        .map_router(|router| router.layer(DefaultBodyLimit::max(MAX_FILE_BYTES as usize)))
 }
 
 /// Routes that bound the size of their body themselves.

@@ -23,6 +23,15 @@ impl Default for InferenceSlots {
 }
 
 impl InferenceSlots {
+    /// Waits for a free slot, for work that nobody waits for.
+    ///
+    /// # Errors
+    /// The server ends.
+    pub async fn wait(&self) -> Result<InferenceSlot, ApiError> {
+        let slot = self.0.clone().acquire_owned().await;
+        slot.map_err(|source| ApiError::internal("waiting for an inference slot", source))
+    }
+
     /// Takes a free slot.
     ///
     /// # Errors

@@ -225,7 +225,11 @@ fn filled(pattern: &str) -> String {
     };
     let name = if pattern.contains("/projects/") { PROJECT } else { "nothing" };
     let filled = pattern.replace("{id}", id).replace("{name}", name).replace("{cid}", "0-1");
-    filled.replace("{file}", "loss.svg").replace("{person}", "999999")
+    filled
+        .replace("{file}", "loss.svg")
+        .replace("{person}", "999999")
+        .replace("{task}", "nothing")
+        .replace("{checkpoint}", "0-1")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,4 +29,5 @@ mod resume;
 mod several;
 mod steering;
 mod stopping;
+mod tasks;
 mod tls;

@@ -83,6 +83,8 @@ pub(super) fn needs(method: &str, path: &str) -> Needs {
             | "/checks",
         ) => Needs::Lab(Role::View),
         (_, "/filters" | "/filters/{id}") => Needs::Lab(Role::Steer),
+        ("GET", "/tasks" | "/tasks/{name}") => Member,
+        (_, "/tasks" | "/tasks/{name}") => Needs::Lab(Role::Steer),
         ("PATCH", "/workers/{id}") => Needs::Lab(Role::Steer),
         (_, path) if path.starts_with("/projects/{name}/members") => Project(Role::Admin),
         (_, path) if path.starts_with("/invitations") => Member,

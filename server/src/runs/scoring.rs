@@ -1,0 +1,195 @@
+//! Scores of checkpoints on evaluation tasks. They are computed one at a time, each by a process with the model, which shares the inference slots
+//! with completions and inspections. Those that people request come first, then those that the schedules of runs ask for: what is due is read
+//! from the store, so a server that was killed continues where it was.
+//!
+//! - [`process`]: the process with the model. The scores that wait are in [`crate::lab::scores`].
+
+pub mod process;
+
+use std::time::Duration;
+
+use engine::task::built_in::{BUILT_IN, built_in};
+use store::Scored;
+use wire::control::author::Author;
+use wire::task::lab::{NewScore, RunTasks, TaskInfo, TaskSchedule, WaitingScore};
+use wire::task::result::TaskResult;
+use wire::task::{Task, TaskName};
+use wire::{CheckpointId, Event, RunId};
+
+use super::availability;
+use super::completion::{gone, no_checkpoint};
+use crate::error::ApiError;
+use crate::lab::Lab;
+use crate::lab::scores::Request;
+use crate::live::feed::report;
+use process::ScoreRequest;
+
+/// Maximum time between two looks at the schedules: a checkpoint may have been saved meanwhile.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
+/// How long loading a checkpoint and scoring it may take.
+const WITHIN: Duration = Duration::from_secs(3600);
+/// Maximum number of tasks in the schedules of a run.
+const SCHEDULES: usize = 20;
+/// Largest interval of a schedule, steps.
+const MAX_EVERY: u64 = 1_000_000_000;
+
+/// All tasks, the built-in ones first.
+///
+/// # Errors
+/// An error of the store.
+pub async fn tasks(lab: &Lab) -> Result<Vec<TaskInfo>, ApiError> {
+    let added = lab.store().tasks().await?;
+    let infos = BUILT_IN.into_iter().filter_map(|(name, _)| built_in(name)).map(|task| info(&task, true));
+    Ok(infos.chain(added).collect())
+}
+
+/// A task without its items.
+pub fn info(task: &Task, is_built_in: bool) -> TaskInfo {
+    let Task { name, about, items } = task.clone();
+    TaskInfo { name, about, kind: items.kind(), items: items.len() as u64, is_built_in }
+}
+
+/// A task, built-in or added.
+///
+/// # Errors
+/// 404; an error of the store.
+pub async fn task(lab: &Lab, name: &TaskName) -> Result<Task, ApiError> {
+    if let Some(task) = built_in(name.as_str()) {
+        return Ok(task);
+    }
+    lab.store().task(name).await?.ok_or_else(|| unknown(name))
+}
+
+/// 404 for a task.
+pub fn unknown(name: &TaskName) -> ApiError {
+    ApiError::not_found(format!("unknown task {name}")).field("task").hint("GET /api/v1/tasks lists the tasks")
+}
+
+/// The scores of a run, and what is known of those that are not stored.
+///
+/// # Errors
+/// 404 for an unknown run; an error of the store.
+pub async fn of_run(lab: &Lab, run: &RunId) -> Result<RunTasks, ApiError> {
+    lab.feed.summary(run).await?;
+    Ok(RunTasks {
+        tasks: tasks(lab).await?,
+        schedules: lab.store().task_schedules(run).await?,
+        results: lab.store().task_results(run).await?,
+        waiting: lab.scores.waiting(run),
+        failed: lab.scores.failed(run),
+    })
+}
+
+/// Replaces the tasks on which the checkpoints of a run are scored.
+///
+/// # Errors
+/// 404 for an unknown run or task, 422 for an invalid interval or too many tasks; an error of the store.
+pub async fn set_schedules(lab: &Lab, run: &RunId, schedules: &[TaskSchedule]) -> Result<(), ApiError> {
+    let invalid = |field: &str, message: String| Err(ApiError::invalid("value_invalid", message).field(field));
+    if schedules.len() > SCHEDULES {
+        return invalid("task", format!("{} tasks were given; give at most {SCHEDULES}", schedules.len()));
+    }
+    for (at, TaskSchedule { task: name, every }) in schedules.iter().enumerate() {
+        if !(1..=MAX_EVERY).contains(every) {
+            return invalid("every", format!("the interval must be 1 to {MAX_EVERY} steps; got {every}"));
+        }
+        if schedules[..at].iter().any(|other| other.task == *name) {
+            return invalid("task", format!("{name} is given twice"));
+        }
+        task(lab, name).await?;
+    }
+    lab.store().set_task_schedules(run, schedules).await?;
+    lab.scores.wake();
+    Ok(())
+}
+
+/// Requests the score of a checkpoint, by default the newest one.
+///
+/// # Errors
+/// 404 for an unknown run, task or checkpoint, 409 for a checkpoint whose files are on another machine, 429 if too many scores wait.
+pub async fn request(lab: &Lab, run: &RunId, author: Author, new: NewScore) -> Result<WaitingScore, ApiError> {
+    lab.feed.summary(run).await?;
+    task(lab, &new.task).await?;
+    let kept = lab.store().checkpoint_ids(run).await?;
+    let checkpoint = match new.checkpoint {
+        Some(id) if !kept.contains(&id) => return Err(gone(run, id)),
+        Some(id) => id,
+        None => match kept.last() {
+            Some(newest) => *newest,
+            None => return Err(no_checkpoint(run, "the run has no checkpoints yet".to_owned())),
+        },
+    };
+    availability::check(lab, run, checkpoint).await?;
+    lab.scores.add(Request { run: run.clone(), task: new.task, checkpoint, author })
+}
+
+/// Computes the scores that were requested or are due, for as long as the server runs.
+pub async fn serve(lab: Lab) {
+    loop {
+        let next = match lab.scores.next() {
+            Some(request) => Some(request),
+            None => due(&lab).await.and_then(|request| lab.scores.begin(request)),
+        };
+        let Some((request, cancelled)) = next else {
+            // After a timeout the schedules are read as after a request.
+            let _ = tokio::time::timeout(CHECK_EVERY, lab.scores.woken()).await;
+            continue;
+        };
+        let computed = tokio::select! {
+            computed = compute(&lab, &request) => Some(computed),
+            _ = cancelled => None,
+        };
+        // What was computed is kept whole: a cancellation no longer ends it.
+        let kept = match computed {
+            Some(Ok(result)) => keep(&lab, &request, &result).await,
+            Some(Err(error)) => Err(error),
+            None => Ok(()),
+        };
+        if let Err(error) = &kept {
+            let Request { run, task, checkpoint, .. } = &request;
+            tracing::warn!("checkpoint {checkpoint} of {run} could not be scored on {task}: {error}");
+        }
+        lab.scores.end(&request, kept.err());
+    }
+}
+
+/// The first score that a schedule asks for and that can be computed now.
+async fn due(lab: &Lab) -> Option<Request> {
+    let due = match lab.store().due_scores().await {
+        Ok(due) => due,
+        Err(error) => {
+            tracing::warn!("the schedules of tasks could not be read: {error}");
+            return None;
+        }
+    };
+    let is_next = |(run, task, checkpoint): &(RunId, TaskName, CheckpointId)| {
+        lab.store().has_checkpoint_files(run, *checkpoint) && !lab.scores.has_failed(run, task, *checkpoint)
+    };
+    let (run, task, checkpoint) = due.into_iter().find(is_next)?;
+    Some(Request { run, task, checkpoint, author: Author::System })
+}
+
+/// Scores a checkpoint, which is not pruned meanwhile.
+async fn compute(lab: &Lab, request: &Request) -> Result<TaskResult, ApiError> {
+    let Request { run, checkpoint, .. } = request;
+    let task = task(lab, &request.task).await?;
+    let slot = lab.slots.wait().await?;
+    let Some(_held) = lab.store().open_checkpoint(run, *checkpoint).await? else { return Err(gone(run, *checkpoint)) };
+    let asked = ScoreRequest { run: run.clone(), checkpoint: *checkpoint, task };
+    let ended = tokio::time::timeout(WITHIN, process::score(&lab.settings.data, &asked, slot)).await;
+    ended.map_err(|_| {
+        ApiError::internal("scoring a checkpoint", "it took longer than an hour").hint("use a task with fewer items")
+    })?
+}
+
+/// Stores and publishes a score.
+async fn keep(lab: &Lab, request: &Request, result: &TaskResult) -> Result<(), ApiError> {
+    let Request { run, checkpoint, author, .. } = request;
+    let step = lab.feed.summary(run).await?.step;
+    let event = Event::Scored { task: result.task.to_string(), checkpoint: *checkpoint, score: result.phrase() };
+    let report = report(author.clone(), step, event, None);
+    let Scored { event, summary, row } = lab.store().put_task_result(run, *checkpoint, result, report).await?;
+    let rows = if row.values.is_empty() { vec![] } else { vec![row] };
+    lab.feed.hub.publish(summary, rows, vec![event], vec![]);
+    Ok(())
+}

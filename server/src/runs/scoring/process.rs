@@ -1,0 +1,43 @@
+//! The process that scores a checkpoint: `kindling score`. It is killed when the score is cancelled.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use wire::task::Task;
+use wire::task::result::TaskResult;
+use wire::{ApiErrorBody, CheckpointId, RunId};
+
+use crate::error::ApiError;
+use crate::lab::slots::InferenceSlot;
+use crate::runs::subprocess;
+
+/// The request that `kindling score` reads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScoreRequest {
+    pub run: RunId,
+    pub checkpoint: CheckpointId,
+    pub task: Task,
+}
+
+/// Runs the process. It is killed when the future is dropped.
+///
+/// # Errors
+/// The checkpoint is damaged, the task does not fit the model, or the process ended unexpectedly.
+pub async fn score(data: &Path, request: &ScoreRequest, _slot: InferenceSlot) -> Result<TaskResult, ApiError> {
+    let process = subprocess::start(&["score"], data, request).await?;
+    let output = process.wait_with_output().await;
+    let output = output.map_err(|source| ApiError::internal("waiting for a process with a model", source))?;
+    if output.status.success() {
+        return serde_json::from_slice(&output.stdout)
+            .map_err(|source| ApiError::internal("decoding the score of a task", source));
+    }
+    match serde_json::from_slice::<ApiErrorBody>(&output.stdout) {
+        Ok(body) => Err(ApiError::from_process(body)),
+        Err(_) => {
+            let ended = format!("its process ended with {}", output.status);
+            Err(ApiError::internal("scoring a checkpoint", ended)
+                .hint("too little memory is the usual cause; see the log of the server"))
+        }
+    }
+}
