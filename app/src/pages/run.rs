@@ -51,6 +51,7 @@ mod schedule_points;
 mod series_loader;
 mod small_chart;
 mod status;
+mod tasks;
 mod transport;
 mod undo;
 mod view_query;

@@ -1,6 +1,6 @@
-//! What the Run page shows only when somebody opens it, or for few runs: the findings, the charts of the metrics for diagnosis, the effect of
-//! a change with a control run, and the longer forms. One part of the program, loaded when the first of them is shown: with a part for each, the code that they share is divided into so many modules
-//! that the page transfers a third more.
+//! What the Run page shows only when somebody opens it, or for few runs: the findings, the charts of the metrics for diagnosis, the evaluation
+//! tasks, the effect of a change with a control run, and the longer forms. One part of the program, loaded when the first of them is shown: with
+//! a part for each, the code that they share is divided into so many modules that the page transfers a third more.
 
 use figure::Layout;
 use leptos::prelude::*;
@@ -16,6 +16,7 @@ use super::mix::MixForm;
 use super::rollback::RollbackForm;
 use super::schedule_editor::ScheduleEditor;
 use super::schedule_points::SchedulePoints;
+use super::tasks::TasksPanel;
 use crate::components::{Skeleton, shows};
 
 /// A view of this part.
@@ -44,7 +45,11 @@ type Build = fn(Detail) -> AnyView;
 fn details_part() -> Result<Build, SplitLoaderError> {
     Ok(|detail| match detail {
         Detail::Findings => view! { <FindingsPanel /> }.into_any(),
-        Detail::DiagnosisCharts => view! { <DiagnosisCharts /> }.into_any(),
+        Detail::DiagnosisCharts => view! {
+            <DiagnosisCharts />
+            <TasksPanel />
+        }
+        .into_any(),
         Detail::Accumulation => view! { <AccumulationForm /> }.into_any(),
         Detail::ControlRuns => view! { <ControlRuns /> }.into_any(),
         Detail::Fork => view! { <ForkForm /> }.into_any(),

@@ -1,4 +1,4 @@
-//! The charts of the metrics that diagnosis reads, below the small charts. They are closed at first: their code and their series are loaded
+//! The charts of the metrics that diagnosis reads and the evaluation tasks, below the small charts. They are closed at first: their code and their series are loaded
 //! when they are first opened.
 
 use leptos::prelude::*;
@@ -16,10 +16,10 @@ pub(super) fn MoreCharts() -> impl IntoView {
             <button
                 class="quiet"
                 aria-expanded=move || is_open.get().to_string()
-                title="Attention entropy, largest attention scores, dead neurons, duplicate windows, gradient noise scale"
+                title="Evaluation tasks, attention entropy, largest attention scores, dead neurons, duplicate windows, gradient noise scale"
                 on:click=move |_| is_open.update(|open| *open = !*open)
             >
-                {move || if is_open.get() { "Hide metrics for diagnosis" } else { "Show metrics for diagnosis" }}
+                {move || if is_open.get() { "Hide tasks and metrics for diagnosis" } else { "Show tasks and metrics for diagnosis" }}
             </button>
             {shows(move || is_open.get().then(|| view! { <Loaded detail=Detail::DiagnosisCharts /> }))}
         </div>

@@ -1,0 +1,142 @@
+//! The form of the tasks: a task, a checkpoint to score on it, and the interval at which checkpoints are scored.
+
+use figure::number;
+use leptos::prelude::*;
+use wire::hyperparameters::table::Values;
+use wire::task::lab::{NewScore, TaskInfo};
+use wire::{CheckpointId, RunState};
+
+use super::state::TasksState;
+use crate::components::{Failure, NumberField, Select, TypedNumber, clicks, says, shows};
+use crate::pages::run::checkpoint_list::saved;
+
+/// Largest interval, steps, as the server accepts it.
+const INTERVAL: Values = Values::Integer { min: 1, max: 1_000_000_000 };
+
+/// The task and the checkpoint to score, and the interval of the task.
+#[component]
+pub(super) fn ScoreForm() -> impl IntoView {
+    let state = expect_context::<TasksState>();
+    let tasks = Memo::new(move |_| state.known.read().as_ref().map(|known| known.tasks.clone()).unwrap_or_default());
+    let first = tasks.with_untracked(|tasks| tasks.first().map(|task| task.name.to_string()).unwrap_or_default());
+    let task = RwSignal::new(first);
+    let checkpoint = RwSignal::new(String::new());
+    let chosen = Memo::new(move |_| tasks.read().iter().find(|one| one.name.as_str() == *task.read()).cloned());
+    let entries = Memo::new(move |_| {
+        let names = tasks.read();
+        names.iter().map(|one| (one.name.to_string(), one.name.to_string())).collect::<Vec<_>>()
+    });
+    let checkpoints = Memo::new(move |_| checkpoint_entries(state));
+    let disabled = Memo::new(move |_| disabled_reason(state, &checkpoints.read()));
+    let send = move |_| {
+        let Some(TaskInfo { name, .. }) = chosen.get_untracked() else { return };
+        state.score(NewScore { task: name, checkpoint: checkpoint.get_untracked().parse::<CheckpointId>().ok() });
+    };
+    view! {
+        <div class="row">
+            <label title="The questions or texts on which the checkpoint is scored">
+                "Task " <Select entries chosen=task choose=move |name| task.set(name) />
+            </label>
+            <label title="The checkpoint whose weights are scored">
+                "Checkpoint "
+                <Select entries=checkpoints chosen=checkpoint choose=move |id| checkpoint.set(id) />
+            </label>
+            <button
+                title=says(move || disabled.get().unwrap_or_else(|| "Score the checkpoint on the task. The server computes it in the background; \
+                    training continues.".to_owned()))
+                disabled=move || disabled.read().is_some() || state.is_sending.get()
+                on:click=clicks(send)
+            >
+                "Evaluate"
+            </button>
+        </div>
+        <p class="small dim">{says(move || chosen.get().map(|task| about(&task)).unwrap_or_default())}</p>
+        {shows(move || chosen.get().map(|task| view! { <Schedule task /> }))}
+        {shows(move || state.refused.get().map(|failure| view! { <Failure what="The request was refused" failure /> }))}
+    }
+}
+
+/// The sentence of a task, with its size and its method.
+fn about(task: &TaskInfo) -> String {
+    let items = number::whole(task.items);
+    let about = if task.about.is_empty() { String::new() } else { format!("{} ", task.about) };
+    format!("{about}{items} items, {}.", task.kind.phrase())
+}
+
+/// The newest checkpoint, and each that is on the server, by id.
+fn checkpoint_entries(state: TasksState) -> Vec<(String, String)> {
+    let usable = saved(state.context).into_iter().filter(|saved| saved.is_available);
+    let each = usable.map(|saved| (saved.info.id.to_string(), entry(saved.info.id)));
+    [(String::new(), "newest".to_owned())].into_iter().chain(each).collect()
+}
+
+fn entry(id: CheckpointId) -> String {
+    match id.segment {
+        0 => format!("step {}", number::whole(id.step)),
+        segment => format!("step {}, segment {segment}", number::whole(id.step)),
+    }
+}
+
+fn disabled_reason(state: TasksState, checkpoints: &[(String, String)]) -> Option<String> {
+    let none = || match state.context.state.get() {
+        RunState::Finished | RunState::Stopped | RunState::Failed => "The run has no checkpoint on the server.",
+        _ => "The run has no checkpoint on the server yet.",
+    };
+    let reason = state.context.no_permission.get();
+    reason.or_else(|| (checkpoints.len() < 2).then(|| none().to_owned()))
+}
+
+/// The interval at which checkpoints are scored on a task.
+#[component]
+fn Schedule(task: TaskInfo) -> impl IntoView {
+    let state = expect_context::<TasksState>();
+    let (name, of) = (StoredValue::new(task.name.clone()), task.name);
+    let present = Memo::new(move |_| {
+        let known = state.known.read();
+        known.iter().flat_map(|known| &known.schedules).find(|one| one.task == of).map(|one| one.every)
+    });
+    let usual = state.context.hyperparameters.with_untracked(|now| now.intervals.checkpoint_every).max(1);
+    let typed = TypedNumber::new(INTERVAL, present.get_untracked().unwrap_or(usual));
+    let no_permission = state.context.no_permission;
+    let set = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        if let Some(every) = untrack(|| typed.integer()) {
+            state.schedule(name.get_value(), Some(every));
+        }
+    };
+    let now = move || match present.get() {
+        Some(1) => "Each checkpoint of this run is scored.".to_owned(),
+        Some(every) => {
+            format!("Checkpoints at multiples of {} steps are scored, and the last one.", number::whole(every))
+        }
+        None => "Checkpoints of this run are scored on request only.".to_owned(),
+    };
+    view! {
+        <form class="row" on:submit=set>
+            <label title="Checkpoints whose step is a multiple of this are scored on the task, and the last one; 1 for all">
+                "Score checkpoints every " <NumberField number=typed /> " steps"
+            </label>
+            <button
+                type="submit"
+                title=says(move || no_permission.get().unwrap_or_else(|| "Score the checkpoints of this run at this interval".to_owned()))
+                disabled=move || {
+                    no_permission.read().is_some() || state.is_sending.get()
+                        || typed.integer().is_none_or(|every| Some(every) == present.get())
+                }
+            >
+                "Set"
+            </button>
+            {shows(move || present.get().map(|_| view! {
+                <button
+                    type="button"
+                    title="Score checkpoints of this run on this task on request only; scores stay"
+                    disabled=move || no_permission.read().is_some() || state.is_sending.get()
+                    on:click=clicks(move |_| state.schedule(name.get_value(), None))
+                >
+                    "Turn off"
+                </button>
+            }))}
+            <span class="small dim">{says(now)}</span>
+        </form>
+    }
+}
