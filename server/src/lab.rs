@@ -9,12 +9,13 @@
 //! - [`hosts`]: the names that the server answers to; [`slots`]: how many models are in memory at a time;
 //! - [`drawing`]: images, and how many are drawn at a time; [`openings`]: how often embeds are requested;
 //! - [`oidc`]: sign-in with OpenID Connect; [`audit`]: the audit log and the uses of tokens, before they are written; [`name`]: valid names;
-//! - [`scores`]: scores of checkpoints that wait; [`limits`]: limits of projects; [`passwords`]: hashes of passwords; [`throttle`]: slows down guessing.
+//! - [`scores`]: scores of checkpoints that wait; [`evaluator`]: programs that compute them; [`limits`]: limits of projects; [`passwords`]: hashes of passwords; [`throttle`]: slows down guessing.
 
 pub mod alerting;
 pub mod audit;
 pub mod certificate;
 pub mod drawing;
+pub mod evaluator;
 pub mod hosts;
 pub mod limits;
 pub mod name;

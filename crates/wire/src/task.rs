@@ -139,6 +139,8 @@ pub enum TaskKind {
     Completion,
     /// Perplexity and bits per byte of a text.
     Perplexity,
+    /// A program of the server's machine computes the values from the exported checkpoint.
+    Command,
 }
 
 impl TaskKind {
@@ -148,6 +150,7 @@ impl TaskKind {
             Self::MultipleChoice => "multiple choice by likelihood",
             Self::Completion => "exact completion",
             Self::Perplexity => "perplexity of a text",
+            Self::Command => "external command",
         }
     }
 }

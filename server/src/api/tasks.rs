@@ -5,7 +5,6 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
-use engine::task::built_in::built_in;
 use engine::task::file;
 use wire::task::lab::{NewScore, RunTasks, TaskInfo, TaskSchedule, WaitingScore};
 use wire::task::{Task, TaskName};
@@ -18,7 +17,7 @@ use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::runs::scoring;
 
-/// Lists the evaluation tasks, the built-in ones first.
+/// Lists the evaluation tasks, the built-in ones first, then the evaluators of the server.
 #[utoipa::path(get, path = "/tasks", tag = "evaluation", responses((status = 200, body = Vec<TaskInfo>)))]
 pub async fn list_tasks(_: Member, State(lab): State<Lab>) -> Result<Json<Vec<TaskInfo>>, ApiError> {
     scoring::tasks(&lab).await.map(Json)
@@ -36,15 +35,15 @@ pub async fn add_task(
     let body = body.map_err(|refused| ApiError::new(refused.status(), "body_unreadable", refused.body_text()))?;
     let task =
         file::parse(&body).map_err(|error| ApiError::invalid("task_invalid", error.to_string()).source(error))?;
-    if built_in(task.name.as_str()).is_some() {
-        let message = format!("{} is the name of a built-in task", task.name);
+    if scoring::is_fixed(&lab, &task.name) {
+        let message = format!("{} is the name of a built-in task or of an evaluator", task.name);
         return Err(ApiError::conflict("task_exists", message).field("name").hint("choose another name"));
     }
     lab.store().add_task(&task).await?;
     Ok((StatusCode::CREATED, Json(scoring::info(&task, false))))
 }
 
-/// Returns an evaluation task with its items.
+/// Returns an evaluation task with its items. An evaluator has none.
 #[utoipa::path(get, path = "/tasks/{name}", tag = "evaluation", params(("name" = String, Path)),
     responses((status = 200, body = Task)))]
 pub async fn get_task(_: Member, State(lab): State<Lab>, Path(name): Path<TaskName>) -> Result<Json<Task>, ApiError> {
@@ -59,8 +58,9 @@ pub async fn delete_task(
     State(lab): State<Lab>,
     Path(name): Path<TaskName>,
 ) -> Result<StatusCode, ApiError> {
-    if built_in(name.as_str()).is_some() {
-        return Err(ApiError::conflict("task_built_in", format!("{name} is built-in and cannot be deleted")));
+    if scoring::is_fixed(&lab, &name) {
+        let message = format!("{name} is built-in or an evaluator of the server, and cannot be deleted");
+        return Err(ApiError::conflict("task_built_in", message));
     }
     match lab.store().remove_task(&name).await? {
         true => Ok(StatusCode::NO_CONTENT),

@@ -20,6 +20,7 @@ use crate::api::server;
 use crate::data::hub::{DEFAULT_URL, Hub};
 use crate::lab::alerting::{AlertSettings, DEFAULT_NTFY, SmtpSecurity, SmtpSettings};
 use crate::lab::certificate::CertificateSource;
+use crate::lab::evaluator::Evaluator;
 use crate::lab::network::Network;
 use crate::lab::oidc::ProviderSettings;
 use crate::lab::open::ServeError;
@@ -38,6 +39,8 @@ Examples:
     kindling serve --listen 0.0.0.0:7878 --allow-host lab.example.org --tls
   Serve behind a reverse proxy on this machine, under a path:
     kindling serve --public-url https://example.org/lab/ --trusted-proxy 127.0.0.1
+  Score checkpoints by a program of this machine too:
+    kindling serve --evaluator my-test=/opt/my-test.sh
   Send alerts as e-mails by an SMTP server on this machine:
     kindling serve --smtp-host localhost --smtp-security none --smtp-from lab@example.org";
 
@@ -140,6 +143,10 @@ pub struct ServeArgs {
     /// Server of ntfy channels that name none
     #[arg(long, value_name = "URL", env = "KINDLING_NTFY_URL", default_value = DEFAULT_NTFY, value_parser = parse_ntfy_url)]
     ntfy_url: String,
+    /// Program of this machine that scores checkpoints as the task NAME: it gets the folder of the exported checkpoint (as `kindling export hf`
+    /// writes it) and prints a JSON object of numbers; it runs as the user of the server, for at most an hour; may be given several times [default: none]
+    #[arg(long = "evaluator", value_name = "NAME=PROGRAM")]
+    evaluators: Vec<Evaluator>,
     /// Start no workers on this machine's devices
     #[arg(long)]
     no_workers: bool,
@@ -192,6 +199,7 @@ impl ServeArgs {
             trusted_proxies: self.trusted_proxies,
             hub: Hub { url: self.hub_url, token: self.hub_token_file.or_else(in_environment) },
             provider,
+            evaluators: self.evaluators,
             starts_workers: !self.no_workers,
             queue_limit: self.queue_limit,
             worker_timeout: Duration::from_secs(self.worker_timeout),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::certificate::CertificateSource;
+use super::evaluator::Evaluator;
 use super::network::Network;
 use super::public_url::PublicUrl;
 use crate::data::hub::Hub;
@@ -50,6 +51,8 @@ pub struct Settings {
     pub provider: Option<ProviderSettings>,
     /// Mail server and ntfy server of alert channels.
     pub alerts: AlertSettings,
+    /// Programs that score exported checkpoints.
+    pub evaluators: Vec<Evaluator>,
     /// Start one worker for each device of this machine.
     pub starts_workers: bool,
     /// Maximum number of queued runs per device.
@@ -80,6 +83,7 @@ impl Settings {
             hub: Hub::default(),
             provider: None,
             alerts: AlertSettings::default(),
+            evaluators: vec![],
             starts_workers: true,
             queue_limit: QUEUE_LIMIT,
             worker_timeout: Duration::from_secs(WORKER_TIMEOUT_SECS),

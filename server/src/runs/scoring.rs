@@ -2,14 +2,17 @@
 //! with completions and inspections. Those that people request come first, then those that the schedules of runs ask for: what is due is read
 //! from the store, so a server that was killed continues where it was.
 //!
-//! - [`process`]: the process with the model. The scores that wait are in [`crate::lab::scores`].
+//! - [`process`]: the process with the model; [`command`]: a program of this machine. The scores that wait are in [`crate::lab::scores`].
 
+pub mod command;
 pub mod process;
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use engine::task::built_in::{BUILT_IN, built_in};
 use store::Scored;
+use tokio::time::timeout;
 use wire::control::author::Author;
 use wire::task::lab::{NewScore, RunTasks, TaskInfo, TaskSchedule, WaitingScore};
 use wire::task::result::TaskResult;
@@ -20,6 +23,7 @@ use super::availability;
 use super::completion::{gone, no_checkpoint};
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::lab::evaluator::Evaluator;
 use crate::lab::scores::Request;
 use crate::live::feed::report;
 use process::ScoreRequest;
@@ -39,17 +43,49 @@ const MAX_EVERY: u64 = 1_000_000_000;
 /// An error of the store.
 pub async fn tasks(lab: &Lab) -> Result<Vec<TaskInfo>, ApiError> {
     let added = lab.store().tasks().await?;
-    let infos = BUILT_IN.into_iter().filter_map(|(name, _)| built_in(name)).map(|task| info(&task, true));
-    Ok(infos.chain(added).collect())
+    let evaluators = lab.settings.evaluators.iter().map(Evaluator::info);
+    // A task that was added before the server had an evaluator of its name.
+    let is_other = |task: &TaskInfo| evaluator(lab, &task.name).is_none();
+    Ok(built_in_infos().iter().cloned().chain(evaluators).chain(added.into_iter().filter(is_other)).collect())
+}
+
+/// The built-in tasks without their items. They are generated once: that reads some thousand stories.
+fn built_in_infos() -> &'static [TaskInfo] {
+    static INFOS: LazyLock<Vec<TaskInfo>> = LazyLock::new(|| {
+        BUILT_IN.into_iter().filter_map(|(name, _)| built_in(name)).map(|task| info(&task, true)).collect()
+    });
+    &INFOS
 }
 
 /// A task without its items.
 pub fn info(task: &Task, is_built_in: bool) -> TaskInfo {
-    let Task { name, about, items } = task.clone();
+    let Task { name, about, items } = task;
+    let (name, about) = (name.clone(), about.clone());
     TaskInfo { name, about, kind: items.kind(), items: items.len() as u64, is_built_in }
 }
 
-/// A task, built-in or added.
+/// The evaluator of a task.
+fn evaluator<'a>(lab: &'a Lab, name: &TaskName) -> Option<&'a Evaluator> {
+    lab.settings.evaluators.iter().find(|evaluator| evaluator.name == *name)
+}
+
+/// Whether a task is not one that was added: it is a part of the program, or an evaluator.
+pub fn is_fixed(lab: &Lab, name: &TaskName) -> bool {
+    BUILT_IN.iter().any(|(known, _)| *known == name.as_str()) || evaluator(lab, name).is_some()
+}
+
+/// Checks that a task exists.
+///
+/// # Errors
+/// 404; an error of the store.
+async fn check_exists(lab: &Lab, name: &TaskName) -> Result<(), ApiError> {
+    match is_fixed(lab, name) || lab.store().tasks().await?.iter().any(|task| task.name == *name) {
+        true => Ok(()),
+        false => Err(unknown(name)),
+    }
+}
+
+/// A task with items, built-in or added.
 ///
 /// # Errors
 /// 404; an error of the store.
@@ -96,7 +132,7 @@ pub async fn set_schedules(lab: &Lab, run: &RunId, schedules: &[TaskSchedule]) -
         if schedules[..at].iter().any(|other| other.task == *name) {
             return invalid("task", format!("{name} is given twice"));
         }
-        task(lab, name).await?;
+        check_exists(lab, name).await?;
     }
     lab.store().set_task_schedules(run, schedules).await?;
     lab.scores.wake();
@@ -109,7 +145,7 @@ pub async fn set_schedules(lab: &Lab, run: &RunId, schedules: &[TaskSchedule]) -
 /// 404 for an unknown run, task or checkpoint, 409 for a checkpoint whose files are on another machine, 429 if too many scores wait.
 pub async fn request(lab: &Lab, run: &RunId, author: Author, new: NewScore) -> Result<WaitingScore, ApiError> {
     lab.feed.summary(run).await?;
-    task(lab, &new.task).await?;
+    check_exists(lab, &new.task).await?;
     let kept = lab.store().checkpoint_ids(run).await?;
     let checkpoint = match new.checkpoint {
         Some(id) if !kept.contains(&id) => return Err(gone(run, id)),
@@ -132,7 +168,7 @@ pub async fn serve(lab: Lab) {
         };
         let Some((request, cancelled)) = next else {
             // After a timeout the schedules are read as after a request.
-            let _ = tokio::time::timeout(CHECK_EVERY, lab.scores.woken()).await;
+            let _ = timeout(CHECK_EVERY, lab.scores.woken()).await;
             continue;
         };
         let computed = tokio::select! {
@@ -172,13 +208,20 @@ async fn due(lab: &Lab) -> Option<Request> {
 /// Scores a checkpoint, which is not pruned meanwhile.
 async fn compute(lab: &Lab, request: &Request) -> Result<TaskResult, ApiError> {
     let Request { run, checkpoint, .. } = request;
-    let task = task(lab, &request.task).await?;
     let slot = lab.slots.wait().await?;
     let Some(_held) = lab.store().open_checkpoint(run, *checkpoint).await? else { return Err(gone(run, *checkpoint)) };
-    let asked = ScoreRequest { run: run.clone(), checkpoint: *checkpoint, task };
-    let ended = tokio::time::timeout(WITHIN, process::score(&lab.settings.data, &asked, slot)).await;
+    let ended = match evaluator(lab, &request.task) {
+        Some(evaluator) => timeout(WITHIN, command::score(&lab.settings, run, *checkpoint, evaluator)).await,
+        None => {
+            let task = task(lab, &request.task).await?;
+            let asked = ScoreRequest { run: run.clone(), checkpoint: *checkpoint, task };
+            timeout(WITHIN, process::score(&lab.settings.data, &asked)).await
+        }
+    };
+    drop(slot);
     ended.map_err(|_| {
-        ApiError::internal("scoring a checkpoint", "it took longer than an hour").hint("use a task with fewer items")
+        ApiError::internal("scoring a checkpoint", "it took longer than an hour")
+            .hint("use a task with fewer items, or a faster program")
     })?
 }
 

@@ -1,6 +1,7 @@
 //! Evaluation tasks: scores of checkpoints on request and at an interval, as time series of the run.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use scenarios::watch::{count, speck, with};
 use scenarios::{Client, Lab, wait_for};
@@ -111,4 +112,29 @@ fn a_schedule_scores_each_checkpoint_also_when_the_server_is_killed() {
     let steps: Vec<u64> = found.results.iter().map(|stored| stored.checkpoint.step).collect();
     assert_eq!(steps, [40, 80, 120, 130], "every 40 steps, and the last one");
     assert_eq!(count(&owner.journal(&run), "scored"), 4, "none twice");
+}
+
+#[test]
+fn a_program_scores_the_exported_checkpoint_only_if_the_server_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("evaluate.sh");
+    let script = "#!/bin/sh\ntest -f \"$1/config.json\" && echo \"{\\\"files\\\": $(ls \"$1\" | wc -l)}\"\n";
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let lab = Lab::bare_with(&["--evaluator", &format!("count-files={}", program.display())]);
+    lab.device();
+    let owner = lab.owner();
+    let corpus = owner.add_corpus("walk");
+    let run = owner.start_run(&speck(&corpus, 20));
+    owner.wait_state(&run, 60, RunState::Finished);
+    let new = json!({ "task": "count-files" });
+    assert_eq!(owner.post(&format!("/runs/{run}/scores"), &new).status, 202);
+    let found = wait_scores(&owner, &run, 1);
+    assert!(found.results[0].result.value("files").unwrap() >= 3.0, "{found:?}");
+    assert_eq!(owner.curve(&run, "eval/count-files/files").len(), 1);
+    let left = fs::read_dir(lab.data().join("incoming")).unwrap().count();
+    assert_eq!(left, 0, "the exported folder is deleted");
+    let command = json!({ "name": "evil", "kind": "command", "items": ["/bin/sh"] });
+    owner.post("/tasks", &command).refused(422, "task_invalid", &["--evaluator"]);
+    owner.delete("/tasks/count-files").refused(409, "task_built_in", &[]);
 }

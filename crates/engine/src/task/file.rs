@@ -59,6 +59,10 @@ pub fn parse(bytes: &[u8]) -> Result<Task, TaskError> {
             let body: Body<TextItem> = decode_body(text, HINT_TEXT)?;
             (body.name, body.about, TaskItems::Perplexity(body.items))
         }
+        TaskKind::Command => {
+            let message = "a file cannot name a command: a server has it by its option --evaluator".to_owned();
+            return Err(TaskError::Format { line: 1, message, hint: HINT });
+        }
     };
     match items.len() {
         1..=MAX_ITEMS => Ok(Task { name, about, items }),

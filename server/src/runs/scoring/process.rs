@@ -8,7 +8,6 @@ use wire::task::result::TaskResult;
 use wire::{ApiErrorBody, CheckpointId, RunId};
 
 use crate::error::ApiError;
-use crate::lab::slots::InferenceSlot;
 use crate::runs::subprocess;
 
 /// The request that `kindling score` reads.
@@ -24,7 +23,7 @@ pub struct ScoreRequest {
 ///
 /// # Errors
 /// The checkpoint is damaged, the task does not fit the model, or the process ended unexpectedly.
-pub async fn score(data: &Path, request: &ScoreRequest, _slot: InferenceSlot) -> Result<TaskResult, ApiError> {
+pub async fn score(data: &Path, request: &ScoreRequest) -> Result<TaskResult, ApiError> {
     let process = subprocess::start(&["score"], data, request).await?;
     let output = process.wait_with_output().await;
     let output = output.map_err(|source| ApiError::internal("waiting for a process with a model", source))?;

@@ -3,6 +3,7 @@
 use figure::number;
 use leptos::prelude::*;
 use wire::hyperparameters::table::Values;
+use wire::task::TaskKind;
 use wire::task::lab::{NewScore, TaskInfo};
 use wire::{CheckpointId, RunState};
 
@@ -58,9 +59,11 @@ pub(super) fn ScoreForm() -> impl IntoView {
 
 /// The sentence of a task, with its size and its method.
 fn about(task: &TaskInfo) -> String {
-    let items = number::whole(task.items);
     let about = if task.about.is_empty() { String::new() } else { format!("{} ", task.about) };
-    format!("{about}{items} items, {}.", task.kind.phrase())
+    match task.kind {
+        TaskKind::Command => about,
+        kind => format!("{about}{} items, {}.", number::whole(task.items), kind.phrase()),
+    }
 }
 
 /// The newest checkpoint, and each that is on the server, by id.
