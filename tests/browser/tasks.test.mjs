@@ -1,0 +1,85 @@
+// Evaluation tasks on the page of a run: a checkpoint is scored, the interval is set, a viewer sees the scores and cannot request any.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import axe from "axe-core";
+import { longRun, openBrowser, openLab, openPage, runState, signIn } from "./lab.mjs";
+
+let lab, browser, run;
+
+const spec = {
+  ...longRun,
+  name: "scored",
+  overrides: { ...longRun.overrides, "intervals.checkpoint_every": 50, breakpoints: [120] },
+};
+const task = {
+  name: "letters",
+  about: "A text of the dataset.",
+  kind: "perplexity",
+  items: [{ text: "Once upon a time" }, { text: "there was a" }],
+};
+const scores = () => lab.api(`/runs/${run}/tasks`);
+
+/** A paused run with two checkpoints. */
+before(async () => {
+  [lab, browser] = await Promise.all([openLab(), openBrowser()]);
+  await lab.ready();
+  await lab.api("/tasks", { method: "POST", body: task });
+  run = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
+  await lab.until("the breakpoint", async () => (await lab.api(`/runs/${run}`)).summary.state === "paused");
+});
+
+after(async () => {
+  await browser?.close();
+  lab?.close();
+});
+
+/** The panel of the tasks on the page of the run. */
+async function openTasks(role, options = {}) {
+  const page = await openPage(browser, options);
+  await signIn(page, lab.token(role, "--sign-in"));
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
+  await page.goto(`${lab.url}/runs/${run}`);
+  await runState(page, "paused").waitFor();
+  await page.getByRole("button", { name: "Show tasks and metrics for diagnosis" }).click();
+  const panel = page.locator(".panel.tasks");
+  await panel.getByRole("button", { name: "Evaluate" }).waitFor();
+  return { page, panel };
+}
+
+test("a checkpoint is scored and its score is shown as a chart and a table", async () => {
+  const { page, panel } = await openTasks("steer");
+  await panel.getByText("No scores yet").waitFor();
+  await panel.locator("select").nth(0).selectOption("letters");
+  await panel.getByText("A text of the dataset. 2 items, perplexity of a text.").waitFor();
+  await panel.locator("select").nth(1).selectOption("0-100");
+  await panel.getByRole("button", { name: "Evaluate" }).click();
+  const row = panel.locator("tbody tr").first();
+  await row.waitFor({ timeout: 60_000 });
+  const [stored] = (await scores()).results;
+  assert.equal(stored.checkpoint, "0-100");
+  assert.match(await row.innerText(), /^100\s/);
+  await panel.locator("figure").filter({ hasText: "letters, nats per token" }).waitFor();
+  const names = await lab.api(`/runs/${run}/series/names`);
+  assert.ok(names.includes("eval/letters/perplexity"), names.join());
+
+  await panel.locator("form input").fill("50");
+  await panel.getByRole("button", { name: "Set", exact: true }).click();
+  await panel.getByText("Checkpoints at multiples of 50 steps are scored").waitFor();
+  await lab.until("the scores of the schedule", async () => (await scores()).results.length === 2);
+  await panel.locator("tbody tr").nth(1).waitFor();
+  await panel.getByRole("button", { name: "Turn off" }).click();
+  await panel.getByText("scored on request only").waitFor();
+
+  const { violations } = await page.evaluate(`${axe.source}; axe.run(".panel.tasks", { resultTypes: ["violations"] })`);
+  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 160)}`), []);
+  await page.close();
+});
+
+test("a viewer sees the scores, also on a phone, and cannot request any", async () => {
+  const { page, panel } = await openTasks("view", { viewport: { width: 390, height: 800 } });
+  await panel.locator("tbody tr").first().waitFor();
+  assert.ok(await panel.getByRole("button", { name: "Evaluate" }).isDisabled());
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= 390));
+  await page.close();
+});
