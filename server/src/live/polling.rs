@@ -153,6 +153,13 @@ impl PollingPage {
                 }
             }
         }
+        // What is there already is sent also when the rights change at each poll.
+        while bytes < ANSWER_BYTES
+            && let Ok(message) = outgoing.try_recv()
+        {
+            bytes += message.len();
+            collected.push(message);
+        }
         collected
     }
 
