@@ -441,7 +441,7 @@ pub(crate) mod tests {
         let run: RunId = "r".parse().unwrap();
         let state = |state, revision| RunSummary { revision: Revision(revision), ..summary("r", state) };
         let finding = |is_dismissed| {
-            let finding = serde_json::json!({"id": 1, "segment": 0, "at_ms": 0, "text": "A sentence.", "ended_step": null,
+            let finding = serde_json::json!({"id": 1, "segment": 0, "at_ms": 0, "label": "Plateau", "text": "Seen.", "ended_step": null,
                 "became": null, "is_abandoned": false, "is_dismissed": is_dismissed, "action": null,
                 "finding": {"rule": "plateau", "level": "note", "step": 5, "first_step": 0, "value": 1.0, "threshold": 2.0, "evidence": []}});
             serde_json::from_value::<RunFinding>(finding).unwrap()
