@@ -9,6 +9,7 @@
 //! - [`hyperparameters`]: every hyperparameter, its values and schedules;
 //! - [`control`]: the commands to a run (`command`) and the events of its journal (`event`). Read these two first;
 //! - [`run`]: specs, plans, presets, forks, the history of a run, and the records that pages show;
+//! - [`sweep`]: sweeps over a search space;
 //! - [`inspect`]: inspections of a model and their results; [`completion`]: text that a checkpoint generates;
 //! - [`task`]: evaluation tasks and their results;
 //! - [`diagnosis`]: what rules find in a run, their settings, and remedies;
@@ -38,6 +39,7 @@ pub mod number;
 pub mod run;
 pub mod series;
 pub mod slot;
+pub mod sweep;
 pub mod task;
 pub mod telemetry;
 pub mod transport;

@@ -1,0 +1,7 @@
+//! Sweeps: trials over a search space.
+//!
+//! [`space`]: the parameters that vary, their values, conditions and constraints, and the points of trials; [`sampler`]: how points are
+//! chosen.
+
+pub mod sampler;
+pub mod space;
