@@ -4,6 +4,7 @@
 //! - [`rules`]: diagnosis. A [`rules::Checker`] reads the rows of a run as it trains and returns [`rules::Finding`]s.
 //! - [`compare`]: fair comparison. [`compare::compare_runs`] over seeds, [`compare::compare_windows`] over validation text, and the
 //!   [`compare::NoiseFloor`].
+//! - [`sampling`]: the points of a sweep's trials: grid, random, quasi-random, TPE, CMA-ES.
 //! - [`statistics`]: what both use, by `statrs`, checked against SciPy and statsmodels.
 //!
 //! Each rule, test and interval is one file that opens with its formula and its source.
@@ -59,4 +60,5 @@
 
 pub mod compare;
 pub mod rules;
+pub mod sampling;
 pub mod statistics;
