@@ -20,7 +20,9 @@ pub mod join;
 mod memory;
 mod progress_bar;
 pub mod reference;
+pub mod replay;
 pub mod restore;
+pub mod run_group;
 pub mod run_name;
 pub mod score;
 pub mod serve;
@@ -48,6 +50,7 @@ pub use export::ExportArgs;
 pub use inspect::InspectArgs;
 pub use join::JoinArgs;
 pub use reference::ReferenceArgs;
+pub use replay::ReplayArgs;
 pub use restore::RestoreArgs;
 pub use score::ScoreArgs;
 pub use serve::ServeArgs;
@@ -94,6 +97,7 @@ pub enum Subcommand {
     Diagnose(DiagnoseArgs),
     Token(TokenArgs),
     Compare(CompareArgs),
+    Replay(ReplayArgs),
     Evaluate(EvaluateArgs),
     Export(ExportArgs),
     Backup(BackupArgs),

@@ -5,6 +5,7 @@
 //! - [`compare`]: fair comparison. [`compare::compare_runs`] over seeds, [`compare::compare_windows`] over validation text, and the
 //!   [`compare::NoiseFloor`].
 //! - [`sampling`]: the points of a sweep's trials: grid, random, quasi-random, TPE, CMA-ES.
+//! - [`stopping`]: rules that stop trials early, and their replay over finished runs.
 //! - [`statistics`]: what both use, by `statrs`, checked against SciPy and statsmodels.
 //!
 //! Each rule, test and interval is one file that opens with its formula and its source.
@@ -62,3 +63,4 @@ pub mod compare;
 pub mod rules;
 pub mod sampling;
 pub mod statistics;
+pub mod stopping;

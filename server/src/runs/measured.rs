@@ -20,12 +20,10 @@ const HASH_CHARS: usize = 6;
 /// An error of the store.
 pub async fn measure(store: &Store, run: &RunId) -> Result<Option<MeasuredRun>, StoreError> {
     let Some(view) = store.run(run).await? else { return Ok(None) };
-    let curves = store.curves(run, Some(vec![name::VALID.to_owned()])).await?;
+    let points = points(store, run, name::VALID).await?;
     let losses = store.window_losses(run).await?;
     let mut windows: BTreeMap<u64, WindowLosses> =
         losses.into_iter().map(|stored| (stored.step, stored.losses)).collect();
-    let read = tokio::task::spawn_blocking(move || on_path(curves)).await;
-    let points = read.map_err(|source| StoreError::Aborted { path: store.dir().to_owned(), source })??;
     let evaluation = |point: CurvePoint| {
         let step = point.step + 1;
         let windows = windows.remove(&step);
@@ -44,6 +42,16 @@ pub async fn measure(store: &Store, run: &RunId) -> Result<Option<MeasuredRun>, 
     };
     let evaluations = points.into_iter().map(evaluation).collect();
     Ok(Some(described(view, evaluations)))
+}
+
+/// The points of a series on the path of a run, in increasing steps.
+///
+/// # Errors
+/// An error of the store.
+pub async fn points(store: &Store, run: &RunId, name: &str) -> Result<Vec<CurvePoint>, StoreError> {
+    let curves = store.curves(run, Some(vec![name.to_owned()])).await?;
+    let read = tokio::task::spawn_blocking(move || on_path(curves)).await;
+    read.map_err(|source| StoreError::Aborted { path: store.dir().to_owned(), source })?
 }
 
 fn on_path(curves: Vec<Curve>) -> Result<Vec<CurvePoint>, StoreError> {

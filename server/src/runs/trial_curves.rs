@@ -1,0 +1,68 @@
+//! Finished runs as fits and replays read them: the validation loss at each evaluation, on the path of the run.
+
+use research::compare::{Evaluation, MeasuredRun};
+use research::stopping::Curve;
+use store::{CurvePoint, Store, StoreError};
+use wire::series::name;
+use wire::{RunId, RunState, RunView};
+
+use super::measured::{measure, points};
+
+/// A run with its evaluations.
+pub struct TrialRun {
+    pub view: RunView,
+    pub measured: MeasuredRun,
+}
+
+impl TrialRun {
+    /// Reads a run; `None` for an unknown one.
+    ///
+    /// # Errors
+    /// An error of the store.
+    pub async fn read(store: &Store, run: &RunId) -> Result<Option<Self>, StoreError> {
+        let (view, measured) = (store.run(run).await?, measure(store, run).await?);
+        Ok(view.zip(measured).map(|(view, measured)| Self { view, measured }))
+    }
+
+    /// Its validation loss over steps, as trial `number`.
+    pub fn curve(&self, number: u64) -> Curve {
+        let point = |evaluation: &Evaluation| (evaluation.step, evaluation.loss);
+        Curve {
+            number,
+            steps: self.view.hyperparameters.steps,
+            points: self.measured.evaluations.iter().map(point).collect(),
+            is_finished: self.view.summary.state == RunState::Finished,
+        }
+    }
+
+    /// Its last evaluation.
+    pub fn last(&self) -> Option<&Evaluation> {
+        self.measured.evaluations.last()
+    }
+
+    /// What runs must share for their losses to be compared: tokenizer and datasets.
+    pub fn text(&self) -> String {
+        let datasets: Vec<&str> = self.measured.datasets.iter().map(|(dataset, _)| dataset.as_str()).collect();
+        format!("{} of {}", self.measured.tokenizer, datasets.join(" + "))
+    }
+}
+
+/// (learning rate, training loss) at each step that has both.
+///
+/// # Errors
+/// An error of the store.
+pub async fn learning_rates(store: &Store, run: &RunId) -> Result<Vec<(f64, f64)>, StoreError> {
+    let rates = points(store, run, name::LEARNING_RATE).await?;
+    let losses = points(store, run, name::TRAIN).await?;
+    let loss_at = |step: u64| losses.binary_search_by_key(&step, |point| point.step).ok().map(|at| losses[at].value);
+    Ok(rates.iter().filter_map(|rate| Some((rate.value, loss_at(rate.step)?))).collect())
+}
+
+/// The gradient noise scale at each step that has one, tokens.
+///
+/// # Errors
+/// An error of the store.
+pub async fn noise_scales(store: &Store, run: &RunId) -> Result<Vec<f64>, StoreError> {
+    let value = |point: CurvePoint| point.value;
+    Ok(points(store, run, name::NOISE_SCALE).await?.into_iter().map(value).collect())
+}
