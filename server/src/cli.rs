@@ -14,6 +14,7 @@ pub mod devices;
 pub mod diagnose;
 pub mod evaluate;
 pub mod export;
+pub mod fit;
 pub mod full_check;
 pub mod inspect;
 pub mod join;
@@ -47,6 +48,7 @@ pub use devices::DevicesArgs;
 pub use diagnose::DiagnoseArgs;
 pub use evaluate::EvaluateArgs;
 pub use export::ExportArgs;
+pub use fit::FitArgs;
 pub use inspect::InspectArgs;
 pub use join::JoinArgs;
 pub use reference::ReferenceArgs;
@@ -98,6 +100,7 @@ pub enum Subcommand {
     Token(TokenArgs),
     Compare(CompareArgs),
     Replay(ReplayArgs),
+    Fit(FitArgs),
     Evaluate(EvaluateArgs),
     Export(ExportArgs),
     Backup(BackupArgs),

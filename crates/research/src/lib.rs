@@ -6,6 +6,7 @@
 //!   [`compare::NoiseFloor`].
 //! - [`sampling`]: the points of a sweep's trials: grid, random, quasi-random, TPE, CMA-ES.
 //! - [`stopping`]: rules that stop trials early, and their replay over finished runs.
+//! - [`fits`]: scaling laws, isoFLOP profiles, learning-rate range test, batch size.
 //! - [`statistics`]: what both use, by `statrs`, checked against SciPy and statsmodels.
 //!
 //! Each rule, test and interval is one file that opens with its formula and its source.
@@ -60,6 +61,7 @@
 //! ```
 
 pub mod compare;
+pub mod fits;
 pub mod rules;
 pub mod sampling;
 pub mod statistics;

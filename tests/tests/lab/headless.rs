@@ -105,6 +105,37 @@ fn a_non_finite_loss_ends_a_training_without_a_server() {
     assert_eq!(only_run(&lab.owner()).state, RunState::Stopped);
 }
 
+/// Four runs of different learning rates: each rule is replayed over them, and a fit that they do not determine is refused.
+#[test]
+fn finished_runs_are_replayed_and_fitted() {
+    let lab = folder();
+    for (name, rate) in [("first", "0.01"), ("second", "0.003"), ("third", "1e-5"), ("fourth", "1e-6")] {
+        let set = [format!("optimizer.learning_rate={rate}"), "intervals.eval_every=10".to_owned()];
+        let trained = lab.run("train", &[&spec(&lab, 60, ""), "--name", name, "--set", &set[0], "--set", &set[1]]);
+        assert!(trained.status.success(), "{}", String::from_utf8_lossy(&trained.stderr));
+    }
+    let answer = |command: &str, args: &[&str]| {
+        let output = lab.run(command, args);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.success(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let names = "first,second,third,fourth";
+    let (is_done, table) = answer("replay", &[names]);
+    assert!(
+        is_done && table.contains("4 runs, 240 steps") && table.contains("Hyperband, eta 3, 6 brackets"),
+        "{table}"
+    );
+    let (is_done, stops) =
+        answer("replay", &[names, "--rule", "median", "--set", "protect=0", "--set", "min_trials=2"]);
+    assert!(is_done && stops.contains("fourth at step 20 (it ended in place 4): Its best value"), "{stops}");
+    let (is_done, refused) = answer("fit", &["law", names]);
+    assert!(!is_done && refused.contains("1 model sizes do not determine the fit; it needs at least 3"), "{refused}");
+    let (is_done, constant) = answer("fit", &["learning-rate", "first"]);
+    assert!(!is_done && constant.contains("does not rise by a factor of 16"), "{constant}");
+    let (is_done, unknown) = answer("fit", &["isoflop", "fifth"]);
+    assert!(!is_done && unknown.contains("no run is named"), "{unknown}");
+}
+
 #[test]
 fn a_run_is_trained_from_options_alone() {
     let mut lab = folder();

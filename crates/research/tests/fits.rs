@@ -1,0 +1,183 @@
+//! Fits of planted laws: the truth is in the 95 % interval in at least 90 of 100, and what the runs do not determine is refused.
+
+use research::fits::batch_size::batch_size;
+use research::fits::isoflop::{IsoflopRun, isoflop};
+use research::fits::learning_rate::range_test;
+use research::fits::scaling_law::{ScalingLaw, ScalingRun};
+use research::fits::{Estimate, Refusal};
+use testing::Random;
+
+/// A standard normal value (Box, Muller 1958).
+fn normal(random: &mut Random) -> f64 {
+    (-2.0 * (1.0 - random.uniform()).ln()).sqrt() * (std::f64::consts::TAU * random.uniform()).cos()
+}
+
+/// A law of the kind that small models follow.
+struct Planted {
+    e: f64,
+    a: f64,
+    alpha: f64,
+    b: f64,
+    beta: f64,
+}
+
+impl Planted {
+    fn new(random: &mut Random) -> Self {
+        let mut between = |low: f64, high: f64| low + (high - low) * random.uniform();
+        Self {
+            e: between(0.8, 1.8),
+            a: between(0.2, 0.6),
+            alpha: between(0.3, 0.7),
+            b: between(0.05, 0.15),
+            beta: between(0.3, 0.6),
+        }
+    }
+
+    fn loss(&self, parameters: f64, tokens: f64) -> f64 {
+        self.e + self.a * (parameters / 1e6).powf(-self.alpha) + self.b * (tokens / 1e9).powf(-self.beta)
+    }
+
+    /// 5 sizes by 5 numbers of tokens, with a noise of 0.3 % over seeds.
+    fn runs(&self, sizes: usize, random: &mut Random) -> Vec<ScalingRun> {
+        let mut run = |parameters: f64, tokens: f64| {
+            let loss = self.loss(parameters, tokens) * (1.0 + 0.003 * normal(random));
+            ScalingRun { parameters, tokens, loss }
+        };
+        let sizes = (0..sizes).map(|at| 1e5 * 4_f64.powi(at as i32));
+        sizes.flat_map(|size| (0..5).map(move |at| (size, 2e6 * 4_f64.powi(at)))).map(|(n, d)| run(n, d)).collect()
+    }
+}
+
+#[test]
+fn planted_laws_are_in_the_intervals() {
+    let mut random = Random::new(testing::seed(11));
+    let (mut fits, mut refused) = (0, 0);
+    let mut hits = [("E", 0), ("alpha", 0), ("beta", 0), ("loss at 4 x the size and 4 x the tokens", 0)];
+    while fits < 100 {
+        let planted = Planted::new(&mut random);
+        let Ok(law) = ScalingLaw::fit(&planted.runs(5, &mut random), fits) else {
+            refused += 1;
+            continue;
+        };
+        let (parameters, tokens) = (1e8, 2e9);
+        let found = [law.irreducible(), law.alpha(), law.beta(), law.loss(parameters, tokens)];
+        let truth = [planted.e, planted.alpha, planted.beta, planted.loss(parameters, tokens)];
+        for ((_, count), (estimate, truth)) in hits.iter_mut().zip(found.iter().zip(truth)) {
+            *count += u32::from(estimate.contains(truth));
+        }
+        fits += 1;
+    }
+    println!("{hits:?} of {fits}, {refused} refused");
+    assert!(hits.iter().all(|(_, count)| *count >= 90), "{hits:?}");
+    assert!(refused <= 30, "{refused} refusals");
+}
+
+#[test]
+fn an_exact_law_is_found() {
+    let planted = Planted { e: 1.2, a: 0.4, alpha: 0.5, b: 0.1, beta: 0.4 };
+    let sizes = [1e5, 4e5, 16e5, 64e5];
+    let run = |parameters: f64, tokens: f64| ScalingRun { parameters, tokens, loss: planted.loss(parameters, tokens) };
+    let runs: Vec<ScalingRun> = sizes.iter().flat_map(|n| [2e6, 8e6, 32e6, 128e6].map(|d| run(*n, d))).collect();
+    let law = ScalingLaw::fit(&runs, 1).unwrap();
+    let near =
+        |estimate: Estimate, truth: f64| assert!((estimate.value / truth - 1.0).abs() < 2e-3, "{estimate:?} {truth}");
+    near(law.irreducible(), 1.2);
+    near(law.a(), 0.4);
+    near(law.alpha(), 0.5);
+    near(law.b(), 0.1);
+    near(law.beta(), 0.4);
+    // The best size for a compute has a lower loss than its neighbours with the same compute.
+    let flops = 1e15;
+    let best = law.best_parameters(flops).value;
+    let at = |parameters: f64| law.loss(parameters, flops / (6.0 * parameters)).value;
+    assert!(at(best) < at(1.05 * best) && at(best) < at(best / 1.05));
+    assert_eq!(ScalingLaw::fit(&runs, 1), Ok(law), "equal seeds give equal intervals");
+}
+
+#[test]
+fn laws_that_the_runs_do_not_determine_are_refused() {
+    let mut random = Random::new(testing::seed(3));
+    let planted = Planted::new(&mut random);
+    let runs = planted.runs(5, &mut random);
+    let two: Vec<ScalingRun> = runs.iter().filter(|run| run.parameters < 5e5).copied().collect();
+    assert_eq!(ScalingLaw::fit(&two, 1), Err(Refusal::TooFew { what: "model sizes", found: 2, needed: 3 }));
+    let one: Vec<ScalingRun> = runs.iter().filter(|run| run.tokens < 3e6).copied().collect();
+    assert!(matches!(ScalingLaw::fit(&one, 1), Err(Refusal::TooFew { what: "numbers of training tokens", .. })));
+    assert!(matches!(ScalingLaw::fit(&[], 1), Err(Refusal::TooFew { .. })));
+    // Losses that are noise alone, and losses that do not depend on the size.
+    let noise: Vec<ScalingRun> =
+        runs.iter().map(|run| ScalingRun { loss: 1.5 + 0.01 * normal(&mut random), ..*run }).collect();
+    assert!(matches!(ScalingLaw::fit(&noise, 1), Err(Refusal::TooWide { .. })), "{:?}", ScalingLaw::fit(&noise, 1));
+    let broken: Vec<ScalingRun> = runs.iter().map(|run| ScalingRun { loss: f64::NAN, ..*run }).collect();
+    assert!(matches!(ScalingLaw::fit(&broken, 1), Err(Refusal::TooFew { .. })));
+}
+
+#[test]
+fn isoflop_minima_are_in_the_intervals() {
+    let mut random = Random::new(testing::seed(5));
+    let mut hits = [0, 0];
+    for seed in 0..100 {
+        let exponent = 0.4 + 0.2 * random.uniform();
+        let best = |flops: f64| 1e6 * (flops / 1e15).powf(exponent);
+        let mut runs = vec![];
+        for flops in [1e14, 4e14, 1.6e15, 6.4e15] {
+            for at in -3..=3 {
+                let parameters = best(flops) * 2_f64.powf(0.8 * f64::from(at) + 0.3);
+                let loss = 2.0 + 0.05 * (parameters / best(flops)).ln().powi(2) + 0.004 * normal(&mut random);
+                runs.push(IsoflopRun { parameters, flops: flops * (1.0 + 0.03 * random.uniform()), loss });
+            }
+        }
+        let found = isoflop(&runs, seed).unwrap();
+        assert_eq!(found.profiles.len(), 4);
+        hits[0] += u32::from(found.profiles[1].best_parameters.contains(best(4e14)));
+        hits[1] += u32::from(found.exponent.unwrap().contains(exponent));
+    }
+    println!("{hits:?} of 100");
+    assert!(hits.iter().all(|hits| *hits >= 88), "{hits:?}");
+    let falling: Vec<IsoflopRun> = (1..6)
+        .map(|at| IsoflopRun { parameters: f64::from(at) * 1e6, flops: 1e15, loss: 3.0 - 0.1 * f64::from(at) })
+        .collect();
+    assert!(matches!(isoflop(&falling, 1), Err(Refusal::NoOptimum { .. })));
+    assert!(matches!(isoflop(&falling[..3], 1), Err(Refusal::TooFew { found: 3, .. })));
+}
+
+#[test]
+fn a_range_test_finds_where_the_loss_falls_and_rises() {
+    let mut random = Random::new(testing::seed(9));
+    // Falls fastest at 1e-3 and rises from 0.1 on.
+    let point = |at: i32, random: &mut Random| {
+        let rate = 1e-5 * 10_f64.powf(5.0 * f64::from(at) / 300.0);
+        let fall = 2.0 / (1.0 + (-(rate.ln() - 1e-3_f64.ln()) * 1.5).exp());
+        let rise = (3.0 * (rate / 0.1).ln()).max(0.0).powi(2);
+        (rate, 4.0 - fall + rise + 0.02 * normal(random))
+    };
+    let points: Vec<(f64, f64)> = (0..=300).map(|at| point(at, &mut random)).collect();
+    let found = range_test(&points).unwrap();
+    println!("{found:?}");
+    assert!((2.5e-4..4e-3).contains(&found.steepest), "{found:?}");
+    assert!((0.1..0.4).contains(&found.diverges.unwrap()), "{found:?}");
+    assert!(
+        found.suggested <= found.steepest && found.steepest < found.lowest && found.lowest < found.diverges.unwrap()
+    );
+    assert!(matches!(range_test(&points[..20]), Err(Refusal::TooFew { .. })));
+    let constant: Vec<(f64, f64)> = points.iter().map(|(_, loss)| (1e-3, *loss)).collect();
+    assert!(matches!(range_test(&constant), Err(Refusal::NoOptimum { .. })));
+    let rising: Vec<(f64, f64)> = points.iter().map(|(rate, _)| (*rate, 4.0 + rate)).collect();
+    assert!(matches!(range_test(&rising), Err(Refusal::NoOptimum { .. })));
+}
+
+#[test]
+fn the_noise_scale_suggests_a_batch() {
+    let mut random = Random::new(testing::seed(2));
+    let mut hits = 0;
+    for _ in 0..100 {
+        let scales: Vec<f64> = (0..400).map(|_| 8_192.0 * (0.4 * normal(&mut random)).exp()).collect();
+        let found = batch_size(&scales, 8_192.0).unwrap();
+        hits += u32::from(found.noise_scale.contains(8_192.0));
+        assert!((found.progress - 0.5).abs() < 0.05, "{found:?}");
+    }
+    assert!(hits >= 90, "{hits}");
+    assert!(matches!(batch_size(&[1.0; 50], 1.0), Err(Refusal::TooFew { .. })));
+    let wild: Vec<f64> = (0..200).map(|at| if at % 20 < 10 { 1.0 } else { 1e9 }).collect();
+    assert!(matches!(batch_size(&wild, 1.0), Err(Refusal::TooWide { .. })));
+}

@@ -1,0 +1,264 @@
+//! `kindling fit`: fits over finished runs of a lab, whether or not a server holds the folder.
+
+use clap::{Args, Subcommand};
+use research::fits::batch_size::{BatchSize, batch_size};
+use research::fits::isoflop::{Isoflop, IsoflopRun, isoflop};
+use research::fits::learning_rate::{RangeTest, range_test};
+use research::fits::scaling_law::{ScalingLaw, ScalingRun};
+use research::fits::{Estimate, Refusal};
+use store::{Store, StoreError};
+use wire::number::brief;
+
+use super::data::{DataArgs, UnusedFolder};
+use super::run_group::{RunGroupArgs, RunGroupError};
+use super::run_name::{RunNameError, run_named};
+use crate::runs::trial_curves::{TrialRun, learning_rates, noise_scales};
+
+const EXAMPLES: &str = "\
+Examples:
+  Fit a scaling law to the finished runs with the tag scaling, and extrapolate it:
+    kindling fit law --tag scaling --parameters 1e8 --tokens 2e9
+  Find the best model size for each amount of compute:
+    kindling fit isoflop --tag isoflop
+  Read a learning-rate range test:
+    kindling fit learning-rate amber-fox
+  Ask which batch size the gradient noise scale of a run suggests:
+    kindling fit batch-size amber-fox";
+const LAW_EXAMPLES: &str = "\
+Examples:
+  Fit the law, and extrapolate it to 100 million parameters and 2 billion tokens:
+    kindling fit law --tag scaling --parameters 1e8 --tokens 2e9
+  Ask for the best size at 1e17 FLOPs:
+    kindling fit law --tag scaling --flops 1e17";
+const ISOFLOP_EXAMPLES: &str = "\
+Examples:
+  Profiles of all finished runs with a tag:
+    kindling fit isoflop --tag isoflop";
+const LEARNING_RATE_EXAMPLES: &str = "\
+Examples:
+  Train with a learning rate that rises exponentially, and read where the loss falls fastest and where it rises:
+    kindling fit learning-rate amber-fox";
+const BATCH_SIZE_EXAMPLES: &str = "\
+Examples:
+  Batch size by the gradient noise scale of a run with several micro-batches or replicas:
+    kindling fit batch-size amber-fox";
+
+/// Seed of the intervals: equal runs give equal intervals.
+const SEED: u64 = 1;
+
+/// Fits a law to finished runs, with intervals, and refuses what the runs do not determine.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct FitArgs {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum What {
+    /// Fits the scaling law L = E + A / N^alpha + B / D^beta over model sizes and training tokens.
+    #[command(after_help = LAW_EXAMPLES)]
+    Law {
+        #[command(flatten)]
+        runs: RunGroupArgs,
+        /// Parameters without embeddings to extrapolate to [default: 4 times the largest]
+        #[arg(long, value_name = "COUNT", value_parser = positive)]
+        parameters: Option<f64>,
+        /// Training tokens to extrapolate to [default: 4 times the most]
+        #[arg(long, value_name = "COUNT", value_parser = positive)]
+        tokens: Option<f64>,
+        /// Training FLOPs to find the best size for [default: those of the extrapolation]
+        #[arg(long, value_name = "FLOPS", value_parser = positive)]
+        flops: Option<f64>,
+    },
+    /// Finds the model size with the least loss for each amount of compute.
+    #[command(after_help = ISOFLOP_EXAMPLES)]
+    Isoflop {
+        #[command(flatten)]
+        runs: RunGroupArgs,
+    },
+    /// Reads a learning-rate range test from a run whose learning rate rises.
+    #[command(after_help = LEARNING_RATE_EXAMPLES)]
+    LearningRate {
+        /// Run, by its name or id
+        run: String,
+    },
+    /// Suggests a batch size by the gradient noise scale of a run.
+    #[command(after_help = BATCH_SIZE_EXAMPLES)]
+    BatchSize {
+        /// Run, by its name or id
+        run: String,
+    },
+}
+
+/// Errors of `kindling fit`.
+#[derive(Debug, thiserror::Error)]
+pub enum FitError {
+    #[error(transparent)]
+    Unused(#[from] UnusedFolder),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Runs(#[from] RunGroupError),
+    #[error(transparent)]
+    Run(#[from] RunNameError),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// A text that is not a number above 0.
+#[derive(Debug, thiserror::Error)]
+#[error("{text:?} is not a number above 0, such as 1e8")]
+struct NotPositive {
+    text: String,
+}
+
+fn positive(text: &str) -> Result<f64, NotPositive> {
+    let number: Option<f64> = text.parse().ok();
+    number.filter(|number| number.is_finite() && *number > 0.0).ok_or_else(|| NotPositive { text: text.to_owned() })
+}
+
+impl FitArgs {
+    /// Prints the fit on standard output.
+    ///
+    /// # Errors
+    /// There is no lab in the folder, the runs do not exist or do not determine the fit, or the store fails.
+    pub async fn run(self) -> Result<(), FitError> {
+        let store = Store::open_access(self.data.used()?).await?;
+        let text = match self.what {
+            What::Law { runs, parameters, tokens, flops } => law(&runs.read(&store).await?, parameters, tokens, flops)?,
+            What::Isoflop { runs } => {
+                let runs = runs.read(&store).await?;
+                profiles(&isoflop(&runs.iter().filter_map(isoflop_run).collect::<Vec<_>>(), SEED)?)
+            }
+            What::LearningRate { run } => {
+                let run = run_named(&run, &store.runs(false).await?)?;
+                rates(&range_test(&learning_rates(&store, &run).await?)?)
+            }
+            What::BatchSize { run } => {
+                let run = run_named(&run, &store.runs(false).await?)?;
+                let Some(view) = store.run(&run).await? else { return Err(StoreError::UnknownRun { run }.into()) };
+                let recipe = &view.plan.recipe;
+                let sequences = recipe.batch.size as f64 * recipe.batch.accumulation as f64;
+                batch(
+                    &batch_size(&noise_scales(&store, &run).await?, sequences * recipe.model.seq as f64)?,
+                    recipe.model.seq,
+                )
+            }
+        };
+        println!("{text}");
+        Ok(())
+    }
+}
+
+fn scaling_run(run: &TrialRun) -> Option<ScalingRun> {
+    let last = run.last()?;
+    let parameters = run.view.plan.recipe.model.body_parameters() as f64;
+    Some(ScalingRun { parameters, tokens: last.tokens, loss: last.loss })
+}
+
+fn isoflop_run(run: &TrialRun) -> Option<IsoflopRun> {
+    let last = run.last()?;
+    let parameters = run.view.plan.recipe.model.body_parameters() as f64;
+    Some(IsoflopRun { parameters, flops: last.flops, loss: last.loss })
+}
+
+fn law(runs: &[TrialRun], parameters: Option<f64>, tokens: Option<f64>, flops: Option<f64>) -> Result<String, Refusal> {
+    let points: Vec<ScalingRun> = runs.iter().filter_map(scaling_run).collect();
+    let law = ScalingLaw::fit(&points, SEED)?;
+    let largest = |of: fn(&ScalingRun) -> f64| points.iter().map(of).fold(0.0, f64::max);
+    let parameters = parameters.unwrap_or_else(|| 4.0 * largest(|run| run.parameters));
+    let tokens = tokens.unwrap_or_else(|| 4.0 * largest(|run| run.tokens));
+    Ok(described(&law, parameters, tokens, flops.unwrap_or(6.0 * parameters * tokens)))
+}
+
+fn described(law: &ScalingLaw, parameters: f64, tokens: f64, flops: f64) -> String {
+    let lines = [
+        format!(
+            "L(N, D) = E + A / (N / 1e6)^alpha + B / (D / 1e9)^beta over {} runs; N counts parameters without embeddings, D training tokens",
+            law.runs
+        ),
+        format!("E      {}", interval(law.irreducible())),
+        format!("A      {}", interval(law.a())),
+        format!("alpha  {}", interval(law.alpha())),
+        format!("B      {}", interval(law.b())),
+        format!("beta   {}", interval(law.beta())),
+        format!("Standard deviation of the residuals: {} % of the loss", brief(100.0 * law.residual)),
+        format!(
+            "Loss at {} parameters and {} tokens: {} nats/token",
+            brief(parameters),
+            brief(tokens),
+            interval(law.loss(parameters, tokens))
+        ),
+        format!("Best size at {} FLOPs: {} parameters", brief(flops), interval(law.best_parameters(flops))),
+    ];
+    lines.join("\n")
+}
+
+/// A value with its interval.
+fn interval(Estimate { value, low, high }: Estimate) -> String {
+    format!("{} (95 % interval {} to {})", brief(value), brief(low), brief(high))
+}
+
+fn profiles(found: &Isoflop) -> String {
+    let mut lines: Vec<String> = vec![];
+    for profile in &found.profiles {
+        let best = interval(profile.best_parameters);
+        let (flops, sizes, loss) = (brief(profile.flops), profile.points.len(), brief(profile.best_loss));
+        lines.push(format!("{flops} FLOPs, {sizes} runs: best size {best} parameters, loss {loss} nats/token"));
+    }
+    lines.extend(found.exponent.map(|exponent| format!("Best size = k x FLOPs^a with a = {}", interval(exponent))));
+    lines.join("\n")
+}
+
+fn rates(found: &RangeTest) -> String {
+    let diverges =
+        found.diverges.map_or("not in the tested range".to_owned(), |rate| format!("from {} on", brief(rate)));
+    format!(
+        "Suggested peak learning rate: {}\nThe loss falls fastest at {}, is least at {}, and rises {diverges}.",
+        brief(found.suggested),
+        brief(found.steepest),
+        brief(found.lowest),
+    )
+}
+
+fn batch(found: &BatchSize, seq: usize) -> String {
+    let scale = found.noise_scale;
+    let sequences = (scale.value / seq as f64).round().max(1.0);
+    format!(
+        "Gradient noise scale over the second half of the run: {} tokens\nA batch of about {} sequences of {seq} tokens balances steps and \
+         tokens: half the progress per step of an unlimited batch.\nThe batch of this run, {} tokens, makes {:.0} % of that progress per step.",
+        interval(scale),
+        brief(sequences),
+        brief(found.batch_tokens),
+        100.0 * found.progress,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fits_as_text() {
+        let loss = |n: f64, d: f64| 1.2 + 0.4 * (n / 1e6).powf(-0.5) + 0.1 * (d / 1e9).powf(-0.4);
+        let sizes = [1e5, 4e5, 16e5, 64e5];
+        let run = |parameters: f64, tokens: f64| ScalingRun { parameters, tokens, loss: loss(parameters, tokens) };
+        let runs: Vec<ScalingRun> = sizes.iter().flat_map(|n| [2e6, 8e6, 32e6, 128e6].map(|d| run(*n, d))).collect();
+        let text = described(&ScalingLaw::fit(&runs, SEED).unwrap(), 1e8, 2e9, 1e17);
+        assert!(text.contains("\nalpha  0.5 (95 % interval "), "{text}");
+        assert!(text.contains("Loss at 1e8 parameters and 2e9 tokens: 1.32 (95 % interval 1.32 to 1.32)"), "{text}");
+        let refused = ScalingLaw::fit(&runs[..8], SEED).unwrap_err().to_string();
+        assert_eq!(refused, "2 model sizes do not determine the fit; it needs at least 3");
+    }
+
+    #[test]
+    fn counts_are_positive() {
+        assert_eq!(positive("1e8").unwrap(), 1e8);
+        for bad in ["0", "-1", "many", "inf", "nan"] {
+            assert!(positive(bad).is_err(), "{bad}");
+        }
+    }
+}
