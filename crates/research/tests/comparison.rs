@@ -271,3 +271,51 @@ fn sentences_say_the_difference_its_interval_and_its_variation() {
     let text = serde_json::to_string(&refused).unwrap();
     assert_eq!(serde_json::from_str::<Comparison>(&text).unwrap(), refused);
 }
+
+/// 2,000 experiments without an effect, looked at after every added seed from 3 to 40: Student's t finds an effect in several times 5 %, the
+/// confidence sequence in at most 5 % (120 leaves room for chance). An effect of 2.5 standard deviations is found within 10 seeds.
+#[test]
+fn a_confidence_sequence_may_be_looked_at_after_every_seed() {
+    let mut random = Random::new(testing::seed(21));
+    let mut experiment = |effect: f64, seeds: usize, level: f64| {
+        let sigma = 0.001 + 0.1 * random.uniform();
+        let pairs: Vec<(f64, f64)> = (0..seeds)
+            .map(|_| {
+                let shared = 0.3 * normal(&mut random);
+                (1.5 + shared, 1.5 + shared + sigma * (effect + normal(&mut random)))
+            })
+            .collect();
+        let is_found = |found: Option<Difference>| found.is_some_and(|found| found.is_significant());
+        let sequential = (3..=seeds).find(|count| is_found(confidence_sequence(&pairs[..*count], level)));
+        let student = (3..=seeds).any(|count| is_found(paired(&pairs[..count], level)));
+        (sequential, student)
+    };
+    let without: Vec<(Option<usize>, bool)> = (0..2_000).map(|_| experiment(0.0, 40, 0.95)).collect();
+    let (sequential, student) =
+        (without.iter().filter(|one| one.0.is_some()).count(), without.iter().filter(|one| one.1).count());
+    println!(
+        "of 2000 experiments without an effect, {sequential} by the confidence sequence, {student} by Student's t"
+    );
+    assert!(sequential <= 120 && student > 300, "{sequential} {student}");
+    let with: Vec<Option<usize>> = (0..500).map(|_| experiment(-2.5, 10, 0.95).0).collect();
+    let found = with.iter().flatten().count();
+    println!("of 500 experiments with an effect of 2.5 standard deviations, {found} within 10 seeds");
+    assert!(found > 450, "{found}");
+}
+
+/// The ends of the interval are the means for which the evidence is 1 / α, and the p-value agrees with the interval.
+#[test]
+fn confidence_sequences_of_a_few_pairs() {
+    let pairs = [(1.50, 1.47), (1.49, 1.47), (1.51, 1.47), (1.50, 1.48)];
+    let found = confidence_sequence(&pairs, 0.95).unwrap();
+    let shifted = |by: f64| pairs.map(|(baseline, change)| (baseline + by, change));
+    for end in [found.low, found.high] {
+        let p = confidence_sequence(&shifted(end), 0.95).unwrap().p_value.unwrap();
+        assert!((p - 0.05).abs() < 1e-9, "{p}");
+    }
+    let student = paired(&pairs, 0.95).unwrap();
+    assert!(found.low < student.low && found.high > student.high);
+    assert_eq!((found.estimate, found.standard_error), (student.estimate, student.standard_error));
+    assert_eq!(confidence_sequence(&pairs[..2], 0.95), None);
+    assert_eq!(confidence_sequence(&[(1.0, 2.0); 4], 0.95), None);
+}

@@ -132,6 +132,14 @@ fn described(found: &FairComparison) -> String {
         lines.push("Change:".to_owned());
         lines.extend(change.runs.iter().map(run));
         lines.push(change.sentence.clone());
+        lines.extend(change.over_seeds.sequential.map(|found| {
+            format!(
+                "Valid also if seeds are added after a look at the result: {} % interval {} to {} {unit} (confidence sequence).",
+                brief(100.0 * found.level),
+                brief(found.low),
+                brief(found.high),
+            )
+        }));
         lines.extend(
             change.adjusted_p.map(|p| format!("p = {} after Holm's adjustment for {adjusted} changes.", brief(p))),
         );

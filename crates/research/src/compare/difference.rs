@@ -25,6 +25,8 @@ pub enum Method {
     Welch,
     /// Student's t on differences of runs with equal seeds.
     PairedSeeds,
+    /// A confidence sequence on differences of runs with equal seeds: valid at all numbers of seeds together.
+    ConfidenceSequence,
     /// Student's t with the pooled standard deviation of a noise floor.
     NoiseFloor,
     /// Bias-corrected and accelerated bootstrap over validation windows, or documents.

@@ -226,6 +226,7 @@ impl Context {
         if let Some(missing) = change.missing.as_ref().or(baseline.missing.as_ref()) {
             over_seeds.verdict = Verdict::NotComparable { reasons: vec![missing.clone()] };
             over_seeds.difference = None;
+            over_seeds.sequential = None;
         }
         let over_text = over_text(&over_seeds).then(|| self.windows(baseline, change)).flatten();
         let names = (names(&baseline.compared), names(&change.compared));

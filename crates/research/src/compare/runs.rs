@@ -10,6 +10,7 @@ use super::conditions::{Conditions, Reason, all_have_bytes, unfair};
 use super::difference::{Difference, paired, welch};
 use super::noise::{NoiseFloor, detectable};
 use super::permutation::permutation_p;
+use super::sequential::confidence_sequence;
 use super::verdict::{Comparison, Unit, Verdict};
 use crate::statistics::sample::{mean, variance};
 
@@ -61,7 +62,7 @@ impl Default for RunOptions<'_> {
 ///
 /// Groups with the same 3 or more seeds are compared in pairs, other groups of at least 2 runs each by Welch's t, and groups of one run by
 /// the noise floor. The interval is valid for one look at runs that have ended: who looks again after each further seed, and stops when
-/// there is a difference, finds too many.
+/// there is a difference, finds too many. For pairs, [`Comparison::sequential`] is valid for any number of looks.
 pub fn compare_runs(baseline: &[RunLoss], change: &[RunLoss], options: &RunOptions) -> Comparison {
     let conditions = |group: &[RunLoss]| group.iter().map(|run| run.conditions.clone()).collect::<Vec<_>>();
     let (of_baseline, of_change) = (conditions(baseline), conditions(change));
@@ -85,12 +86,16 @@ pub fn compare_runs(baseline: &[RunLoss], change: &[RunLoss], options: &RunOptio
         .filter(|_| options.has_permutation && a.len() >= 2 && b.len() >= 2)
         .map(|_| permutation_p(&a, &b, 0));
     let known = |mean: f64| Some(mean).filter(|mean| mean.is_finite());
+    let sequential = difference
+        .and_then(|_| pairs(baseline, change, unit))
+        .and_then(|pairs| confidence_sequence(&pairs, options.level));
     Comparison {
         unit,
         baseline: known(mean(&a)),
         change: known(mean(&b)),
         counts: (a.len(), b.len()),
         difference,
+        sequential,
         permutation_p: permutation,
         verdict,
     }

@@ -59,6 +59,9 @@ pub struct Comparison {
     pub counts: (usize, usize),
     /// Change minus baseline; `None` if they cannot be compared.
     pub difference: Option<Difference>,
+    /// The difference with an interval that stays valid while seeds are added and looked at; `None` for runs that are not paired.
+    #[serde(default)]
+    pub sequential: Option<Difference>,
     /// Two-sided p-value of a permutation test, for groups of at least 2 runs each. It assumes no distribution.
     pub permutation_p: Option<f64>,
     pub verdict: Verdict,
@@ -118,6 +121,7 @@ impl Comparison {
         let method = match difference.method {
             Method::Welch => format!("Welch's t, {} and {} runs", self.counts.0, self.counts.1),
             Method::PairedSeeds => format!("paired t, {} seeds", self.counts.0),
+            Method::ConfidenceSequence => format!("confidence sequence, {} seeds", self.counts.0),
             Method::NoiseFloor => format!("noise floor, {} and {} runs", self.counts.0, self.counts.1),
             Method::BcaBootstrap => format!("bootstrap, {} windows", self.counts.0),
         };

@@ -70,6 +70,7 @@ pub fn compare_windows(
         change: loss(change),
         counts: (baseline.len(), change.len()),
         difference,
+        sequential: None,
         permutation_p: None,
         verdict,
     }
