@@ -192,6 +192,10 @@ fn every_rule_is_tested_and_states_itself() {
         for text in [rule.meaning, rule.reason, rule.seen] {
             assert!(text.ends_with('.'), "{}: {text}", rule.id);
         }
+        let place = |id: &str| RULES.iter().position(|rule| rule.id == id);
+        for &id in rule.explained_by {
+            assert!(place(id).is_some_and(|before| Some(before) < place(rule.id)), "{}: {id} comes before it", rule.id);
+        }
         assert!(!rule.signals.is_empty() && rule.calm_readings > 0, "{}", rule.id);
         assert_eq!(RULES.iter().filter(|other| other.id == rule.id).count(), 1, "{}", rule.id);
         for threshold in rule.thresholds {
@@ -227,6 +231,62 @@ fn a_finding_about_many_heads_is_shown_by_all_their_series() {
         assert_eq!(finding.evidence[0].series, series);
         assert!(sentence(finding).contains(said), "{}", sentence(finding));
     }
+}
+
+/// What a learning rate that is 300 times too large does to a run that had learned.
+fn diverged(seed: u64, step: u64) -> Vec<Row> {
+    let mut rows = healthy(seed, STEPS);
+    change(&mut rows, "loss.train", step, |at, loss| loss + 3.0 + f64::from(at % 2 == 0));
+    change(&mut rows, "grad_norm", step, |_, norm| 50.0 * norm);
+    change(&mut rows, "update_ratio/", step, |_, ratio| 300.0 * ratio);
+    change(&mut rows, "gradient_rms/block.0.mlp.down", step, |_, _| 0.0);
+    change(&mut rows, "dead_neurons/", step, |_, _| 0.9);
+    change(&mut rows, "attention_entropy/", step, |_, entropy| 1e-6 * entropy);
+    change(&mut rows, "attention_logit_max/", step, |_, _| 46_046.0);
+    change(&mut rows, "tokens_per_sec", step, |_, speed| speed / 1.5);
+    rows
+}
+
+#[test]
+fn consequences_of_unstable_training_are_not_found_beside_it() {
+    for seed in seeds(0..3) {
+        let found = findings(&diverged(seed, 901));
+        let divergence = found.iter().find(|finding| finding.rule == "divergence");
+        let divergence = divergence.unwrap_or_else(|| panic!("seed {seed}: {:#?}", words(&found))).step;
+        assert!(found.iter().any(|finding| finding.rule == "learning_rate_high"), "seed {seed}: {:#?}", words(&found));
+        let after = found.iter().filter(|finding| (divergence..1300).contains(&finding.step));
+        for finding in after {
+            let rule = rule(&finding.rule).unwrap();
+            assert!(rule.explained_by.is_empty(), "seed {seed}: {}", sentence(finding));
+        }
+        assert!(found.iter().all(|finding| finding.rule != "unigram_baseline"), "seed {seed}: it had learned");
+    }
+}
+
+#[test]
+fn a_condition_that_outlasts_its_explanation_is_found() {
+    let mut rows = healthy(1, STEPS);
+    change(&mut rows, "loss.train", 800, |step, loss| if step < 850 { 2.5 * loss } else { loss });
+    change(&mut rows, "tokens_per_sec", 800, |_, speed| speed / 1.5);
+    let found = findings(&rows);
+    let first = |rule: &str| found.iter().find(|finding| finding.rule == rule).map(|finding| finding.step);
+    let (divergence, slow) = (first("divergence").unwrap(), first("slow_steps").unwrap());
+    assert!(divergence < 820 && (divergence + 300..1500).contains(&slow), "{divergence}, {slow}");
+    // Without the rule that explains them they are found at once.
+    let mut settings = Settings::default();
+    settings.muted.insert("divergence".into());
+    let found = feed(&mut Checker::new(settings), &facts(STEPS), &rows);
+    assert!(found.iter().any(|finding| finding.rule == "slow_steps" && finding.step < 850), "{:#?}", words(&found));
+}
+
+#[test]
+fn a_loss_that_was_below_single_tokens_is_no_model_without_context() {
+    let mut rows = healthy(1, STEPS);
+    change(&mut rows, "loss.train", 900, |_, loss| loss + 4.0);
+    let mut settings = Settings::default();
+    settings.muted.extend(["divergence", "learning_rate_high"].map(str::to_owned));
+    let found = feed(&mut Checker::new(settings), &facts(STEPS), &rows);
+    assert!(found.iter().all(|finding| finding.rule != "unigram_baseline"), "{:#?}", words(&found));
 }
 
 /// Every series that is NaN throughout, or infinite, and runs of a few steps.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use wire::series::name;
 
 use super::sample::Sample;
-use super::table::{Level, Remedy, Rule, threshold};
+use super::table::{Level, Remedy, Rule, UNSTABLE, threshold};
 use super::watch::{Detector, Seen, Watch};
 
 const RATIO: usize = 0;
@@ -44,6 +44,7 @@ impl Detector for AttentionCollapse {
         min_steps: SETTLED,
         calm_readings: 3,
         level: Level::Alert,
+        explained_by: UNSTABLE,
         remedies: &[Remedy::ForkWithQkNorm, Remedy::ScaleLearningRate { factor: 0.5 }],
     };
 

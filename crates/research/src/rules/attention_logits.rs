@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use wire::series::{LARGEST_ATTENTION_SCORE, name};
 
 use super::sample::Sample;
-use super::table::{Level, Remedy, Rule, threshold};
+use super::table::{Level, Remedy, Rule, UNSTABLE, threshold};
 use super::watch::{Detector, Seen, Watch};
 
 /// Each report shows it alone, so nothing is remembered.
@@ -34,6 +34,7 @@ impl Detector for AttentionLogits {
         min_steps: 0,
         calm_readings: 3,
         level: Level::Note,
+        explained_by: UNSTABLE,
         remedies: &[Remedy::ForkWithQkNorm, Remedy::ScaleLearningRate { factor: 0.5 }],
     };
 

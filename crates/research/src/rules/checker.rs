@@ -13,7 +13,7 @@ use super::settings::Settings;
 use super::watch::RuleSettings;
 
 /// Version of the encoded state. It changes with each change of a rule's state or formula.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Steps between copies of the state, to which a rollback returns.
 const MARK_STEPS: u64 = 256;
 /// Statistics of parameters arrive from a GPU some steps late, so that many steps before a copy are read again.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use wire::series::name;
 
 use super::sample::Sample;
-use super::table::{Level, Remedy, Rule, threshold};
+use super::table::{Level, Remedy, Rule, UNSTABLE, threshold};
 use super::watch::{Detector, Seen, Watch};
 use super::window::Share;
 
@@ -32,6 +32,7 @@ impl Detector for Clipping {
         min_steps: 300,
         calm_readings: 100,
         level: Level::Note,
+        explained_by: UNSTABLE,
         remedies: &[Remedy::ScaleGradClip { factor: 2.0 }, Remedy::ScaleLearningRate { factor: 0.5 }],
     };
 

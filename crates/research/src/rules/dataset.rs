@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use wire::series::name;
 
 use super::sample::Sample;
-use super::table::{Level, Remedy, Rule, threshold};
+use super::table::{Level, Remedy, Rule, UNSTABLE, threshold};
 use super::watch::{Detector, Seen, Watch};
 use super::window::Window;
 use crate::statistics::sample::mean;
@@ -41,6 +41,7 @@ impl Detector for Dataset {
         min_steps: 0,
         calm_readings: 3,
         level: Level::Note,
+        explained_by: UNSTABLE,
         remedies: &[Remedy::CheckDataset, Remedy::ForkFromBest],
     };
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use wire::series::name;
 
 use super::sample::Sample;
-use super::table::{Level, Remedy, Rule, threshold};
+use super::table::{Level, Remedy, Rule, UNSTABLE, threshold};
 use super::watch::{Detector, Seen, Watch};
 
 const RISE: usize = 0;
@@ -46,6 +46,7 @@ impl Detector for DeadNeurons {
         min_steps: 0,
         calm_readings: 3,
         level: Level::Alert,
+        explained_by: UNSTABLE,
         remedies: &[Remedy::ScaleLearningRate { factor: 0.5 }, Remedy::StartAgain],
     };
 

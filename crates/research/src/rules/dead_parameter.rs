@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use wire::series::name;
 
 use super::sample::Sample;
-use super::table::{Level, Remedy, Rule, threshold};
+use super::table::{Level, Remedy, Rule, UNSTABLE, threshold};
 use super::watch::{Detector, Seen, Watch};
 use crate::statistics::sample::median;
 
@@ -38,6 +38,7 @@ impl Detector for DeadParameter {
         min_steps: 0,
         calm_readings: 3,
         level: Level::Alert,
+        explained_by: UNSTABLE,
         remedies: &[Remedy::StartAgain, Remedy::ScaleLearningRate { factor: 0.5 }],
     };
 

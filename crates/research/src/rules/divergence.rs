@@ -51,6 +51,7 @@ impl Detector for Divergence {
         min_steps: 105,
         calm_readings: 20,
         level: Level::Alert,
+        explained_by: &[],
         remedies: &[
             Remedy::RollBackAndSkip { steps: 200, skip: 200 },
             Remedy::ScaleLearningRate { factor: 0.5 },

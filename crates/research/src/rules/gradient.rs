@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use wire::series::name;
 
 use super::sample::Sample;
-use super::table::{Level, Remedy, Rule, threshold};
+use super::table::{Level, Remedy, Rule, UNSTABLE, threshold};
 use super::watch::{Detector, Seen, Watch};
 use super::window::Share;
 
@@ -68,6 +68,7 @@ impl Detector for Gradient {
         min_steps: 25,
         calm_readings: 50,
         level: Level::Alert,
+        explained_by: UNSTABLE,
         remedies: &[
             Remedy::ScaleGradClip { factor: 0.3 },
             Remedy::ScaleLearningRate { factor: 0.5 },

@@ -9,7 +9,7 @@ use wire::series::name;
 
 use super::sample::Sample;
 use super::step_size::StepSize;
-use super::table::{Level, Remedy, Rule, threshold};
+use super::table::{Level, Remedy, Rule, UNSTABLE, threshold};
 use super::watch::{Detector, Seen, Watch};
 
 const RATIO: usize = 0;
@@ -40,6 +40,7 @@ impl Detector for LearningRateLow {
         min_steps: 100,
         calm_readings: 20,
         level: Level::Alert,
+        explained_by: UNSTABLE,
         remedies: &[Remedy::ScaleLearningRate { factor: 3.0 }],
     };
 

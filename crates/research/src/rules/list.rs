@@ -6,17 +6,19 @@ use wire::diagnosis::{Active, Finding};
 use super::facts::Facts;
 use super::sample::Sample;
 use super::table::Rule;
-use super::watch::{Detector, Episodes, RuleSettings, Watch};
+use super::watch::{Detector, Episodes, Open, RuleSettings, Watch};
 
 /// Makes [`RULES`] and the states of all rules from one list.
 macro_rules! rules {
     ($($file:ident: $detector:ident,)*) => {
-        /// Every rule, in the order in which pages list them.
+        /// Every rule, in the order in which pages list them. A rule stands after those that explain it, so that it knows what they found at
+        /// the same step.
         pub static RULES: &[Rule] = &[$(<super::$file::$detector as Detector>::RULE),*];
 
         /// The states of all rules.
         #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
         pub(super) struct Detectors {
+            open: Open,
             $($file: Watched<super::$file::$detector>,)*
         }
 
@@ -27,7 +29,9 @@ macro_rules! rules {
                 $(if let Some((rule, settings)) = rows.next() {
                     let Watched { detector, episodes } = &mut self.$file;
                     let step = sample.step;
-                    detector.feed(sample, &mut Watch { rule, facts, settings, step, episodes, found });
+                    let is_explained = self.open.explains(rule, step);
+                    detector.feed(sample, &mut Watch { rule, facts, settings, step, is_explained, episodes, found });
+                    self.open.note(rule, episodes, step);
                 })*
             }
 
@@ -49,11 +53,11 @@ struct Watched<T> {
 rules! {
     non_finite: NonFinite,
     start: Start,
-    spike: Spike,
     divergence: Divergence,
+    learning_rate_high: LearningRateHigh,
+    spike: Spike,
     gradient: Gradient,
     clipping: Clipping,
-    learning_rate_high: LearningRateHigh,
     learning_rate_low: LearningRateLow,
     update_ratio: UpdateRatio,
     noise: Noise,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use wire::series::name;
 
 use super::sample::Sample;
-use super::table::{Level, Remedy, Rule, threshold};
+use super::table::{Level, Remedy, Rule, UNSTABLE, threshold};
 use super::watch::{Detector, Seen, Watch};
 use super::window::Window;
 use crate::statistics::sample::{MAD_OF_NORMAL, median};
@@ -44,6 +44,7 @@ impl Detector for Noise {
         min_steps: 100,
         calm_readings: 10,
         level: Level::Alert,
+        explained_by: UNSTABLE,
         remedies: &[Remedy::ScaleAccumulation { factor: 4 }, Remedy::ScaleLearningRate { factor: 0.5 }],
     };
 

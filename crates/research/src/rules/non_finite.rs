@@ -28,6 +28,7 @@ impl Detector for NonFinite {
         min_steps: 0,
         calm_readings: 20,
         level: Level::Alert,
+        explained_by: &[],
         remedies: &[
             Remedy::RollBackAndSkip { steps: 100, skip: 200 },
             Remedy::ScaleLearningRate { factor: 0.5 },

@@ -10,7 +10,7 @@ use wire::series::name;
 
 use super::history::{Bucket, History};
 use super::sample::Sample;
-use super::table::{Level, Remedy, Rule, threshold};
+use super::table::{Level, Remedy, Rule, UNSTABLE, threshold};
 use super::watch::{Detector, Seen, Watch};
 use crate::statistics::line::Line;
 use crate::statistics::sample::mean;
@@ -49,6 +49,7 @@ impl Detector for Plateau {
         min_steps: MIN_STEPS,
         calm_readings: 5,
         level: Level::Note,
+        explained_by: UNSTABLE,
         remedies: &[Remedy::DecayLearningRate],
     };
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use wire::series::name;
 
 use super::sample::Sample;
-use super::table::{Level, Remedy, Rule, threshold};
+use super::table::{Level, Remedy, Rule, UNSTABLE, threshold};
 use super::watch::{Detector, Seen, Watch};
 use super::window::Window;
 use crate::statistics::sample::median;
@@ -45,6 +45,7 @@ impl Detector for Slow {
         min_steps: MIN_STEPS,
         calm_readings: 3,
         level: Level::Note,
+        explained_by: UNSTABLE,
         remedies: &[Remedy::CheckDevice],
     };
 

@@ -46,6 +46,7 @@ impl Detector for Spike {
         min_steps: 200,
         calm_readings: 20,
         level: Level::Alert,
+        explained_by: &["non_finite", "divergence"],
         remedies: &[
             Remedy::InspectBatch,
             Remedy::RollBackAndSkip { steps: 100, skip: 200 },

@@ -31,8 +31,15 @@ pub struct Rule {
     pub calm_readings: u32,
     /// The highest level of its findings.
     pub level: Level,
+    /// Ids of rules whose findings explain its own: it begins no finding while one of theirs is open, and for 300 steps after that.
+    pub explained_by: &'static [&'static str],
     pub remedies: &'static [Remedy],
 }
+
+/// The rules that find unstable training, of which most other conditions are a consequence.
+pub(super) const UNSTABLE: &[&str] = &["non_finite", "divergence", "learning_rate_high"];
+/// Steps after the end of a finding for which it explains others: the longest window of a rule that it explains.
+pub(super) const EXPLAINED_STEPS: u64 = 300;
 
 /// A threshold of a rule, which a run can change.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

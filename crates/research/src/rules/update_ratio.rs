@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use wire::series::name;
 
 use super::sample::Sample;
-use super::table::{Level, Remedy, Rule, threshold};
+use super::table::{Level, Remedy, Rule, UNSTABLE, threshold};
 use super::watch::{Detector, Seen, Watch};
 
 const LOW: usize = 0;
@@ -44,6 +44,7 @@ impl Detector for UpdateRatio {
         min_steps: 0,
         calm_readings: 3,
         level: Level::Note,
+        explained_by: UNSTABLE,
         remedies: &[Remedy::ScaleLearningRate { factor: 0.5 }, Remedy::ScaleLearningRate { factor: 2.0 }],
     };
 

@@ -1,11 +1,13 @@
 //! Turns what a rule sees at each step into findings: one when a condition becomes true, and one more if it becomes urgent.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use wire::diagnosis::{Active, Evidence, Finding, Level};
 use wire::series::name;
 
 use super::facts::Facts;
-use super::table::Rule;
+use super::table::{EXPLAINED_STEPS, Rule};
 
 /// The conditions of a rule that are true, by subject.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +34,29 @@ impl Episodes {
 
     fn find(&mut self, subject: &str) -> Option<&mut Episode> {
         self.0.iter_mut().find(|episode| episode.subject == subject)
+    }
+}
+
+/// The last step at which each rule had an open finding, by its id.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Open(BTreeMap<String, u64>);
+
+impl Open {
+    /// Notes whether a rule has an open finding after a step.
+    pub(super) fn note(&mut self, rule: &Rule, episodes: &Episodes, step: u64) {
+        if episodes.0.is_empty() {
+            return;
+        }
+        match self.0.get_mut(rule.id) {
+            Some(last) => *last = step.max(*last),
+            None => drop(self.0.insert(rule.id.to_owned(), step)),
+        }
+    }
+
+    /// Whether a finding explains what a rule sees at a step.
+    pub(super) fn explains(&self, rule: &Rule, step: u64) -> bool {
+        let is_recent = |id: &&str| self.0.get(*id).is_some_and(|last| step <= last.saturating_add(EXPLAINED_STEPS));
+        rule.explained_by.iter().any(is_recent)
     }
 }
 
@@ -62,6 +87,8 @@ pub(super) struct Watch<'a> {
     pub(super) facts: &'a Facts,
     pub(super) settings: &'a RuleSettings,
     pub(super) step: u64,
+    /// Whether the finding of another rule explains the conditions of this one: none begins and none becomes urgent.
+    pub(super) is_explained: bool,
     pub(super) episodes: &'a mut Episodes,
     pub(super) found: &'a mut Vec<Finding>,
 }
@@ -80,11 +107,12 @@ impl Watch<'_> {
         match self.episodes.find(seen.subject) {
             Some(episode) => {
                 episode.calm = 0;
-                if seen.level <= episode.level {
+                if seen.level <= episode.level || self.is_explained {
                     return;
                 }
                 episode.level = seen.level;
             }
+            None if self.is_explained => return,
             None => self.episodes.0.push(Episode {
                 subject: seen.subject.to_owned(),
                 level: seen.level,
