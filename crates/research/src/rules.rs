@@ -46,7 +46,7 @@ mod window;
 
 pub use checker::{Checker, StateError};
 pub use facts::Facts;
-pub use finding::{label, sentence};
+pub use finding::{began, label, sentence};
 pub use info::PAUSES_ALWAYS;
 pub use list::{RULES, rule};
 pub use sample::is_read;

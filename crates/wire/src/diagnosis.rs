@@ -19,7 +19,7 @@ pub mod rule;
 pub mod settings;
 
 pub use crate::run::health::Health;
-pub use finding::{Active, Diagnosis, Evidence, Finding, FindingView, Level, RunFinding, TakenAction};
+pub use finding::{Active, Diagnosis, Evidence, Finding, FindingChange, FindingView, Level, RunFinding, TakenAction};
 pub use remedy::{Remedy, RemedyAction};
 pub use rule::{Calibration, RuleInfo, ThresholdInfo};
 pub use settings::{Act, DiagnosisSettings};

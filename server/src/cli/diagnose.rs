@@ -99,7 +99,7 @@ fn described(run: &RunId, Diagnosis { health, findings, checked_step, .. }: &Dia
     format!("{run}: {health}{until}\n{lines}")
 }
 
-fn finding(FindingView { found, remedies }: &FindingView) -> String {
+fn finding(FindingView { found, remedies, .. }: &FindingView) -> String {
     let RunFinding { id, finding, label, text, .. } = found;
     let (level, step) = (finding.level.word(), grouped(finding.step));
     let remedies: String = remedies.iter().map(remedy).collect();

@@ -11,7 +11,7 @@
 mod facts;
 mod non_finite;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod watch;
 
 use std::collections::{BTreeSet, HashMap};

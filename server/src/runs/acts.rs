@@ -180,8 +180,15 @@ async fn checkpoint(
     found: &RunFinding,
     steps: u64,
 ) -> Result<Result<CheckpointId, String>, ApiError> {
-    let Some(checkpoint) = PresentRun::read(lab.store(), run).await?.checkpoint_earlier(&found.finding, steps) else {
-        return Ok(Err(format!("No checkpoint that is at least {} steps before the finding is kept.", grouped(steps))));
+    let present = PresentRun::read(lab.store(), run).await?;
+    let Some(checkpoint) = present.checkpoint_before(found, steps) else {
+        return Ok(Err(match present.change_before(found) {
+            Some(change) => format!("No checkpoint before the change at step {} is kept.", grouped(change.step)),
+            None => format!(
+                "No checkpoint that is before the fault began and at least {} steps before the finding is kept.",
+                grouped(steps)
+            ),
+        }));
     };
     let author = Author::Rule(found.finding.rule.clone());
     let rollbacks = lab.store().rollbacks(run).await?;

@@ -50,6 +50,10 @@ pub async fn finding(store: &Store, run: &RunId, number: u64) -> Result<FindingV
     Ok(view(&PresentRun::read(store, run).await?, found))
 }
 
-fn view(present: &PresentRun, found: RunFinding) -> FindingView {
-    FindingView { remedies: present.remedies(&found), found }
+fn view(present: &PresentRun, mut found: RunFinding) -> FindingView {
+    let (remedies, change) = (present.remedies(&found), present.change_before(&found));
+    if let Some(change) = &change {
+        found.text = format!("{} {}", found.text, change.text);
+    }
+    FindingView { found, change, remedies }
 }

@@ -1,11 +1,17 @@
 //! Remedies of a finding: the changes that its rule names, as commands and runs with the values of the run as it is now. Nothing is sent from
 //! here.
+//!
+//! - `change`: the change of the run that may have caused a finding, and what undoes it.
 
-use research::rules::{Remedy as Kind, rule};
+mod change;
+#[cfg(test)]
+mod tests;
+
+use research::rules::{Remedy as Kind, began, rule};
 use store::{Store, StoreError};
 use wire::control::checkpoint::CheckpointInfo;
 use wire::control::command::ScheduleChange;
-use wire::diagnosis::{Finding, Health, Remedy, RemedyAction, RunFinding};
+use wire::diagnosis::{FindingChange, Health, Remedy, RemedyAction, RunFinding};
 use wire::hyperparameters::accumulation::AccumulationSchedule;
 use wire::hyperparameters::schedule::curves;
 use wire::number::{brief, grouped};
@@ -29,12 +35,20 @@ const DECAY_FRACTION: f64 = 0.1;
 /// A run as it is now, for the remedies of its findings.
 pub struct PresentRun {
     view: RunView,
+    history: History,
     /// Checkpoints on its path that are kept, newest first.
-    kept: Vec<CheckpointInfo>,
+    kept: Vec<Kept>,
 }
 
-/// A remedy without its label: action, effect, obstacle.
-type Prepared = (RemedyAction, String, Option<String>);
+/// A checkpoint on the path.
+struct Kept {
+    info: CheckpointInfo,
+    /// Number of changes on the path that it includes.
+    changes: u32,
+}
+
+/// A remedy whose label, if it has none, is that of its kind: label, action, effect, obstacle.
+type Prepared = (Option<String>, RemedyAction, String, Option<String>);
 
 impl PresentRun {
     /// Reads a run.
@@ -45,7 +59,7 @@ impl PresentRun {
         let view = store.run(run).await?.ok_or_else(|| StoreError::UnknownRun { run: run.clone() })?;
         let history = store.history(run).await?;
         let kept = store.checkpoints(run).await?.into_iter().map(|kept| kept.info).collect();
-        Ok(Self { kept: on_path(&history, run, kept), view })
+        Ok(Self { kept: on_path(&history, run, kept), history, view })
     }
 
     /// The numbers of its findings.
@@ -53,34 +67,49 @@ impl PresentRun {
         self.view.summary.health
     }
 
-    /// The remedies of a finding, in the order of its rule; none for a finding of an abandoned branch.
+    /// The remedies of a finding: what undoes the change before it, then those of its rule in their order. None for a finding of an abandoned
+    /// branch.
     pub fn remedies(&self, found: &RunFinding) -> Vec<Remedy> {
-        match rule(&found.finding.rule) {
-            Some(rule) if !found.is_abandoned => {
-                rule.remedies.iter().filter_map(|kind| self.remedy(kind, found)).collect()
-            }
-            _ => vec![],
+        let Some(rule) = rule(&found.finding.rule).filter(|_| !found.is_abandoned) else { return vec![] };
+        let change = change::before(&self.history, found);
+        // The undone change gives the learning rate that was right; a factor of the wrong one does not.
+        let is_rate = change.is_some_and(|change| change.is_of_learning_rate());
+        let kinds = rule
+            .remedies
+            .iter()
+            .filter(|kind| !(is_rate && matches!(kind, Kind::ScaleLearningRate { .. } | Kind::FitLearningRate { .. })));
+        let undone = change.map(|change| self.undo(&change, found)).unwrap_or_default();
+        undone.into_iter().chain(kinds.filter_map(|kind| self.remedy(kind, found))).collect()
+    }
+
+    /// The newest change of the run that came so shortly before a finding that it may be the cause.
+    pub fn change_before(&self, found: &RunFinding) -> Option<FindingChange> {
+        change::before(&self.history, found).map(|change| change::described(&change, found.finding.step))
+    }
+
+    /// The checkpoint for a rollback because of a finding, the newest before the fault began: before the change that may have caused it, or
+    /// else before its window and at least `steps` steps before its step.
+    pub fn checkpoint_before(&self, found: &RunFinding, steps: u64) -> Option<CheckpointId> {
+        if let Some(change) = change::before(&self.history, found) {
+            return self.kept_before(&change);
         }
+        let last = began(&found.finding).min(found.finding.step.checked_sub(steps.max(1))?);
+        self.kept.iter().map(|kept| kept.info.id).find(|id| id.step <= last)
     }
 
-    /// The checkpoint for a rollback of so many steps before a finding: the newest that is old enough, or else the newest before the finding.
-    pub fn checkpoint_before(&self, finding: &Finding, steps: u64) -> Option<CheckpointId> {
-        self.kept_at_most(finding.step.saturating_sub(steps)).or_else(|| self.kept_at_most(finding.step))
-    }
-
-    /// The newest checkpoint that is at least so many steps before a finding.
-    pub fn checkpoint_earlier(&self, finding: &Finding, steps: u64) -> Option<CheckpointId> {
-        self.kept_at_most(finding.step.checked_sub(steps)?)
-    }
-
-    fn kept_at_most(&self, step: u64) -> Option<CheckpointId> {
-        self.kept.iter().map(|info| info.id).find(|id| id.step <= step)
+    /// The newest checkpoint that does not include a change.
+    fn kept_before(&self, change: &change::Change) -> Option<CheckpointId> {
+        self.kept.iter().find(|kept| kept.changes <= change.place).map(|kept| kept.info.id)
     }
 
     fn remedy(&self, kind: &Kind, found: &RunFinding) -> Option<Remedy> {
-        let (action, effect, obstacle) = match *kind {
-            Kind::RollBackAndSkip { steps, skip } => self.roll_back(found, steps, skip),
+        let (label, action, effect, obstacle) = match *kind {
+            Kind::RollBackAndSkip { skip } => self.roll_back(found, skip),
             Kind::ScaleLearningRate { factor } => self.scale_learning_rate(found, factor),
+            Kind::FitLearningRate { factor } => {
+                let is_large = found.finding.value.is_none_or(|value| value > found.finding.threshold);
+                self.scale_learning_rate(found, if is_large { factor.recip() } else { factor })
+            }
             Kind::ScaleGradClip { factor } => self.scale_grad_clip(found, factor),
             Kind::ScaleAccumulation { factor } => self.scale_accumulation(found, factor),
             Kind::DecayLearningRate => self.decay_learning_rate(found),
@@ -90,70 +119,89 @@ impl PresentRun {
             Kind::InspectBatch => self.inspect_batch(found),
             Kind::CheckDataset => {
                 let effect = "Opens the datasets: check the split, repeated documents and the tokenizer. The run does not change.";
-                (RemedyAction::Page("/data".to_owned()), effect.to_owned(), None)
+                (None, RemedyAction::Page("/data".to_owned()), effect.to_owned(), None)
             }
             Kind::CheckDevice => {
                 let device = &self.view.summary.device;
                 let effect = format!(
                     "Opens the history of {device}: temperature, clocks, memory and other programs. The run does not change."
                 );
-                (RemedyAction::Page(format!("/fleet/{device}")), effect, None)
+                (None, RemedyAction::Page(format!("/fleet/{device}")), effect, None)
             }
             Kind::Stop => {
                 let command = Command::Stop { reason: Some(reason(found)) };
                 let effect = "The run saves a checkpoint and ends. It can be resumed or forked from there.".to_owned();
-                (RemedyAction::Command(command), effect, self.not_trained())
+                (None, RemedyAction::Command(command), effect, self.not_trained())
             }
         };
-        Some(Remedy { label: kind.label(), effect, action, obstacle })
+        Some(Remedy { label: label.unwrap_or_else(|| kind.label()), effect, action, obstacle })
     }
 
-    fn roll_back(&self, found: &RunFinding, steps: u64, skip_batches: u64) -> Prepared {
-        let Some(checkpoint) = self.checkpoint_before(&found.finding, steps) else {
-            let obstacle = "No checkpoint before the finding is kept; start a run with shorter checkpoint intervals.";
-            return (
-                RemedyAction::Advice,
-                "The run would return to a checkpoint before the finding.".to_owned(),
-                Some(obstacle.to_owned()),
-            );
+    fn roll_back(&self, found: &RunFinding, skip_batches: u64) -> Prepared {
+        let Some(checkpoint) = self.checkpoint_before(found, 0) else {
+            let obstacle =
+                "No checkpoint before the fault began is kept; start a run with shorter checkpoint intervals.";
+            let effect = "The run would return to a checkpoint before the fault began.";
+            return (None, RemedyAction::Advice, effect.to_owned(), Some(obstacle.to_owned()));
         };
-        let lost = self.view.summary.step.saturating_sub(checkpoint.step);
-        let effect = format!(
-            "The run returns to the checkpoint of step {} and continues with the batches {} steps later. The {} steps since then become an \
-             abandoned branch, which stays visible. It can be undone by a rollback.",
-            grouped(checkpoint.step),
-            grouped(skip_batches),
-            grouped(lost)
-        );
+        let label =
+            format!("Roll back to step {} and skip {} batches", grouped(checkpoint.step), grouped(skip_batches));
         let command = Command::Rollback { checkpoint, skip_batches, reason: Some(reason(found)) };
-        (RemedyAction::Command(command), effect, self.not_trained())
+        let effect = self.rolled_back(checkpoint, skip_batches);
+        (Some(label), RemedyAction::Command(command), effect, self.not_trained())
+    }
+
+    /// What a rollback does, with the hyperparameters that hold after it.
+    fn rolled_back(&self, checkpoint: CheckpointId, skip_batches: u64) -> String {
+        let RunView { summary, hyperparameters, .. } = &self.view;
+        let after = self.history.hyperparameters_at(checkpoint);
+        let values = LivePath::all().filter(|path| path.affects_learning()).filter_map(|path| {
+            let (now, then) = (brief(hyperparameters.get(path, summary.step)), brief(after.get(path, checkpoint.step)));
+            match now == then {
+                true => (path == LivePath::LEARNING_RATE).then(|| format!("its {} {then}", path.row().label_in_text())),
+                false => Some(format!("its {} {then} instead of {now}", path.row().label_in_text())),
+            }
+        });
+        let values = values.collect::<Vec<_>>().join(" and ");
+        let skip = match skip_batches {
+            0 => String::new(),
+            batches => format!(" It leaves out the next {} batches of the plan.", grouped(batches)),
+        };
+        let paused = if summary.state == RunState::Paused { " The run stays paused." } else { "" };
+        format!(
+            "The run returns to the checkpoint of step {} and continues with {values}.{skip} The {} steps since then become an abandoned \
+             branch, which stays visible. It can be undone by a rollback.{paused}",
+            grouped(checkpoint.step),
+            grouped(summary.step.saturating_sub(checkpoint.step))
+        )
     }
 
     fn scale_learning_rate(&self, found: &RunFinding, factor: f64) -> Prepared {
         let path = LivePath::LEARNING_RATE;
         let before = self.view.hyperparameters.get(path, self.view.summary.step);
+        let label = Kind::ScaleLearningRate { factor }.label();
         let effect = format!(
             "The learning rate of the next step is {} instead of {}, and the rest of its schedule is scaled with it.",
             brief(before * factor),
             brief(before)
         );
-        self.set(path, before * factor, effect, found)
+        self.set((path, before * factor), label, effect, found)
     }
 
     fn scale_grad_clip(&self, found: &RunFinding, factor: f64) -> Prepared {
         let before = self.view.hyperparameters.optimizer.grad_clip;
         let (after, was) = match before > 0.0 {
             true => (before * factor, format!("instead of {}", brief(before))),
-            false => (USUAL_CLIP, "and was not limited before".to_owned()),
+            false => (USUAL_CLIP, "and were not clipped before".to_owned()),
         };
-        let effect = format!("The largest gradient norm is {} from the next step on, {was}.", brief(after));
-        self.set(LivePath::GRAD_CLIP, after, effect, found)
+        let label = format!("Clip gradients to norm {}", brief(after));
+        let effect = format!("Gradients are clipped to norm {} from the next step on, {was}.", brief(after));
+        self.set((LivePath::GRAD_CLIP, after), label, effect, found)
     }
 
-    fn set(&self, path: LivePath, value: f64, effect: String, found: &RunFinding) -> Prepared {
-        let obstacle = path.check(value).err().map(|error| format!("{}.", error.message));
+    fn set(&self, (path, value): (LivePath, f64), label: String, effect: String, found: &RunFinding) -> Prepared {
         let command = Command::Set { path, value, reason: Some(reason(found)) };
-        (RemedyAction::Command(command), effect, self.not_trained().or(obstacle))
+        (Some(label), RemedyAction::Command(command), effect, self.not_trained().or(out_of_range(path, value)))
     }
 
     fn scale_accumulation(&self, found: &RunFinding, factor: u64) -> Prepared {
@@ -172,7 +220,7 @@ impl PresentRun {
         let obstacle = AccumulationSchedule::check(&changes, from).err().map(|error| format!("{}.", error.message));
         let schedule = ScheduleChange::Accumulation { changes };
         let command = Command::SetSchedule { schedule, reason: Some(reason(found)) };
-        (RemedyAction::Command(command), effect, self.not_trained().or(obstacle))
+        (None, RemedyAction::Command(command), effect, self.not_trained().or(obstacle))
     }
 
     fn decay_learning_rate(&self, found: &RunFinding) -> Prepared {
@@ -189,7 +237,7 @@ impl PresentRun {
         let curve = curves::cooldown(schedule, step, over);
         let schedule = ScheduleChange::LearningRate { curve, steps: Some(end) };
         let command = Command::SetSchedule { schedule, reason: Some(reason(found)) };
-        (RemedyAction::Command(command), effect, self.not_trained())
+        (None, RemedyAction::Command(command), effect, self.not_trained())
     }
 
     fn start_with_qk_norm(&self) -> Option<Prepared> {
@@ -204,7 +252,7 @@ impl PresentRun {
              because the model is another one.",
             grouped(plan.steps)
         );
-        Some((RemedyAction::Run(Box::new(spec)), effect, None))
+        Some((None, RemedyAction::Run(Box::new(spec)), effect, None))
     }
 
     fn start_again(&self) -> Option<Prepared> {
@@ -218,7 +266,7 @@ impl PresentRun {
             plan.seed,
             grouped(plan.steps)
         );
-        Some((RemedyAction::Run(Box::new(RunSpec { seed: Some(seed), ..self.copy() })), effect, None))
+        Some((None, RemedyAction::Run(Box::new(RunSpec { seed: Some(seed), ..self.copy() })), effect, None))
     }
 
     /// The specification of a run with the same plan.
@@ -228,10 +276,11 @@ impl PresentRun {
     }
 
     fn fork_from_best(&self, found: &RunFinding) -> Prepared {
-        let with_loss = self.kept.iter().filter_map(|info| Some((info.id, info.loss_valid?)));
+        let with_loss = self.kept.iter().filter_map(|Kept { info, .. }| Some((info.id, info.loss_valid?)));
         let Some((checkpoint, loss)) = with_loss.min_by(|(_, one), (_, other)| one.total_cmp(other)) else {
             let obstacle = "No checkpoint with a validation loss is kept.".to_owned();
-            return (RemedyAction::Advice, "A fork would start from the best checkpoint.".to_owned(), Some(obstacle));
+            let effect = "A fork would start from the best checkpoint.".to_owned();
+            return (None, RemedyAction::Advice, effect, Some(obstacle));
         };
         let before = self.view.hyperparameters.optimizer.weight_decay;
         let value = if before > 0.0 { before * MORE_DECAY } else { USUAL_DECAY };
@@ -252,17 +301,17 @@ impl PresentRun {
             brief(value),
             brief(before)
         );
-        let obstacle = LivePath::WEIGHT_DECAY.check(value).err().map(|error| format!("{}.", error.message));
-        (RemedyAction::Run(Box::new(RunSpec { parent: Some(parent), ..RunSpec::default() })), effect, obstacle)
+        let obstacle = out_of_range(LivePath::WEIGHT_DECAY, value);
+        (None, RemedyAction::Run(Box::new(RunSpec { parent: Some(parent), ..RunSpec::default() })), effect, obstacle)
     }
 
     fn inspect_batch(&self, found: &RunFinding) -> Prepared {
-        let address = format!("/runs/{}/xray?view=batch&step={}", self.view.summary.id, found.finding.step);
+        let address = format!("/runs/{}/xray?batch={}", self.view.summary.id, found.finding.step);
         let effect = format!(
             "Opens the sequences of the batch with the loss of each token. Look for unusual text in the batch of step {}.",
             grouped(found.finding.step)
         );
-        (RemedyAction::Page(address), effect, None)
+        (None, RemedyAction::Page(address), effect, None)
     }
 
     /// A step that the run has probably not passed when the command arrives.
@@ -286,6 +335,13 @@ impl PresentRun {
     }
 }
 
+/// Why a value cannot be set, with the range; `None` if it can.
+fn out_of_range(path: LivePath, value: f64) -> Option<String> {
+    let error = path.check(value).err()?;
+    let hint = error.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+    Some(format!("The {} would be {}, which is out of range{hint}.", path.row().label_in_text(), brief(value)))
+}
+
 /// The rest of a schedule of gradient accumulation from a step on, each of its values times `factor`.
 fn scaled(schedule: &AccumulationSchedule, from: u64, factor: u64) -> Vec<(u64, u64)> {
     schedule.rest(from).into_iter().map(|(step, micro_batches)| (step, micro_batches.saturating_mul(factor))).collect()
@@ -293,27 +349,15 @@ fn scaled(schedule: &AccumulationSchedule, from: u64, factor: u64) -> Vec<(u64, 
 
 /// The reason of a command that a finding led to.
 pub(super) fn reason(found: &RunFinding) -> String {
-    format!("Finding {}: {}", found.id, found.text)
+    format!("{} at step {}: {}", found.label, grouped(found.finding.step), found.text)
 }
 
 /// The checkpoints on the path, newest first.
-fn on_path(history: &History, run: &RunId, kept: Vec<CheckpointInfo>) -> Vec<CheckpointInfo> {
+fn on_path(history: &History, run: &RunId, kept: Vec<CheckpointInfo>) -> Vec<Kept> {
     let ids: Vec<CheckpointId> = kept.iter().map(|info| info.id).collect();
     let path = history.path_checkpoints(run, &ids);
     let info = |id: CheckpointId| kept.iter().find(|info| info.id == id).cloned();
-    path.into_iter().filter_map(|found| info(found.at.checkpoint)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_larger_accumulation_keeps_the_later_changes_of_its_schedule() {
-        let schedule = AccumulationSchedule { changes: vec![(0, 2), (100, 4), (200, 8)] };
-        assert_eq!(scaled(&schedule, 150, 4), [(150, 16), (200, 32)]);
-        assert_eq!(scaled(&schedule, 300, 4), [(300, 32)]);
-        let large = AccumulationSchedule::constant(20_000);
-        assert!(AccumulationSchedule::check(&scaled(&large, 5, 4), 5).is_err(), "an obstacle: the run would refuse it");
-    }
+    path.into_iter()
+        .filter_map(|found| Some(Kept { info: info(found.at.checkpoint)?, changes: found.changes }))
+        .collect()
 }

@@ -44,6 +44,7 @@ impl Detector for AttentionCollapse {
         min_steps: SETTLED,
         calm_readings: 3,
         level: Level::Alert,
+        onset_steps: 200,
         explained_by: UNSTABLE,
         remedies: &[Remedy::ForkWithQkNorm, Remedy::ScaleLearningRate { factor: 0.5 }],
     };

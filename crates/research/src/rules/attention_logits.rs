@@ -34,6 +34,7 @@ impl Detector for AttentionLogits {
         min_steps: 0,
         calm_readings: 3,
         level: Level::Note,
+        onset_steps: 200,
         explained_by: UNSTABLE,
         remedies: &[Remedy::ForkWithQkNorm, Remedy::ScaleLearningRate { factor: 0.5 }],
     };

@@ -47,6 +47,7 @@ impl Detector for Baseline {
         min_steps: 200,
         calm_readings: 20,
         level: Level::Alert,
+        onset_steps: 0,
         explained_by: UNSTABLE,
         remedies: &[Remedy::ScaleLearningRate { factor: 3.0 }, Remedy::StartAgain, Remedy::CheckDataset],
     };

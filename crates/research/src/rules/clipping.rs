@@ -32,6 +32,7 @@ impl Detector for Clipping {
         min_steps: 300,
         calm_readings: 100,
         level: Level::Note,
+        onset_steps: 400,
         explained_by: UNSTABLE,
         remedies: &[Remedy::ScaleGradClip { factor: 2.0 }, Remedy::ScaleLearningRate { factor: 0.5 }],
     };

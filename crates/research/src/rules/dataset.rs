@@ -41,6 +41,7 @@ impl Detector for Dataset {
         min_steps: 0,
         calm_readings: 3,
         level: Level::Note,
+        onset_steps: 0,
         explained_by: UNSTABLE,
         remedies: &[Remedy::CheckDataset, Remedy::ForkFromBest],
     };

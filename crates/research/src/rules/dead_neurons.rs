@@ -46,6 +46,7 @@ impl Detector for DeadNeurons {
         min_steps: 0,
         calm_readings: 3,
         level: Level::Alert,
+        onset_steps: 200,
         explained_by: UNSTABLE,
         remedies: &[Remedy::ScaleLearningRate { factor: 0.5 }, Remedy::StartAgain],
     };

@@ -38,6 +38,7 @@ impl Detector for DeadParameter {
         min_steps: 0,
         calm_readings: 3,
         level: Level::Alert,
+        onset_steps: 100,
         explained_by: UNSTABLE,
         remedies: &[Remedy::StartAgain, Remedy::ScaleLearningRate { factor: 0.5 }],
     };

@@ -51,9 +51,10 @@ impl Detector for Divergence {
         min_steps: 105,
         calm_readings: 20,
         level: Level::Alert,
+        onset_steps: 200,
         explained_by: &[],
         remedies: &[
-            Remedy::RollBackAndSkip { steps: 200, skip: 200 },
+            Remedy::RollBackAndSkip { skip: 200 },
             Remedy::ScaleLearningRate { factor: 0.5 },
             Remedy::ScaleGradClip { factor: 0.3 },
             Remedy::Stop,

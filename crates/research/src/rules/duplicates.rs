@@ -29,6 +29,7 @@ impl Detector for Duplicates {
         min_steps: 0,
         calm_readings: 1,
         level: Level::Alert,
+        onset_steps: 0,
         explained_by: &[],
         remedies: &[Remedy::CheckDataset, Remedy::InspectBatch, Remedy::Stop],
     };

@@ -28,6 +28,7 @@ impl Detector for Epochs {
         min_steps: 0,
         calm_readings: 1,
         level: Level::Note,
+        onset_steps: 0,
         explained_by: &[],
         remedies: &[Remedy::CheckDataset, Remedy::ForkFromBest],
     };

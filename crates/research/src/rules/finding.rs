@@ -10,6 +10,12 @@ pub fn label(finding: &Finding) -> String {
     rule(&finding.rule).map_or(finding.rule.as_str(), |rule| rule.label).to_owned()
 }
 
+/// First step at which the fault of a finding may have begun: its window, as far as the rule needs it to see the fault.
+pub fn began(finding: &Finding) -> u64 {
+    let onset = rule(&finding.rule).map_or(0, |rule| rule.onset_steps);
+    finding.first_step.max(finding.step.saturating_sub(onset))
+}
+
 /// What was seen, by the template of the rule. A finding of an unknown rule (of another version) gives the rule's id and the numbers.
 pub fn sentence(finding: &Finding) -> String {
     let value = finding.value.map_or_else(|| "not a finite number".to_owned(), brief);

@@ -32,6 +32,7 @@ impl Detector for Floor {
         min_steps: 0,
         calm_readings: 3,
         level: Level::Alert,
+        onset_steps: 0,
         explained_by: &[],
         remedies: &[Remedy::CheckDataset, Remedy::Stop],
     };

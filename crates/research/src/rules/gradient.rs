@@ -68,11 +68,12 @@ impl Detector for Gradient {
         min_steps: 25,
         calm_readings: 50,
         level: Level::Alert,
+        onset_steps: 100,
         explained_by: UNSTABLE,
         remedies: &[
             Remedy::ScaleGradClip { factor: 0.3 },
             Remedy::ScaleLearningRate { factor: 0.5 },
-            Remedy::RollBackAndSkip { steps: 100, skip: 200 },
+            Remedy::RollBackAndSkip { skip: 200 },
         ],
     };
 

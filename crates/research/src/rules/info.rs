@@ -50,11 +50,19 @@ impl Remedy {
     /// What it does, as on a button.
     pub fn label(&self) -> String {
         match *self {
-            Self::RollBackAndSkip { steps, skip } => {
-                format!("Roll back {} steps and skip {} batches", grouped(steps), grouped(skip))
+            Self::RollBackAndSkip { skip } => {
+                format!("Roll back to before the fault began and skip {} batches", grouped(skip))
             }
             Self::ScaleLearningRate { factor } => format!("Multiply the learning rate by {}", brief(factor)),
-            Self::ScaleGradClip { factor } => format!("Multiply gradient clipping by {}", brief(factor)),
+            Self::FitLearningRate { factor } => {
+                format!(
+                    "Divide the learning rate by {0} if the value is too large, multiply it by {0} if it is too small",
+                    brief(factor)
+                )
+            }
+            Self::ScaleGradClip { factor } => {
+                format!("Multiply the norm to which gradients are clipped by {}", brief(factor))
+            }
             Self::ScaleAccumulation { factor } => format!("Multiply gradient accumulation by {}", grouped(factor)),
             Self::DecayLearningRate => "Decay the learning rate to its final value".into(),
             Self::ForkWithQkNorm => "Start a run with QK-norm".into(),

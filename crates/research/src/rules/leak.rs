@@ -44,6 +44,7 @@ impl Detector for Leak {
         min_steps: 50,
         calm_readings: 3,
         level: Level::Alert,
+        onset_steps: 0,
         explained_by: &[],
         remedies: &[Remedy::CheckDataset],
     };

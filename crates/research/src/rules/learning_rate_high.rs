@@ -38,6 +38,7 @@ impl Detector for LearningRateHigh {
         min_steps: 100,
         calm_readings: 20,
         level: Level::Alert,
+        onset_steps: 200,
         explained_by: &[],
         remedies: &[Remedy::ScaleLearningRate { factor: 0.3 }, Remedy::ScaleGradClip { factor: 0.3 }, Remedy::Stop],
     };

@@ -40,6 +40,7 @@ impl Detector for LearningRateLow {
         min_steps: 100,
         calm_readings: 20,
         level: Level::Alert,
+        onset_steps: 200,
         explained_by: UNSTABLE,
         remedies: &[Remedy::ScaleLearningRate { factor: 3.0 }],
     };

@@ -44,6 +44,7 @@ impl Detector for Noise {
         min_steps: 100,
         calm_readings: 10,
         level: Level::Alert,
+        onset_steps: 200,
         explained_by: UNSTABLE,
         remedies: &[Remedy::ScaleAccumulation { factor: 4 }, Remedy::ScaleLearningRate { factor: 0.5 }],
     };

@@ -28,9 +28,10 @@ impl Detector for NonFinite {
         min_steps: 0,
         calm_readings: 20,
         level: Level::Alert,
+        onset_steps: 50,
         explained_by: &[],
         remedies: &[
-            Remedy::RollBackAndSkip { steps: 100, skip: 200 },
+            Remedy::RollBackAndSkip { skip: 200 },
             Remedy::ScaleLearningRate { factor: 0.5 },
             Remedy::ScaleGradClip { factor: 0.3 },
             Remedy::Stop,

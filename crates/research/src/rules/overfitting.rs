@@ -52,6 +52,7 @@ impl Detector for Overfitting {
         min_steps: 0,
         calm_readings: 3,
         level: Level::Note,
+        onset_steps: 0,
         explained_by: &[],
         remedies: &[Remedy::ForkFromBest, Remedy::Stop],
     };

@@ -49,6 +49,7 @@ impl Detector for Plateau {
         min_steps: MIN_STEPS,
         calm_readings: 5,
         level: Level::Note,
+        onset_steps: 0,
         explained_by: UNSTABLE,
         remedies: &[Remedy::DecayLearningRate],
     };

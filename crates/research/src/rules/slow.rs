@@ -45,6 +45,7 @@ impl Detector for Slow {
         min_steps: MIN_STEPS,
         calm_readings: 3,
         level: Level::Note,
+        onset_steps: 0,
         explained_by: UNSTABLE,
         remedies: &[Remedy::CheckDevice],
     };

@@ -46,10 +46,11 @@ impl Detector for Spike {
         min_steps: 200,
         calm_readings: 20,
         level: Level::Alert,
+        onset_steps: 100,
         explained_by: &["non_finite", "divergence"],
         remedies: &[
             Remedy::InspectBatch,
-            Remedy::RollBackAndSkip { steps: 100, skip: 200 },
+            Remedy::RollBackAndSkip { skip: 200 },
             Remedy::ScaleLearningRate { factor: 0.5 },
             Remedy::ScaleGradClip { factor: 0.3 },
         ],

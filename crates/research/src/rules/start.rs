@@ -28,6 +28,7 @@ impl Detector for Start {
         min_steps: 0,
         calm_readings: 1,
         level: Level::Alert,
+        onset_steps: 0,
         explained_by: &[],
         remedies: &[Remedy::StartAgain, Remedy::CheckDataset],
     };

@@ -31,6 +31,9 @@ pub struct Rule {
     pub calm_readings: u32,
     /// The highest level of its findings.
     pub level: Level,
+    /// Most steps from the beginning of a fault to its finding: a change of the run within them may have caused it, and a rollback returns to
+    /// before it. 0 if no change of the run is a cause.
+    pub onset_steps: u64,
     /// Ids of rules whose findings explain its own: it begins no finding while one of theirs is open, and for 300 steps after that.
     pub explained_by: &'static [&'static str],
     pub remedies: &'static [Remedy],
@@ -59,11 +62,13 @@ pub struct Threshold {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Remedy {
-    /// Return to a checkpoint about `steps` steps before the finding and continue with batches `skip` steps later (PaLM, section 5.1).
-    RollBackAndSkip { steps: u64, skip: u64 },
+    /// Return to the newest checkpoint before the fault began and leave out `skip` batches from there (PaLM, section 5.1).
+    RollBackAndSkip { skip: u64 },
     /// Multiply the learning rate by `factor` from here on.
     ScaleLearningRate { factor: f64 },
-    /// Multiply the largest gradient norm by `factor` (OPT went from 1.0 to 0.3).
+    /// Divide the learning rate by `factor` if the value found is above its threshold; multiply it if it is below.
+    FitLearningRate { factor: f64 },
+    /// Multiply the norm to which gradients are clipped by `factor` (OPT went from 1.0 to 0.3).
     ScaleGradClip { factor: f64 },
     /// Multiply gradient accumulation by `factor`, which makes the batch larger.
     ScaleAccumulation { factor: u64 },

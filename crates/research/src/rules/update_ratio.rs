@@ -44,8 +44,9 @@ impl Detector for UpdateRatio {
         min_steps: 0,
         calm_readings: 3,
         level: Level::Note,
+        onset_steps: 100,
         explained_by: UNSTABLE,
-        remedies: &[Remedy::ScaleLearningRate { factor: 0.5 }, Remedy::ScaleLearningRate { factor: 2.0 }],
+        remedies: &[Remedy::FitLearningRate { factor: 2.0 }],
     };
 
     fn feed(&mut self, sample: &Sample, watch: &mut Watch) {

@@ -138,9 +138,25 @@ pub struct TakenAction {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FindingView {
+    /// Its text ends with the change, if there is one.
     pub found: RunFinding,
-    /// In the order of the rule. Empty if the finding is of an abandoned branch.
+    /// The newest change of the run that came so shortly before that it may be the cause.
+    #[serde(default)]
+    pub change: Option<FindingChange>,
+    /// What undoes the change, then in the order of the rule. Empty if the finding is of an abandoned branch.
     pub remedies: Vec<Remedy>,
+}
+
+/// A change of a run before a finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FindingChange {
+    /// Number of its event in the journal.
+    pub event: u64,
+    /// Step before which it took effect.
+    pub step: u64,
+    /// What was changed and when, in a sentence.
+    pub text: String,
 }
 
 /// The findings of a run and the settings of its rules.

@@ -25,9 +25,10 @@ pub struct DiagnosisSettings {
 pub enum Act {
     /// Pauses the run before the next step.
     Pause,
-    /// Returns to the newest checkpoint on the path that is at least so many steps before the finding, and skips batches from there.
+    /// Returns to the newest checkpoint on the path before the fault began, and skips batches from there. That is the one before the change
+    /// of the run that may have caused it, or else before the window in which the rule saw it.
     RollBackAndSkip {
-        /// Steps before the finding, 1 to 1,000,000.
+        /// Without such a change the checkpoint is at least so many steps before the finding, 1 to 1,000,000.
         steps: u64,
         /// Batches that are skipped, 0 to 1,000,000.
         batches: u64,

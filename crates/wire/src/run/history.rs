@@ -200,6 +200,11 @@ impl History {
         self.path_to(self.head(self.last_segment()))
     }
 
+    /// The changes on the path to the end of a segment, in order; of an abandoned one too.
+    pub fn path_of(&self, segment: u32) -> Vec<&EventRecord> {
+        self.path_to(self.head(segment))
+    }
+
     fn path_to(&self, mut from: Option<usize>) -> Vec<&EventRecord> {
         let mut path = vec![];
         while let Some(at) = from {

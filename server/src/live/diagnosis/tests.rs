@@ -85,7 +85,8 @@ fn key(RunFinding { segment, finding, .. }: &RunFinding) -> Key {
     (*segment, finding.rule.clone(), finding.subject.clone(), finding.level, finding.step)
 }
 
-async fn store_with_run(folder: &Path) -> (Store, RunId) {
+/// A store with a run that has not begun.
+pub(crate) async fn store_with_run(folder: &Path) -> (Store, RunId) {
     let corpora = r#"[{"id":"tales","name":"Tales","source":{"kind":"generated","generator":"tales","seed":1},"documents":1000,
         "text_bytes":1000000,"chars":1000000,"alphabet":"abc","sample":"Once","valid_share":0.1,"content_hash":"00",
         "entropy_nats":1.0,"created_ms":0,"datasets":[]}]"#;

@@ -56,7 +56,10 @@ pub(super) fn act_phrase(act: Act) -> String {
         Act::Stop => "stop the run".into(),
         Act::RollBackAndSkip { steps, batches } => {
             let (steps, batches) = (number::whole(steps), number::whole(batches));
-            format!("roll back to at least {steps} steps before the finding and skip {batches} batches")
+            format!(
+                "roll back to before the change that may have caused the finding, or else at least {steps} steps before it, and skip \
+                 {batches} batches"
+            )
         }
     }
 }
@@ -174,6 +177,7 @@ mod tests {
             unit: String::new(),
             min_steps: 200,
             level: Level::Alert,
+            levels: String::new(),
             remedies: vec![],
             always: None,
             calibration: None,

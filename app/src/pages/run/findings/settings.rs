@@ -134,7 +134,7 @@ fn RuleFields(draft: RuleDraft) -> impl IntoView {
         (choice.get() == Choice::RollBack).then(|| {
             view! {
                 <div class="pair">
-                    <label title="The run returns to the newest checkpoint that is at least so many steps before the finding.">
+                    <label title="The run returns to the newest checkpoint before the change that may have caused the finding; without one, to the newest that is at least so many steps before the finding.">
                         "Back"<span class="unit">", steps"</span>
                         <NumberField number=steps />
                     </label>

@@ -1,0 +1,143 @@
+//! The change of a run that may have caused a finding, and what undoes it. Both are computed from the journal when a finding is read.
+
+use research::rules::rule;
+use wire::control::event::{Event, EventRecord};
+use wire::control::saved_schedule::SavedSchedule;
+use wire::diagnosis::{Finding, FindingChange, Level, Remedy, RemedyAction, RunFinding};
+use wire::number::{brief, grouped};
+use wire::run::history::History;
+use wire::{Command, LivePath};
+
+use super::{PresentRun, reason};
+
+/// A change on the path of a finding.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Change<'a> {
+    pub(super) record: &'a EventRecord,
+    /// Number of changes before it on the path.
+    pub(super) place: u32,
+}
+
+impl Change<'_> {
+    /// Whether it set the learning rate.
+    pub(super) fn is_of_learning_rate(&self) -> bool {
+        matches!(
+            self.record.event,
+            Event::Changed { path: LivePath::LEARNING_RATE, .. }
+                | Event::ScheduleChanged { new: SavedSchedule::LearningRate { .. }, .. }
+        )
+    }
+}
+
+/// The newest change of the training before a finding, if it came within the steps that the rule states.
+pub(super) fn before<'a>(history: &'a History, found: &RunFinding) -> Option<Change<'a>> {
+    let Finding { rule: id, step, .. } = &found.finding;
+    let onset = rule(id).map_or(0, |rule| rule.onset_steps);
+    let path = history.path_of(found.segment);
+    let place = path.iter().rposition(|record| record.step <= *step && is_cause(&record.event))?;
+    let record = path[place];
+    (onset > 0 && step - record.step <= onset).then_some(Change { record, place: place as u32 })
+}
+
+/// Whether an event changes what later steps train.
+fn is_cause(event: &Event) -> bool {
+    match event {
+        Event::Changed { path, .. } => path.affects_learning(),
+        Event::RolledBack { skip_batches, .. } => *skip_batches > 0,
+        event => event.is_change(),
+    }
+}
+
+/// The change with a sentence: `The learning rate was changed from 1.84e-3 to 0.5 at step 650, 1 step before.`
+pub(super) fn described(change: &Change, step: u64) -> FindingChange {
+    let EventRecord { number, step: at, event, .. } = change.record;
+    let distance = match step.saturating_sub(*at) {
+        0 => "directly before".to_owned(),
+        1 => "1 step before".to_owned(),
+        steps => format!("{} steps before", grouped(steps)),
+    };
+    let text = match event {
+        Event::RolledBack { checkpoint, skip_batches, .. } => format!(
+            "The run was rolled back to step {} and left out {} batches, {distance}.",
+            grouped(checkpoint.step),
+            grouped(*skip_batches)
+        ),
+        event => format!("{} at step {}, {distance}.", what_changed(event), grouped(*at)),
+    };
+    FindingChange { event: *number, step: *at, text }
+}
+
+fn what_changed(event: &Event) -> String {
+    match event {
+        Event::Changed { path, old, new } => {
+            format!("The {} was changed from {} to {}", path.row().label_in_text(), brief(*old), brief(*new))
+        }
+        Event::ScheduleChanged { new, .. } => format!("The {} was changed", schedule_name(new)),
+        _ => "The weights were edited".to_owned(),
+    }
+}
+
+fn schedule_name(schedule: &SavedSchedule) -> &'static str {
+    match schedule {
+        SavedSchedule::LearningRate { .. } => "learning-rate schedule",
+        SavedSchedule::Mix(_) => "dataset mix",
+        SavedSchedule::Accumulation(_) => "schedule of gradient accumulation",
+    }
+}
+
+impl PresentRun {
+    /// What undoes a change: the return to the checkpoint before it, and the inverse change. An alert means that the weights have suffered,
+    /// so it begins with the checkpoint.
+    pub(super) fn undo(&self, change: &Change, found: &RunFinding) -> Vec<Remedy> {
+        let mut remedies: Vec<Remedy> =
+            [self.return_before(change, found), self.inverse(change, found)].into_iter().flatten().collect();
+        if found.finding.level == Level::Note {
+            remedies.reverse();
+        }
+        remedies
+    }
+
+    fn return_before(&self, change: &Change, found: &RunFinding) -> Option<Remedy> {
+        let checkpoint = self.kept_before(change)?;
+        let command = Command::Rollback { checkpoint, skip_batches: 0, reason: Some(reason(found)) };
+        Some(Remedy {
+            label: format!("Roll back to step {}, before the change", grouped(checkpoint.step)),
+            effect: self.rolled_back(checkpoint, 0),
+            action: RemedyAction::Command(command),
+            obstacle: self.not_trained(),
+        })
+    }
+
+    fn inverse(&self, change: &Change, found: &RunFinding) -> Option<Remedy> {
+        let from = self.soon();
+        let command = self.history.inverse(change.record.number, from, reason(found))?;
+        Some(Remedy {
+            label: self.inverse_label(&command, &change.record.event, from),
+            effect: format!(
+                "From the next step on the run trains as before the change of step {}. Its weights stay as they are now.",
+                grouped(change.record.step)
+            ),
+            action: RemedyAction::Command(command),
+            obstacle: self.not_trained(),
+        })
+    }
+
+    /// `Set the learning rate back to 1.84e-3`
+    fn inverse_label(&self, command: &Command, event: &Event, from: u64) -> String {
+        let mut after = self.view.hyperparameters.clone();
+        if let Ok(Some(undone)) = after.change(command, from) {
+            after.apply(&undone, from);
+        }
+        match event {
+            Event::Changed { path, .. } => {
+                format!("Set the {} back to {}", path.row().label_in_text(), brief(after.get(*path, from)))
+            }
+            Event::ScheduleChanged { new: SavedSchedule::LearningRate { .. }, .. } => format!(
+                "Restore the learning-rate schedule, with the learning rate {}",
+                brief(after.get(LivePath::LEARNING_RATE, from))
+            ),
+            Event::ScheduleChanged { new, .. } => format!("Restore the {}", schedule_name(new)),
+            _ => "Revert the weight edit".to_owned(),
+        }
+    }
+}
