@@ -62,7 +62,7 @@ fn RuleList(rules: Vec<RuleInfo>) -> impl IntoView {
 #[component]
 fn RuleSection(rule: RuleInfo) -> impl IntoView {
     let case = case_of(&rule.id).map(|case| view! { <CasePicture case /> });
-    let (level, false_alarms) = (level_phrase(rule.level), false_alarms(&rule));
+    let (level, false_alarms) = (level_phrase(&rule), false_alarms(&rule));
     let signals = rule.signals.iter().map(|series| signal_label(series)).collect::<Vec<_>>().join(", ");
     let begins = match rule.min_steps {
         0 => "From the first step on.".to_owned(),
@@ -151,11 +151,10 @@ fn Thresholds(rule: RuleInfo) -> impl IntoView {
     })
 }
 
-fn level_phrase(level: Level) -> &'static str {
-    match level {
-        Level::Alert => "Alert or note. If a run allows the rule to act, it acts at an alert.",
-        Level::Note => "Note only. If a run allows the rule to act, it acts at a note.",
-    }
+/// What makes a note and what an alert, and at which of them the rule may act.
+fn level_phrase(rule: &RuleInfo) -> String {
+    let level = if rule.level == Level::Alert { "an alert" } else { "a note" };
+    format!("{} If a run allows the rule to act, it acts at {level}.", rule.levels)
 }
 
 /// How often the rule was wrong, in a sentence.

@@ -174,6 +174,7 @@ fn planted_faults_are_found_in_time() {
             // A spike near the limit of an alert may be either.
             let is_either = fault.level == Level::Alert || fault.rule == "loss_spike";
             assert!(is_either || of_rule().all(|finding| finding.level == Level::Note), "{}", fault.name);
+            assert!(!sentence(found).contains(['{', '}']), "{}", sentence(found));
             assert!(found.first_step <= found.step && found.threshold.is_finite() && !found.evidence.is_empty());
             assert!(of_rule().count() <= 3, "{}, seed {seed}: repeated: {:#?}", fault.name, words(&all));
         }
@@ -189,9 +190,11 @@ fn every_rule_is_tested_and_states_itself() {
         for text in [rule.label, rule.meaning, rule.reason, rule.seen, rule.formula, rule.source] {
             assert!(!text.is_empty(), "{}", rule.id);
         }
-        for text in [rule.meaning, rule.reason, rule.seen] {
+        let others = rule.seen_if.iter().map(|(_, text)| *text);
+        for text in [rule.meaning, rule.reason, rule.seen].into_iter().chain(others) {
             assert!(text.ends_with('.'), "{}: {text}", rule.id);
         }
+        assert!(rule.info().levels.ends_with('.'), "{}", rule.id);
         let place = |id: &str| RULES.iter().position(|rule| rule.id == id);
         for &id in rule.explained_by {
             assert!(place(id).is_some_and(|before| Some(before) < place(rule.id)), "{}: {id} comes before it", rule.id);
@@ -222,7 +225,7 @@ fn sentences_have_the_numbers_of_the_finding() {
 #[test]
 fn a_finding_about_many_heads_is_shown_by_all_their_series() {
     for (series, said) in
-        [("attention_entropy/", "of many heads is"), ("attention_entropy/0.2", "of head 2 of layer 0 is")]
+        [("attention_entropy/", "of 4 of 4 heads is"), ("attention_entropy/0.2", "of head 2 of block 0 is")]
     {
         let mut rows = healthy(1, STEPS);
         change(&mut rows, series, 601, |_, entropy| 0.02 * entropy);

@@ -112,6 +112,7 @@ impl PresentRun {
             }
             Kind::ScaleGradClip { factor } => self.scale_grad_clip(found, factor),
             Kind::ScaleAccumulation { factor } => self.scale_accumulation(found, factor),
+            Kind::ScaleDatasetWeight { factor } => self.scale_weight(found, factor)?,
             Kind::DecayLearningRate => self.decay_learning_rate(found),
             Kind::ForkWithQkNorm => self.start_with_qk_norm()?,
             Kind::StartAgain => self.start_again()?,
@@ -221,6 +222,26 @@ impl PresentRun {
         let schedule = ScheduleChange::Accumulation { changes };
         let command = Command::SetSchedule { schedule, reason: Some(reason(found)) };
         (None, RemedyAction::Command(command), effect, self.not_trained().or(obstacle))
+    }
+
+    /// `None` for a run with one dataset.
+    fn scale_weight(&self, found: &RunFinding, factor: f64) -> Option<Prepared> {
+        let (mix, dataset) = (&self.view.plan.mix, &found.finding.subject);
+        let place = mix.iter().position(|part| part.corpus.as_str() == dataset).filter(|_| mix.len() > 1)?;
+        let from = self.soon();
+        let mut points = self.view.hyperparameters.mix.rest(from);
+        points.iter_mut().filter_map(|point| point.weights.get_mut(place)).for_each(|weight| *weight *= factor);
+        let before = self.view.hyperparameters.mix.at(from).get(place).copied()?;
+        let label = format!("Multiply the weight of {dataset} in the mix by {}", brief(factor));
+        let effect = format!(
+            "From step {} on a fraction of {} of the training text is from {dataset} instead of {}, and less from the other datasets.",
+            grouped(from),
+            brief(before * factor / (1.0 + before * (factor - 1.0))),
+            brief(before)
+        );
+        let schedule = ScheduleChange::Mix { points };
+        let command = Command::SetSchedule { schedule, reason: Some(reason(found)) };
+        Some((Some(label), RemedyAction::Command(command), effect, self.not_trained()))
     }
 
     fn decay_learning_rate(&self, found: &RunFinding) -> Prepared {

@@ -12,6 +12,7 @@ use wire::series::name;
 use super::sample::Sample;
 use super::table::{Level, Remedy, Rule, UNSTABLE, threshold};
 use super::watch::{Detector, Seen, Watch};
+use crate::statistics::sample::median;
 
 const RATIO: usize = 0;
 const SHARE: usize = 1;
@@ -33,17 +34,22 @@ impl Detector for AttentionCollapse {
         meaning: "The attention of a head is concentrated on single tokens, far more than early in training.",
         reason: "When many heads do so, their gradients vanish through the softmax, and the loss often diverges soon after.",
         seen: "At step {step} the attention entropy of {head} is {value} times what it was at step {first} (threshold {threshold}).",
+        seen_if: &[(
+            "heads",
+            "At step {step} the attention entropy of {heads} of {all} heads is below {threshold} times what it was at step {first}; the median of these is {median} times.",
+        )],
         formula: "entropy / entropy of the first report after step 100 < 0.1, per head; alert for half of the heads",
         source: "Zhai et al. 2023, arXiv 2303.06296",
         signals: &[name::ATTENTION_ENTROPY],
         thresholds: &[
-            threshold("ratio", 0.1, (0.0, 1.0), "entropy by that of the first report"),
+            threshold("ratio", 0.1, (0.0, 1.0), "entropy divided by that of the first report after step 100"),
             threshold("share", 0.5, (0.0, 1.0), "fraction of heads, for an alert"),
         ],
         unit: "times",
         min_steps: SETTLED,
         calm_readings: 3,
         level: Level::Alert,
+        levels: "A note for single heads; an alert for a fraction of the heads of at least share.",
         onset_steps: 200,
         explained_by: UNSTABLE,
         remedies: &[Remedy::ForkWithQkNorm, Remedy::ScaleLearningRate { factor: 0.5 }],
@@ -62,7 +68,12 @@ impl Detector for AttentionCollapse {
         others.iter().for_each(|head| watch.calm(head.subject));
         match lowest {
             // One finding for all heads, none for each.
-            Some(head) if collapsed.len() as f64 >= many => watch.seen(head.seen(Level::Alert, threshold, MANY)),
+            Some(head) if collapsed.len() as f64 >= many => {
+                let mut values: Vec<f64> = collapsed.iter().map(|head| head.value).collect();
+                let counts = [("heads", collapsed.len() as f64), ("all", heads.len() as f64)];
+                let details = [counts[0], counts[1], ("median", median(&mut values))];
+                watch.seen_with(head.seen(Level::Alert, threshold, MANY), &details);
+            }
             Some(_) => {
                 watch.calm(MANY);
                 collapsed.iter().for_each(|head| watch.seen(head.seen(Level::Note, threshold, head.subject)));

@@ -1,4 +1,4 @@
-//! Clipping always active: nearly every gradient is longer than the largest norm.
+//! Clipping always active: nearly every gradient norm exceeds the clipping threshold.
 //!
 //! Formula: share of the last 300 steps with norm > grad_clip, above 0.9, after warm-up. Clipping then sets the length of every update, so
 //! the learning rate acts as one of normalized gradients. Source: Pascanu, Mikolov, Bengio 2013 (arXiv 1211.5063) choose the norm from the
@@ -21,9 +21,10 @@ impl Detector for Clipping {
     const RULE: Rule = Rule {
         id: "clipping_always",
         label: "Clipping at nearly every step",
-        meaning: "Nearly every gradient is longer than the largest gradient norm.",
-        reason: "Clipping then decides the size of every update, and an unusual batch is no longer held back more than others.",
+        meaning: "Nearly every gradient norm exceeds the clipping threshold.",
+        reason: "Every gradient is shortened to the same length, so clipping no longer singles out unusual batches. AdamW divides by the size of the gradient anyway, so with it this is often harmless.",
         seen: "A fraction of {value} of the steps from {first} to {step} was clipped (threshold {threshold}).",
+        seen_if: &[],
         formula: "share of 300 steps with norm > grad_clip",
         source: "Pascanu, Mikolov, Bengio 2013, arXiv 1211.5063; the share is a heuristic",
         signals: &[name::GRAD_NORM],
@@ -32,6 +33,7 @@ impl Detector for Clipping {
         min_steps: 300,
         calm_readings: 100,
         level: Level::Note,
+        levels: "",
         onset_steps: 400,
         explained_by: UNSTABLE,
         remedies: &[Remedy::ScaleGradClip { factor: 2.0 }, Remedy::ScaleLearningRate { factor: 0.5 }],

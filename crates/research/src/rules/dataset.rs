@@ -33,17 +33,19 @@ impl Detector for Dataset {
         meaning: "The validation loss of one dataset of the mix rises above its lowest.",
         reason: "The model forgets this dataset while it learns the others: its weight in the mix is too small by now.",
         seen: "The validation loss of {subject} is {value} times its lowest, which it had around step {first} (threshold {threshold}).",
+        seen_if: &[],
         formula: "mean(last 3 evaluations) / lowest mean of 3",
         source: "McCloskey, Cohen 1989; the threshold is a heuristic",
         signals: &[name::VALID_OF],
-        thresholds: &[threshold("ratio", 1.05, (1.0, 100.0), "mean of 3 evaluations by the lowest such mean")],
+        thresholds: &[threshold("ratio", 1.05, (1.0, 100.0), "mean of 3 evaluations divided by the lowest such mean")],
         unit: "times",
         min_steps: 0,
         calm_readings: 3,
         level: Level::Note,
+        levels: "",
         onset_steps: 0,
         explained_by: UNSTABLE,
-        remedies: &[Remedy::CheckDataset, Remedy::ForkFromBest],
+        remedies: &[Remedy::ScaleDatasetWeight { factor: 2.0 }, Remedy::CheckDataset],
     };
 
     fn feed(&mut self, sample: &Sample, watch: &mut Watch) {

@@ -29,7 +29,11 @@ impl Detector for DeadNeurons {
         label: "Dead neurons",
         meaning: "Many neurons of an MLP are dead: their output is almost 0 at every token.",
         reason: "A dead neuron gets almost no gradient and seldom returns, so the layer is smaller than its width says.",
-        seen: "At step {step} a fraction of {value} of the neurons of layer {subject} is dead (threshold {threshold}).",
+        seen: "At step {step} a fraction of {value} of the neurons of block {subject} is dead (threshold {threshold}).",
+        seen_if: &[(
+            "before",
+            "At step {step} a fraction of {value} of the neurons of block {subject} is dead, and {before} at step {first} (threshold: a rise by {rise}).",
+        )],
         formula: "fraction of dead neurons >= that of the first report after step 100 + 0.1, or >= 0.5",
         source: "OPT, arXiv 2205.01068; Voita et al. 2023, arXiv 2309.04827",
         signals: &[name::DEAD_NEURONS],
@@ -46,6 +50,7 @@ impl Detector for DeadNeurons {
         min_steps: 0,
         calm_readings: 3,
         level: Level::Alert,
+        levels: "",
         onset_steps: 200,
         explained_by: UNSTABLE,
         remedies: &[Remedy::ScaleLearningRate { factor: 0.5 }, Remedy::StartAgain],
@@ -56,15 +61,17 @@ impl Detector for DeadNeurons {
             if sample.step >= SETTLED && !self.first.contains_key(subject) {
                 self.first.insert(subject.to_owned(), (sample.step, value));
             }
-            let first = self.first.get(subject).copied();
-            let (first_step, threshold) = match first.map(|(step, value)| (step, value + watch.threshold(RISE))) {
-                Some((step, risen)) if risen < watch.threshold(LARGEST) => (step, risen),
-                _ => (sample.step, watch.threshold(LARGEST)),
-            };
-            if value >= threshold {
-                watch.seen(Seen { level: Level::Alert, first_step, value, threshold, subject });
-            } else {
+            let (rise, largest) = (watch.threshold(RISE), watch.threshold(LARGEST));
+            let risen = self.first.get(subject).copied().filter(|(_, before)| before + rise < largest);
+            let (first_step, threshold) = risen.map_or((sample.step, largest), |(step, before)| (step, before + rise));
+            if value < threshold {
                 watch.calm(subject);
+                continue;
+            }
+            let seen = Seen { level: Level::Alert, first_step, value, threshold, subject };
+            match risen {
+                Some((_, before)) => watch.seen_with(seen, &[("before", before), ("rise", rise)]),
+                None => watch.seen(seen),
             }
         }
     }

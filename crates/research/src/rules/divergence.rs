@@ -39,6 +39,7 @@ impl Detector for Divergence {
         meaning: "The training loss rises and does not return.",
         reason: "The run trains on, but away from a good model; it seldom recovers without a lower learning rate.",
         seen: "The training loss at step {step} is {value} times what it was around step {first} (threshold {threshold}).",
+        seen_if: &[],
         formula: "min(last 5) / mean(100 before), or median(last 50) / median(50, 100 steps earlier)",
         source: "llm-foundry, callbacks on runaway loss; standard error of a median",
         signals: &[name::TRAIN],
@@ -51,6 +52,7 @@ impl Detector for Divergence {
         min_steps: 105,
         calm_readings: 20,
         level: Level::Alert,
+        levels: "",
         onset_steps: 200,
         explained_by: &[],
         remedies: &[

@@ -2,6 +2,7 @@
 
 use wire::diagnosis::Finding;
 use wire::number::{brief, grouped};
+use wire::series::name;
 
 use super::list::rule;
 
@@ -27,6 +28,9 @@ pub fn sentence(finding: &Finding) -> String {
             brief(finding.threshold)
         );
     };
+    let is_meant = |(key, _): &&(&str, &str)| finding.subject == *key || finding.details.contains_key(*key);
+    let template = rule.seen_if.iter().find(is_meant).map_or(rule.seen, |(_, template)| *template);
+    let details = finding.details.iter().map(|(name, value)| (format!("{{{name}}}"), brief(*value)));
     [
         ("{value}", value),
         ("{threshold}", brief(finding.threshold)),
@@ -34,16 +38,29 @@ pub fn sentence(finding: &Finding) -> String {
         ("{first}", grouped(finding.first_step)),
         ("{last}", grouped(finding.step)),
         ("{head}", head(&finding.subject)),
+        ("{quantity}", quantity(&finding.subject)),
         ("{subject}", finding.subject.clone()),
     ]
+    .map(|(name, value)| (name.to_owned(), value))
     .into_iter()
-    .fold(rule.seen.to_owned(), |text, (name, value)| text.replace(name, &value))
+    .chain(details)
+    .fold(template.to_owned(), |text, (name, value)| text.replace(&name, &value))
 }
 
-/// A subject `LAYER.HEAD` in words; others as they are.
+/// A subject `BLOCK.HEAD` in words; others as they are.
 fn head(subject: &str) -> String {
     match subject.split_once('.') {
-        Some((layer, head)) => format!("head {head} of layer {layer}"),
+        Some((block, head)) => format!("head {head} of block {block}"),
         None => subject.to_owned(),
+    }
+}
+
+/// A subject that is a series, or else a parameter, at the beginning of a sentence.
+fn quantity(subject: &str) -> String {
+    match subject {
+        name::TRAIN => "The training loss".to_owned(),
+        name::VALID => "The validation loss".to_owned(),
+        name::GRAD_NORM => "The gradient norm".to_owned(),
+        parameter => format!("The RMS of the weights of {parameter}"),
     }
 }

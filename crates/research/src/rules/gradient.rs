@@ -27,9 +27,9 @@ const FIRST: u64 = 25;
 /// Smallest standard deviation of ln norm.
 const SMALLEST: f64 = 0.05;
 /// The quantities that findings are about.
-const RATIO: &str = "the gradient norm divided by its average";
-const OUTLIERS: &str = "the fraction of unusually large gradient norms";
-const DEVIATION: &str = "the distance of the gradient norm from its average, in standard deviations,";
+const RATIO: &str = "several steps";
+const OUTLIERS: &str = "many steps";
+const DEVIATION: &str = "one step";
 /// Steps in sequence above the factor.
 const HIGH: u32 = 5;
 
@@ -48,8 +48,18 @@ impl Detector for Gradient {
         id: "gradient_explosion",
         label: "Exploding gradient",
         meaning: "The gradient norm is far above its running mean, once or often.",
-        reason: "Clipping keeps the update small, but its direction is then decided by few examples; without clipping the loss follows.",
-        seen: "At step {step}, {subject} is {value} (threshold {threshold}), over the steps since {first}.",
+        reason: "With clipping the update stays small, but few examples decide its direction; without clipping the loss follows.",
+        seen: "The gradient norm of step {step} is {value} standard deviations above its running mean (threshold {threshold}).",
+        seen_if: &[
+            (
+                RATIO,
+                "From step {first} to {step} the gradient norm was at least {threshold} times its average over about 200 steps, and {value} times it at the end.",
+            ),
+            (
+                OUTLIERS,
+                "A fraction of {value} of the gradient norms from step {first} to {step} is unusually large (threshold {threshold}).",
+            ),
+        ],
         formula: "z = (ln norm - EMA) / sqrt(EMA of squared deviation); share of z > 2.5 in 300 steps > 0.15, or norm > 10 times its slow EMA in 5 steps in sequence; note for z > 8",
         source: "ZClip, arXiv 2504.02507",
         signals: &[name::GRAD_NORM],
@@ -68,6 +78,7 @@ impl Detector for Gradient {
         min_steps: 25,
         calm_readings: 50,
         level: Level::Alert,
+        levels: "A note for one step above note_z; an alert if a fraction above share of the steps is unusual, or for 5 steps in sequence above factor.",
         onset_steps: 100,
         explained_by: UNSTABLE,
         remedies: &[

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use wire::diagnosis::{Act, Calibration, RuleInfo, ThresholdInfo};
 use wire::number::{brief, grouped};
 
-use super::table::{Remedy, Rule, Threshold};
+use super::table::{Level, Remedy, Rule, Threshold};
 
 /// The rule whose findings pause every run: the training loop does so itself, because a further step would destroy the weights.
 pub const PAUSES_ALWAYS: &str = "non_finite";
@@ -32,9 +32,21 @@ impl Rule {
             unit: self.unit.to_owned(),
             min_steps: self.min_steps,
             level: self.level,
+            levels: self.levels().to_owned(),
             remedies: self.remedies.iter().map(Remedy::label).collect(),
             always: (self.id == PAUSES_ALWAYS).then_some(Act::Pause),
             calibration: CALIBRATION.get(self.id).copied(),
+        }
+    }
+}
+
+impl Rule {
+    /// What makes a note and what an alert.
+    fn levels(&self) -> &'static str {
+        match self.level {
+            _ if !self.levels.is_empty() => self.levels,
+            Level::Note => "Every finding is a note.",
+            Level::Alert => "Every finding is an alert.",
         }
     }
 }
@@ -64,6 +76,9 @@ impl Remedy {
                 format!("Multiply the norm to which gradients are clipped by {}", brief(factor))
             }
             Self::ScaleAccumulation { factor } => format!("Multiply gradient accumulation by {}", grouped(factor)),
+            Self::ScaleDatasetWeight { factor } => {
+                format!("Multiply the weight of the dataset in the mix by {}", brief(factor))
+            }
             Self::DecayLearningRate => "Decay the learning rate to its final value".into(),
             Self::ForkWithQkNorm => "Start a run with QK-norm".into(),
             Self::StartAgain => "Start a run with another seed".into(),

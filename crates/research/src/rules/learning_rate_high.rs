@@ -26,18 +26,28 @@ impl Detector for LearningRateHigh {
         label: "Learning rate too high",
         meaning: "Updates are large for their weights, and the loss does not fall or most gradients are clipped.",
         reason: "The weights jump over good values; the loss stays high, oscillates or diverges.",
-        seen: "An update changes the median matrix by a fraction of {value} of its norm (threshold {threshold}), and since step {first} the loss does not fall or most gradients are clipped.",
+        seen: "An update changes a matrix by a fraction of {value} of its norm (median over the matrices, threshold {threshold}), and the loss has not fallen since step {first}.",
+        seen_if: &[(
+            "share",
+            "An update changes a matrix by a fraction of {value} of its norm (median over the matrices, threshold {threshold}), and a fraction of {share} of the gradients since step {first} was clipped.",
+        )],
         formula: "median update/weight > 0.03 and (clipped share > 0.5 or slope of ln(loss) not below 0)",
         source: "CS231n; Karpathy; the combination is a heuristic",
         signals: &[name::UPDATE_RATIO, name::TRAIN, name::GRAD_NORM, name::LEARNING_RATE],
         thresholds: &[
-            threshold("ratio", 0.03, (1e-6, 10.0), "norm of the update by norm of the weights, median over matrices"),
+            threshold(
+                "ratio",
+                0.03,
+                (1e-6, 10.0),
+                "norm of the update divided by that of the weights, median over matrices",
+            ),
             threshold("clipped", 0.5, (0.0, 1.0), "fraction of clipped steps in the last 100"),
         ],
         unit: "",
         min_steps: 100,
         calm_readings: 20,
         level: Level::Alert,
+        levels: "",
         onset_steps: 200,
         explained_by: &[],
         remedies: &[Remedy::ScaleLearningRate { factor: 0.3 }, Remedy::ScaleGradClip { factor: 0.3 }, Remedy::Stop],
@@ -50,6 +60,10 @@ impl Detector for LearningRateHigh {
         let is_flat = reading.slope.is_some_and(|(_, high)| high >= 0.0);
         let (value, first_step) = (reading.ratio, reading.first_step);
         let seen = Seen { level: Level::Alert, first_step, value, threshold, subject: "" };
-        watch.read((value > threshold && (is_clipped || is_flat)).then_some(seen));
+        match value > threshold && (is_clipped || is_flat) {
+            true if is_flat => watch.seen(seen),
+            true => watch.seen_with(seen, reading.clipped.map(|share| ("share", share)).as_slice()),
+            false => watch.calm(""),
+        }
     }
 }

@@ -19,7 +19,8 @@ impl Detector for NonFinite {
         label: "Non-finite value",
         meaning: "The loss, the gradient norm or a parameter is NaN or infinite.",
         reason: "An update with such a value makes the weights NaN, and no later step can repair them.",
-        seen: "{subject} is {value} at step {step}.",
+        seen: "{quantity} is {value} at step {step}.",
+        seen_if: &[],
         formula: "not finite(x)",
         source: "IEEE 754",
         signals: &[name::TRAIN, name::VALID, name::GRAD_NORM, name::WEIGHT_RMS],
@@ -28,6 +29,7 @@ impl Detector for NonFinite {
         min_steps: 0,
         calm_readings: 20,
         level: Level::Alert,
+        levels: "Every finding is an alert. The value pauses the run, also when the rule is muted.",
         onset_steps: 50,
         explained_by: &[],
         remedies: &[

@@ -34,6 +34,7 @@ impl Detector for Spike {
         meaning: "The training loss of one step is far above the trend of the steps before it.",
         reason: "One unusual batch, or an update that was too large, can undo many steps; large models do not always recover.",
         seen: "The training loss of step {step} is {value} robust standard deviations above the trend since step {first} (threshold {threshold}).",
+        seen_if: &[],
         formula: "z = 0.6745 (r - median r) / MAD(r), r = residual of ln(loss) from a line over 100 steps",
         source: "Iglewicz, Hoaglin 1993; OLMo-core; PaLM, arXiv 2204.02311, section 5.1",
         signals: &[name::TRAIN, name::GRAD_NORM],
@@ -46,6 +47,7 @@ impl Detector for Spike {
         min_steps: 200,
         calm_readings: 20,
         level: Level::Alert,
+        levels: "A note above note_z; an alert above alert_z, or if the gradient norm of the step is above note_z too.",
         onset_steps: 100,
         explained_by: &["non_finite", "divergence"],
         remedies: &[

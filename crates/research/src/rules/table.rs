@@ -14,9 +14,11 @@ pub struct Rule {
     pub meaning: &'static str,
     /// Why it matters, in one sentence.
     pub reason: &'static str,
-    /// What was seen, with `{value}`, `{threshold}`, `{step}`, `{first}`, `{last}` and `{subject}` of the finding; `{head}` is a subject that is
-    /// a head.
+    /// What was seen, with `{value}`, `{threshold}`, `{step}`, `{first}`, `{last}`, `{subject}` and the details of the finding; `{head}` is a
+    /// subject that is a head, `{quantity}` one that is a series.
     pub seen: &'static str,
+    /// In place of `seen` for a finding with this subject, or with a detail of this name.
+    pub seen_if: &'static [(&'static str, &'static str)],
     pub formula: &'static str,
     /// Publication or program from which formula and thresholds come.
     pub source: &'static str,
@@ -31,6 +33,8 @@ pub struct Rule {
     pub calm_readings: u32,
     /// The highest level of its findings.
     pub level: Level,
+    /// What makes a note and what an alert, if not all findings have the same level; empty otherwise.
+    pub levels: &'static str,
     /// Most steps from the beginning of a fault to its finding: a change of the run within them may have caused it, and a rollback returns to
     /// before it. 0 if no change of the run is a cause.
     pub onset_steps: u64,
@@ -72,6 +76,8 @@ pub enum Remedy {
     ScaleGradClip { factor: f64 },
     /// Multiply gradient accumulation by `factor`, which makes the batch larger.
     ScaleAccumulation { factor: u64 },
+    /// Multiply the weight of the dataset of the finding in the mix by `factor`.
+    ScaleDatasetWeight { factor: f64 },
     /// Decay the learning rate to its final value, beginning here.
     DecayLearningRate,
     /// Fork the run with normalized queries and keys.

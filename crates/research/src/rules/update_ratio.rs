@@ -31,8 +31,12 @@ impl Detector for UpdateRatio {
         id: "update_ratio",
         label: "Update-to-weight ratio",
         meaning: "The weights of a matrix change much faster or slower than usual.",
-        reason: "Too fast, and the matrix forgets; too slow, and it does not learn. The learning rate or the initialization does not fit it.",
-        seen: "An update changes {subject} by a fraction of {value} of its norm (limit {threshold}) since step {first}.",
+        reason: "The learning rate or the initialization does not fit this matrix.",
+        seen: "Since step {first} an update changes {subject} by a fraction of {value} of its norm, more than {threshold}: too fast, and the matrix forgets.",
+        seen_if: &[(
+            "low",
+            "Since step {first} an update changes {subject} by a fraction of {value} of its norm, less than {threshold}: too slow, and the matrix hardly learns.",
+        )],
         formula: "norm(update) / norm(weights) outside 1e-5 to 0.03",
         source: "CS231n; Karpathy; range of this lab's small models",
         signals: &[name::UPDATE_RATIO],
@@ -44,6 +48,7 @@ impl Detector for UpdateRatio {
         min_steps: 0,
         calm_readings: 3,
         level: Level::Note,
+        levels: "",
         onset_steps: 100,
         explained_by: UNSTABLE,
         remedies: &[Remedy::FitLearningRate { factor: 2.0 }],
@@ -70,13 +75,11 @@ impl Detector for UpdateRatio {
         match worst {
             None => watch.calm_all(),
             // One finding for the run: if the learning rate is wrong, all matrices are out of range.
-            Some((subject, value)) if self.outside >= IN_SEQUENCE && !watch.is_active() => watch.seen(Seen {
-                level: Level::Note,
-                first_step: self.first_step,
-                value,
-                threshold: if value > high { high } else { low },
-                subject,
-            }),
+            Some((subject, value)) if self.outside >= IN_SEQUENCE && !watch.is_active() => {
+                let (threshold, details) = if value > high { (high, None) } else { (low, Some(("low", low))) };
+                let seen = Seen { level: Level::Note, first_step: self.first_step, value, threshold, subject };
+                watch.seen_with(seen, details.as_slice());
+            }
             Some(_) => watch.stays(),
         }
     }

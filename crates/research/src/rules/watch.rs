@@ -101,6 +101,11 @@ impl Watch<'_> {
 
     /// The condition is true at this step.
     pub(super) fn seen(&mut self, seen: Seen) {
+        self.seen_with(seen, &[]);
+    }
+
+    /// [`Self::seen`] with further numbers of the sentence, by name.
+    pub(super) fn seen_with(&mut self, seen: Seen, details: &[(&str, f64)]) {
         if self.settings.is_muted {
             return;
         }
@@ -120,7 +125,7 @@ impl Watch<'_> {
                 calm: 0,
             }),
         }
-        self.found.push(self.finding(seen));
+        self.found.push(self.finding(seen, details));
     }
 
     /// The condition is false at this step.
@@ -157,7 +162,7 @@ impl Watch<'_> {
         }
     }
 
-    fn finding(&self, seen: Seen) -> Finding {
+    fn finding(&self, seen: Seen, details: &[(&str, f64)]) -> Finding {
         // A subject that is words, or a series of its own, names none of the prefix: all of the prefix show it.
         let is_named = !seen.subject.contains(' ') && !name::ALL.contains(&seen.subject);
         let evidence = |series: &&str| Evidence {
@@ -176,6 +181,7 @@ impl Watch<'_> {
             value: Some(seen.value).filter(|value| value.is_finite()),
             threshold: seen.threshold,
             subject: seen.subject.to_owned(),
+            details: details.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
             evidence: self.rule.signals.iter().map(evidence).collect(),
         }
     }

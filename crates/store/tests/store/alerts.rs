@@ -17,6 +17,7 @@ fn found(rule: &str, label: &str, level: Level, step: u64) -> Moment {
         value: Some(9.0),
         threshold: 6.0,
         subject: String::new(),
+        details: Default::default(),
         evidence: vec![],
     };
     let new = NewFinding {

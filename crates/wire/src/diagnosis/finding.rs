@@ -1,5 +1,7 @@
 //! What a rule has seen, with the numbers that show it, and what the server knows about it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::remedy::Remedy;
@@ -46,6 +48,9 @@ pub struct Finding {
     /// Dataset, parameter, layer, head, or which quantity of the rule; empty if there is only one.
     #[serde(default)]
     pub subject: String,
+    /// Further numbers of its sentence, by name.
+    #[serde(default)]
+    pub details: BTreeMap<String, f64>,
     /// Series that show it.
     pub evidence: Vec<Evidence>,
 }

@@ -28,6 +28,9 @@ pub struct RuleInfo {
     pub min_steps: u64,
     /// The highest level of its findings.
     pub level: Level,
+    /// What makes a note and what an alert, in a sentence.
+    #[serde(default)]
+    pub levels: String,
     /// What may resolve its findings, one phrase each, in the order in which they are offered.
     pub remedies: Vec<String>,
     /// What it does in every run, whatever the settings: `non_finite` pauses, because training on would destroy the weights.

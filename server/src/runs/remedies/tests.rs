@@ -140,6 +140,7 @@ fn found(rule: &str, level: Level, step: u64, first_step: u64) -> RunFinding {
         value: Some(2.0),
         threshold: 1.0,
         subject: String::new(),
+        details: Default::default(),
         evidence: vec![],
     };
     RunFinding {
