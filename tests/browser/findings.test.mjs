@@ -71,7 +71,7 @@ const isNarrow = (page, width) => page.evaluate((width) => document.documentElem
 test("the health line names the spike, and its card says what was seen, why it matters, and where to look", async () => {
   const page = await signedIn();
   await openRun(page);
-  await page.getByText(/\d+ findings?: /).waitFor();
+  await page.getByText(/ (since|at) step \d/).waitFor();
   const described = () => page.locator(".chart.main canvas").first().getAttribute("aria-label");
   await lab.until("its marker on the loss chart", async () => /: loss spike/.test((await described()) ?? ""), 30);
   assert.equal(await line(page).getAttribute("aria-expanded"), "false");
@@ -79,9 +79,11 @@ test("the health line names the spike, and its card says what was seen, why it m
   await card(page, "Loss spike").locator(".finding-head").click();
   const body = card(page, "Loss spike").locator(".finding-body");
   await body.getByText(spike.text).waitFor();
+  assert.match(spike.text, /The learning rate was changed from \S+ to 0\.5 at step/, "the change before it is named");
+  await body.getByRole("button", { name: /before the change$/ }).waitFor();
   const rule = (await lab.api("/rules")).find(({ id }) => id === "loss_spike");
   await body.getByText(rule.reason).waitFor();
-  for (const label of ["Value", "Threshold", "Window", "On healthy runs"]) await body.locator("dt", { hasText: label }).waitFor();
+  for (const label of ["Value", "Threshold", "Window", "False alarms on healthy runs"]) await body.locator("dt", { hasText: label }).waitFor();
   await body.locator(".finding-chart canvas").waitFor();
   const step = spike.finding.step;
   assert.match(await body.getByRole("link", { name: `Batch of step ${grouped(step)}` }).first().getAttribute("href"), new RegExp(`xray\\?batch=${step}$`));
@@ -105,7 +107,7 @@ test("a finding is dismissed, no longer counted, and restored", async () => {
   await page.locator(".finding-panel summary", { hasText: "dismissed" }).waitFor();
   await page.locator(".toast").getByRole("button", { name: "Undo" }).click();
   await lab.until("the alert again", async () => (await diagnosis()).health.alerts === before.alerts, 20);
-  await page.getByText(/\d+ findings?: /).waitFor();
+  await page.getByText(/ (since|at) step \d/).waitFor();
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });
@@ -113,7 +115,7 @@ test("a finding is dismissed, no longer counted, and restored", async () => {
 test("findings that are dismissed elsewhere leave the health line, also while they are not listed", async () => {
   const page = await signedIn();
   await openRun(page);
-  const named = line(page).getByText(/\d+ findings?: /);
+  const named = line(page).getByText(/ (since|at) step \d/);
   await named.waitFor();
   const counted = (await diagnosis()).findings.map(({ found }) => found);
   const ids = counted.filter((found) => !found.is_abandoned && !found.is_dismissed && !found.became).map(({ id }) => id);
@@ -254,7 +256,7 @@ for (const colorScheme of ["light", "dark"]) {
 test("a remedy shows its effect before it is sent, and is carried out", async () => {
   const page = await signedIn();
   const opened = await openSpike(page);
-  await opened.getByRole("button", { name: /roll back/i }).first().click();
+  await opened.getByRole("button", { name: /^Roll back to step .* and skip/ }).click();
   const form = opened.locator(".remedy");
   await form.locator(".effect", { hasText: /step/ }).waitFor();
   assert.match(await form.getByLabel("Reason").inputValue(), /^loss spike at step/);

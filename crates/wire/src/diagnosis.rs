@@ -1,6 +1,7 @@
 //! Diagnosis: what the rules of `research` see in a run, as the server stores and answers it.
 //!
-//! - [`finding`]: what a rule saw, and what the server knows about it. Their numbers are the [`Health`] of a run;
+//! - [`finding`]: what a rule saw, and what the server knows about it. Their numbers are the [`Health`] of a run, and `health_line` names the
+//!   gravest;
 //! - [`rule`]: what `GET /rules` answers; [`settings`]: muted rules, thresholds, and rules that may act, per run;
 //! - [`remedy`]: a change that may resolve a finding, as a command or a run that a client can send.
 //!
@@ -14,12 +15,15 @@
 //! New and changed findings of a watched run arrive in [`Tick::findings`](crate::transport::live::Tick::findings).
 
 pub mod finding;
+mod health_line;
 pub mod remedy;
 pub mod rule;
 pub mod settings;
 
 pub use crate::run::health::Health;
-pub use finding::{Active, Diagnosis, Evidence, Finding, FindingChange, FindingView, Level, RunFinding, TakenAction};
+pub use finding::{
+    Active, Diagnosis, Evidence, Finding, FindingChange, FindingView, Level, RunFinding, TakenAction, UNSTABLE,
+};
 pub use remedy::{Remedy, RemedyAction};
 pub use rule::{Calibration, RuleInfo, ThresholdInfo};
 pub use settings::{Act, DiagnosisSettings};

@@ -1,7 +1,7 @@
 //! What a rule states about itself: signals, formula, thresholds, and remedies. The rows are in the files of the rules.
 
 use serde::{Deserialize, Serialize};
-pub(super) use wire::diagnosis::Level;
+pub(super) use wire::diagnosis::{Level, UNSTABLE};
 
 /// A row of the table of rules.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -43,8 +43,6 @@ pub struct Rule {
     pub remedies: &'static [Remedy],
 }
 
-/// The rules that find unstable training, of which most other conditions are a consequence.
-pub(super) const UNSTABLE: &[&str] = &["non_finite", "divergence", "learning_rate_high"];
 /// Steps after the end of a finding for which it explains others: the longest window of a rule that it explains.
 pub(super) const EXPLAINED_STEPS: u64 = 300;
 

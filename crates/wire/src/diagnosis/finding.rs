@@ -19,6 +19,9 @@ pub enum Level {
     Alert,
 }
 
+/// Rules that find unstable training, the gravest first. Most other findings beside theirs are consequences.
+pub const UNSTABLE: &[&str] = &["non_finite", "divergence", "learning_rate_high"];
+
 impl Level {
     /// The word in JSON and in texts.
     pub const fn word(self) -> &'static str {

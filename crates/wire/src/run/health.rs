@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::number::grouped;
+
 /// Numbers of findings that [count](crate::diagnosis::RunFinding::counts). Those that have ended are included until a person dismisses them, so that a
 /// spike of the night is still seen in the morning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,18 +22,27 @@ impl Health {
         (self.alerts, self.notes)
     }
 
-    /// The health line: `Healthy: 14 checks, 0 findings`, `1 alert, 2 notes of 14 checks`; `None` if no rule has read the run.
+    /// The health line without the findings: `Healthy: 14 rules check the run`, `1 alert, 2 notes; 14 rules check the run`; `None` if no rule has
+    /// read the run.
     pub fn sentence(self) -> Option<String> {
         let Self { checks, notes, alerts } = self;
-        let count = |number: u32, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
-        let checks = (checks > 0).then(|| count(checks, "check"))?;
-        Some(match (alerts, notes) {
-            (0, 0) => format!("Healthy: {checks}, 0 findings"),
-            (0, _) => format!("{} of {checks}", count(notes, "note")),
-            (_, 0) => format!("{} of {checks}", count(alerts, "alert")),
-            _ => format!("{}, {} of {checks}", count(alerts, "alert"), count(notes, "note")),
-        })
+        let rules = match checks {
+            0 => return None,
+            1 => "1 rule checks the run".to_owned(),
+            rules => format!("{} rules check the run", grouped(rules.into())),
+        };
+        let counts = counts(alerts, notes, "");
+        Some(if counts.is_empty() { format!("Healthy: {rules}") } else { format!("{}; {rules}", counts.join(", ")) })
     }
+}
+
+/// The numbers that are not 0, in words.
+pub(crate) fn counts(alerts: u32, notes: u32, more: &str) -> Vec<String> {
+    let count = |(number, word): (u32, &str)| {
+        let plural = if number == 1 { "" } else { "s" };
+        (number > 0).then(|| format!("{}{more} {word}{plural}", grouped(number.into())))
+    };
+    [(alerts, "alert"), (notes, "note")].into_iter().filter_map(count).collect()
 }
 
 #[cfg(test)]
@@ -44,9 +55,9 @@ mod tests {
             assert_eq!(Health { checks, notes, alerts }.sentence().as_deref(), expected)
         };
         check(0, 0, 0, None);
-        check(14, 0, 0, Some("Healthy: 14 checks, 0 findings"));
-        check(14, 1, 0, Some("1 note of 14 checks"));
-        check(14, 0, 2, Some("2 alerts of 14 checks"));
-        check(1, 2, 1, Some("1 alert, 2 notes of 1 check"));
+        check(14, 0, 0, Some("Healthy: 14 rules check the run"));
+        check(14, 1, 0, Some("1 note; 14 rules check the run"));
+        check(14, 0, 2, Some("2 alerts; 14 rules check the run"));
+        check(1, 2, 1, Some("1 alert, 2 notes; 1 rule checks the run"));
     }
 }

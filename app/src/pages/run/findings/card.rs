@@ -146,9 +146,9 @@ fn facts(found: &RunFinding, rule: Option<&RuleInfo>) -> AnyView {
         ("Threshold", with_unit(finding.threshold), "The value that it passed; a setting of the rule"),
         ("Window", window, "The steps that the rule looked at"),
     ];
-    rows.extend(
-        rule.map(|rule| ("On healthy runs", calibration(rule), "How often the rule was wrong on runs without a fault")),
-    );
+    rows.extend(rule.map(|rule| {
+        ("False alarms on healthy runs", calibration(rule), "How often the rule was wrong on runs without a fault")
+    }));
     let rows = rows.into_iter().map(|(label, value, meaning)| {
         view! { <div title=meaning><dt>{label}</dt><dd>{value}</dd></div> }
     });

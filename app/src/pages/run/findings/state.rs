@@ -1,17 +1,13 @@
 //! The findings as they were last fetched. They are fetched again with each news of the stream, because remedies are computed for the run
 //! as it is.
 
-use figure::number;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::diagnosis::{Diagnosis, FindingView, Level, RuleInfo, RunFinding};
+use wire::diagnosis::{Diagnosis, FindingView, Health, Level, RuleInfo, RunFinding};
 
 use crate::net::api::{ApiFailure, diagnosis};
 use crate::pages::run::context::RunContext;
 use crate::pages::run::finding_marks::FindingMark;
-
-/// Findings that the health line names; the others are counted.
-const NAMED: usize = 2;
 
 /// The findings, in the context of the part.
 #[derive(Clone, Copy)]
@@ -95,8 +91,7 @@ impl FindingsState {
         if shared.marks.with_untracked(|known| *known != marks) {
             shared.marks.set(marks);
         }
-        let counted: Vec<&RunFinding> = found.into_iter().filter(|found| found.counts()).collect();
-        let line = (!counted.is_empty()).then(|| self.line(&counted));
+        let line = Health::line(found);
         if shared.line.with_untracked(|known| *known != line) {
             shared.line.set(line);
         }
@@ -111,19 +106,6 @@ impl FindingsState {
             phrase: found.name(),
             text: found.text.clone(),
         }
-    }
-
-    /// `2 findings: loss spike at step 900, attention collapse at step 400`
-    fn line(self, counted: &[&RunFinding]) -> String {
-        let named = counted.iter().take(NAMED);
-        let named: Vec<String> =
-            named.map(|found| format!("{} at step {}", found.name(), number::whole(found.finding.step))).collect();
-        let others = match counted.len().saturating_sub(NAMED) {
-            0 => String::new(),
-            others => format!(" and {others} more"),
-        };
-        let count = if counted.len() == 1 { "1 finding".to_owned() } else { format!("{} findings", counted.len()) };
-        format!("{count}: {}{others}", named.join(", "))
     }
 
     pub(super) fn rule(self, id: &str) -> Option<RuleInfo> {
