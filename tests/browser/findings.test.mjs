@@ -97,6 +97,18 @@ test("the health line names the spike, and its card says what was seen, why it m
   await page.context().close();
 });
 
+test("the batch that a remedy names is that of the finding, and not the newest", async () => {
+  const page = await signedIn();
+  const opened = await openSpike(page);
+  const step = spike.finding.step;
+  await opened.getByRole("link", { name: "Inspect the batch" }).click();
+  await page.locator(".view[data-view=batch]").getByRole("heading", { name: `Batch of step ${grouped(step)}` }).waitFor();
+  await page.locator(".view[data-view=batch] .contexts li").first().waitFor();
+  assert.match(page.url(), new RegExp(`[?&](batch|step)=${step}$`));
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
 test("a finding is dismissed, no longer counted, and restored", async () => {
   const page = await signedIn();
   const opened = await openSpike(page);

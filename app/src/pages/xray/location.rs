@@ -87,11 +87,16 @@ impl Location {
             Some("interventions") => Self::Interventions,
             Some("emergence") => Self::Emergence,
             Some("overview") => Self::Overview,
-            view => match get("batch").and_then(|step| step.parse().ok()) {
-                Some(step) => Self::Batch { step: Some(step) },
-                None if view == Some("batch") => Self::Batch { step: None },
-                None => Self::Overview,
-            },
+            view => {
+                let is_batch = view == Some("batch");
+                // Links to the batch of a finding name its step as those to other views do.
+                let step = get("batch").or_else(|| get("step").filter(|_| is_batch));
+                match step.and_then(|step| step.parse().ok()) {
+                    Some(step) => Self::Batch { step: Some(step) },
+                    None if is_batch => Self::Batch { step: None },
+                    None => Self::Overview,
+                }
+            }
         }
     }
 
@@ -225,6 +230,9 @@ mod tests {
         }
         assert_eq!(read("view=mood&layer=x"), Location::Overview);
         assert_eq!(read("batch=12"), Location::Batch { step: Some(12) }, "the link of the Run page");
+        assert_eq!(read("view=batch&step=2267"), Location::Batch { step: Some(2267) }, "the link of a finding");
+        assert_eq!(read("batch=12&step=8"), Location::Batch { step: Some(12) }, "a shared view at a past step");
+        assert_eq!(read("view=overview&step=12"), Location::Overview);
     }
 
     #[test]
