@@ -8,6 +8,9 @@ use leptos::prelude::*;
 use super::{Icon, visible};
 use crate::net::api::ApiFailure;
 
+/// Messages shown at a time; a newer one takes the place of the oldest.
+const MOST: usize = 3;
+
 /// One message.
 #[derive(Clone)]
 struct Toast {
@@ -53,7 +56,7 @@ impl Toasts {
     /// Shows what was done and offers to undo it.
     pub(crate) fn undoable(self, text: impl Into<String>, undo: impl Fn() + Send + Sync + 'static) {
         let button = Some(("Undo", Some("undo"), Arc::new(undo) as Arc<dyn Fn() + Send + Sync>));
-        self.show(Toast { number: 0, is_failure: false, text: text.into(), button }, 20);
+        self.show(Toast { number: 0, is_failure: false, text: text.into(), button }, 12);
     }
 
     /// Shows what was made and offers to bring it into view.
@@ -65,7 +68,11 @@ impl Toasts {
     fn show(self, toast: Toast, secs: u64) {
         let number = self.last.get_value() + 1;
         self.last.set_value(number);
-        self.shown.update(|shown| shown.push(Toast { number, ..toast }));
+        self.shown.update(|shown| {
+            shown.push(Toast { number, ..toast });
+            let extra = shown.len().saturating_sub(MOST);
+            shown.drain(..extra);
+        });
         set_timeout(move || self.drop(number), Duration::from_secs(secs));
     }
 

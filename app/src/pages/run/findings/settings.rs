@@ -61,6 +61,8 @@ pub(super) fn RuleSettings(state: FindingsState, is_open: RwSignal<bool>) -> imp
                     <Icon name="close" />
                 </button>
             </div>
+            // The other list of messages is behind the dialog.
+            <ToastList />
             <p>
                 "A muted rule reports nothing. A rule that may act does so at an alert, once, and the journal has the event. A rollback can be \
                  undone; a run that was paused or stopped can be resumed. Changes hold from the next step on."
@@ -87,8 +89,6 @@ pub(super) fn RuleSettings(state: FindingsState, is_open: RwSignal<bool>) -> imp
                     </button>
                 </div>
             </form>
-            // The other list of messages is behind the dialog.
-            <ToastList />
         </dialog>
     }
 }
