@@ -67,6 +67,37 @@ test("a checkpoint is saved with one key and listed with its cause", async () =>
   assert.ok((await checkpoints().count()) >= 2, "periodic checkpoints are saved, too");
 });
 
+test("each form of the control bar opens inside of the window, and the bar keeps its height", async () => {
+  const buttons = page.locator(".controls .drawer-root > .control:enabled");
+  const form = page.locator(".controls .drawer");
+  const size = page.viewportSize();
+  for (const width of [1440, 1280, 1000, 800, 390]) {
+    await page.setViewportSize({ width, height: 900 });
+    const count = await buttons.count();
+    assert.ok(count >= 7, `${count} forms`);
+    for (let place = 0; place < count; place += 1) {
+      await buttons.nth(place).click();
+      const name = await form.getAttribute("aria-label");
+      await lab.until(`${name} inside of ${width} px`, async () => {
+        const box = await form.boundingBox();
+        return box && box.x >= 0 && box.x + box.width <= width;
+      }, 10);
+      await page.keyboard.press("Escape");
+      await form.waitFor({ state: "detached" });
+    }
+  }
+  for (const width of [1440, 1280]) {
+    await page.setViewportSize({ width, height: 900 });
+    const height = async () => (await page.locator(".control-row").boundingBox()).height;
+    const running = await height();
+    await pause();
+    assert.equal(await height(), running, `${width} px: no row more while the run is paused`);
+    await page.locator("body").press("Space");
+    await runState(page, "running").waitFor();
+  }
+  await page.setViewportSize(size);
+});
+
 test("the form of a rollback shows the checkpoint that it sends while others come and go", async () => {
   await page.locator("body").press("b");
   const form = page.getByRole("dialog", { name: "Roll back to a checkpoint" });

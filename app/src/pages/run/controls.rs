@@ -8,14 +8,12 @@ use wire::{Command, LivePath, RunState};
 use super::RunContext;
 use super::command::step_now;
 use super::context::Answer;
-use super::drawer::{close_on_press_elsewhere, hint, is_off};
-use super::form_buttons::{ForkButton, MixButton, RollbackButton};
+use super::drawer::{close_on_press_elsewhere, hint, is_off, keep_in_window};
+use super::form_buttons::{ForkButton, MixButton, NoteButton, RollbackButton, SampleButton};
 use super::hyperparameter_form::HyperparameterButton;
 use super::hyperparameters_menu::HyperparametersMenu;
 use super::intervals::IntervalsButton;
-use super::note::NoteButton;
 use super::phrases::stepping;
-use super::sample::SampleButton;
 use super::transport::Transport;
 use super::undo::UndoButton;
 use crate::base::at;
@@ -26,6 +24,7 @@ use crate::components::Icon;
 pub(super) fn Controls() -> impl IntoView {
     let context = expect_context::<RunContext>();
     close_on_press_elsewhere(context);
+    keep_in_window(context);
     view! {
         <section class="controls" class:ended=move || context.state.get().is_over() aria-label="Controls">
             <div class="control-row">

@@ -13,7 +13,9 @@ use super::diagnosis_charts::DiagnosisCharts;
 use super::findings::FindingsPanel;
 use super::fork::ForkForm;
 use super::mix::MixForm;
+use super::note::NoteForm;
 use super::rollback::RollbackForm;
+use super::sample::SampleForm;
 use super::schedule_editor::ScheduleEditor;
 use super::schedule_points::SchedulePoints;
 use super::tasks::TasksPanel;
@@ -28,7 +30,9 @@ pub(super) enum Detail {
     ControlRuns,
     Fork,
     Mix,
+    Note,
     Rollback,
+    Sample,
     ScheduleEditor,
     /// The points of the edited schedule, over the chart with this layout.
     SchedulePoints(RwSignal<Option<Layout>>),
@@ -54,7 +58,9 @@ fn details_part() -> Result<Build, SplitLoaderError> {
         Detail::ControlRuns => view! { <ControlRuns /> }.into_any(),
         Detail::Fork => view! { <ForkForm /> }.into_any(),
         Detail::Mix => view! { <MixForm /> }.into_any(),
+        Detail::Note => view! { <NoteForm /> }.into_any(),
         Detail::Rollback => view! { <RollbackForm /> }.into_any(),
+        Detail::Sample => view! { <SampleForm /> }.into_any(),
         Detail::ScheduleEditor => view! { <ScheduleEditor /> }.into_any(),
         Detail::SchedulePoints(layout) => view! { <SchedulePoints layout /> }.into_any(),
     })

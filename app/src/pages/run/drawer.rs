@@ -84,6 +84,34 @@ pub(super) fn focus_on(field: NodeRef<leptos::html::Input>) {
     });
 }
 
+/// Distance of a form from the edges of the window, px.
+const MARGIN: f64 = 8.0;
+
+/// Moves the open form into the window when it opens and when the window changes: with the bar in several rows, any button can be near any
+/// edge.
+pub(super) fn keep_in_window(context: RunContext) {
+    Effect::new(move || {
+        if context.drawer.get().is_some() {
+            request_animation_frame(move_into_window);
+        }
+    });
+    let listener = window_event_listener(leptos::ev::resize, |_| move_into_window());
+    on_cleanup(move || listener.remove());
+}
+
+fn move_into_window() {
+    let form = document().query_selector(".controls .drawer").ok().flatten();
+    let Some(form) = form.and_then(|form| form.dyn_into::<web_sys::HtmlElement>().ok()) else { return };
+    let width = document().document_element().map_or(0.0, |root| f64::from(root.client_width()));
+    // Without the move of an earlier width.
+    let _ = form.style().remove_property("translate");
+    let edges = form.get_bounding_client_rect();
+    let by = (width - MARGIN - edges.right()).min(0.0) + (MARGIN - edges.left()).max(0.0);
+    if by != 0.0 {
+        let _ = form.style().set_property("translate", &format!("{by}px"));
+    }
+}
+
 /// Closes the open form when something outside of it is pressed.
 pub(super) fn close_on_press_elsewhere(context: RunContext) {
     let listener = window_event_listener(leptos::ev::pointerdown, move |event| {

@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use super::command::step_now;
 use super::details::{Detail, Loaded};
 use super::drawer::{DrawerButton, toggled};
 use super::{Drawer, RunContext, mix};
@@ -50,6 +51,40 @@ pub(super) fn RollbackButton() -> impl IntoView {
             title="Return to a checkpoint. The steps after it stay visible as an abandoned branch. Shortcut: b.".to_owned()
         >
             <Loaded detail=Detail::Rollback />
+        </DrawerButton>
+    }
+}
+
+/// The button and its form.
+#[component]
+pub(super) fn SampleButton() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    view! {
+        <DrawerButton
+            drawer=Drawer::Sample
+            label=|| "Sample"
+            name="Generate a sample"
+            title=Signal::derive(move || format!("Generate text with the weights of step {}. Shortcut: s.", step_now(context)))
+        >
+            <Loaded detail=Detail::Sample />
+        </DrawerButton>
+    }
+}
+
+/// The button and its form.
+#[component]
+pub(super) fn NoteButton() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    view! {
+        <DrawerButton
+            drawer=Drawer::Note
+            label=|| "Note"
+            name="Add a note"
+            title=Signal::stored("Add a note to the journal and a marker to every chart at the current step. Also \
+                available after the run has ended.".to_owned())
+            reason=context.no_permission
+        >
+            <Loaded detail=Detail::Note />
         </DrawerButton>
     }
 }

@@ -25,8 +25,11 @@ fn is_taken(event: &ev::KeyboardEvent) -> bool {
     let tag = target.as_ref().map(web_sys::Element::tag_name).unwrap_or_default();
     let is_field = matches!(tag.as_str(), "INPUT" | "TEXTAREA" | "SELECT");
     let is_pressed = matches!(tag.as_str(), "BUTTON" | "A" | "SUMMARY") && event.key() == " ";
-    let has_dialog = document().query_selector("dialog[open]").ok().flatten().is_some();
+    let shows = |selector| document().query_selector(selector).ok().flatten().is_some();
+    let has_dialog = shows("dialog[open]");
     let is_escape = event.key() == "Escape";
+    // Keys that are meant for a form that is still loading do nothing.
+    let is_loading = !is_escape && shows(".drawer .skeleton");
     event.default_prevented()
         || event.repeat()
         || event.ctrl_key()
@@ -34,6 +37,7 @@ fn is_taken(event: &ev::KeyboardEvent) -> bool {
         || event.alt_key()
         || is_pressed
         || has_dialog
+        || is_loading
         || (is_field && !is_escape)
 }
 

@@ -3,30 +3,13 @@
 use leptos::prelude::*;
 use wire::Command;
 
+use super::RunContext;
 use super::command::step_now;
-use super::drawer::{DrawerButton, focus_on};
-use super::{Drawer, RunContext};
+use super::drawer::focus_on;
 
-/// The button and its form.
+/// The form, opened by its button ([`super::form_buttons`]).
 #[component]
-pub(super) fn NoteButton() -> impl IntoView {
-    let context = expect_context::<RunContext>();
-    view! {
-        <DrawerButton
-            drawer=Drawer::Note
-            label=|| "Note"
-            name="Add a note"
-            title=Signal::stored("Add a note to the journal and a marker to every chart at the current step. Also \
-                available after the run has ended.".to_owned())
-            reason=context.no_permission
-        >
-            <NoteForm />
-        </DrawerButton>
-    }
-}
-
-#[component]
-fn NoteForm() -> impl IntoView {
+pub(super) fn NoteForm() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let text = RwSignal::new(String::new());
     let field = NodeRef::new();

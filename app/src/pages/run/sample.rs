@@ -5,34 +5,17 @@ use leptos::prelude::*;
 use wire::hyperparameters::table::Values;
 use wire::{Command, RunState};
 
+use super::RunContext;
 use super::command::step_now;
-use super::drawer::{DrawerButton, focus_on};
-use super::{Drawer, RunContext};
+use super::drawer::focus_on;
 use crate::components::{NumberField, TypedNumber};
 
 /// Maximum number of tokens of a sample.
 const MAX_TOKENS: u64 = 4096;
 
-/// The button and its form.
-#[component]
-pub(super) fn SampleButton() -> impl IntoView {
-    let context = expect_context::<RunContext>();
-    view! {
-        <DrawerButton
-            drawer=Drawer::Sample
-            label=|| "Sample"
-            name="Generate a sample"
-            title=Signal::derive(move || format!("Generate text with the weights of step \
-                {}. Shortcut: s.", step_now(context)))
-        >
-            <SampleForm />
-        </DrawerButton>
-    }
-}
-
 /// Prompt, temperature and length of a sample.
 #[component]
-fn SampleForm() -> impl IntoView {
+pub(super) fn SampleForm() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let (planned, length) =
         context.run.with_untracked(|run| (run.view.plan.prompt.clone(), run.view.plan.recipe.intervals.sample_tokens));

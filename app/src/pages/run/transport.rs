@@ -35,6 +35,7 @@ pub(super) fn Transport() -> impl IntoView {
     };
     let is_pause_off =
         move || context.no_permission.read().is_some() || (!can_resume.get() && is_off(context, is_queued.get()));
+    let is_paused = move || context.state.get() == RunState::Paused;
     let stop = move || {
         let run = context.summary.get_untracked();
         let loses = if run.state == RunState::Queued {
@@ -87,18 +88,19 @@ pub(super) fn Transport() -> impl IntoView {
                 <Icon name="stopped" />
                 "Stop"
             </button>
-            <Show when=move || context.state.get() == RunState::Paused>
-                <button
-                    class="control"
-                    title=move || hint(context, false, "Free the device for other runs for a while. The state of the \
-                        run is saved, and Resume queues it again.".into())
-                    disabled=move || is_off(context, false)
-                    on:click=move |_| context.send(Command::Suspend { reason: None })
-                >
-                    <Icon name="suspended" />
-                    "Suspend"
-                </button>
-            </Show>
+            // Also while it cannot be pressed: the others keep their places.
+            <button
+                class="control"
+                title=move || hint(context, false, match is_paused() {
+                    true => "Free the device for other runs for a while. The state of the run is saved, and Resume queues it again.".into(),
+                    false => "Available while the run is paused: saves its state and frees the device.".into(),
+                })
+                disabled=move || is_off(context, false) || !is_paused()
+                on:click=move |_| context.send(Command::Suspend { reason: None })
+            >
+                <Icon name="suspended" />
+                "Suspend"
+            </button>
         </div>
     }
 }
