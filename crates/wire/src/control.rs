@@ -1,5 +1,5 @@
 //! The commands to a run ([`command`]) and the events of its journal ([`event`]), with the types that they use: checkpoints,
-//! interventions, the live hyperparameters that changes apply to, and the reasons that the program itself gives.
+//! interventions, the live hyperparameters that changes apply to, the reasons that the program itself gives, and changes of the rules in words.
 
 pub mod author;
 pub mod checkpoint;
@@ -8,4 +8,5 @@ pub mod event;
 pub mod intervention;
 pub mod live;
 pub mod reason;
+pub mod rule_change;
 pub mod saved_schedule;

@@ -2,16 +2,17 @@
 
 use axum::Json;
 use axum::extract::State;
-use research::rules::{RULES, Rule, Settings};
+use research::rules::{RULES, Rule, Settings, rule};
 use store::Recorded;
 use wire::diagnosis::{Diagnosis, DiagnosisSettings, RuleInfo, RunFinding};
-use wire::{ApiErrorBody, RunId};
+use wire::{ApiErrorBody, Event, RunId};
 
 use super::extract::{Body, Path};
-use crate::auth::SignedIn;
 use crate::auth::run::{RunSteerer, RunViewer};
+use crate::auth::{self, SignedIn};
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::live::feed::report;
 use crate::runs::diagnosis;
 
 /// Lists the rules that every run is checked by, with their formulas, thresholds and remedies.
@@ -34,12 +35,13 @@ pub async fn list_findings(
     Ok(Json(found))
 }
 
-/// Replaces the settings of a run's rules from the next step on: muted rules, thresholds, and rules that may act.
+/// Replaces the settings of a run's rules from the next step on: muted rules, thresholds, and rules that may act. What has changed is an
+/// event of the journal.
 #[utoipa::path(put, path = "/runs/{id}/rules", tag = "runs", params(("id" = RunId, Path)), request_body = DiagnosisSettings,
     responses((status = 200, body = DiagnosisSettings),
         (status = 422, description = "A rule or threshold is unknown, or a value is outside its limits.", body = ApiErrorBody)))]
 pub async fn set_rules(
-    _: RunSteerer,
+    RunSteerer(identity): RunSteerer,
     State(lab): State<Lab>,
     Path(run): Path<RunId>,
     Body(settings): Body<DiagnosisSettings>,
@@ -50,8 +52,18 @@ pub async fn set_rules(
     };
     Settings::try_from(&settings).map_err(refused)?;
     let summary = lab.feed.summary(&run).await?;
-    lab.diagnosis.set_rules(&summary, settings.clone()).await?;
+    let before = lab.diagnosis.set_rules(&summary, settings.clone()).await?;
+    let changes = before.changes(&settings, label);
+    if !changes.is_empty() {
+        let event = Event::RulesChanged { changes };
+        lab.feed.append(&run, report(auth::author(&identity), summary.step, event, None)).await?;
+    }
     Ok(Json(settings))
+}
+
+/// The label of a rule; the id of one that does not exist any more.
+fn label(id: &str) -> String {
+    rule(id).map_or_else(|| id.to_owned(), |rule| rule.label.to_owned())
 }
 
 /// Dismisses a finding: it stays in the list, and is not counted any more.

@@ -218,11 +218,15 @@ impl Diagnosis {
         place.as_ref().and_then(Watch::checked_step)
     }
 
-    /// Changes the settings of a run's rules from the next step on; they are valid.
+    /// Changes the settings of a run's rules from the next step on; they are valid. Returns those before.
     ///
     /// # Errors
     /// An error of the store.
-    pub async fn set_rules(&self, summary: &RunSummary, settings: DiagnosisSettings) -> Result<(), StoreError> {
+    pub async fn set_rules(
+        &self,
+        summary: &RunSummary,
+        settings: DiagnosisSettings,
+    ) -> Result<DiagnosisSettings, StoreError> {
         let (store, run) = (&self.0.feed.store, &summary.id);
         let place = self.place(run);
         let mut place = place.lock().await;
@@ -230,11 +234,13 @@ impl Diagnosis {
             Some(watch) => watch,
             None => self.open(run).await?,
         };
+        let before = store.diagnosis(run).await?.settings;
         store.set_rules(run, &settings).await?;
         let recorded = watch.set_settings(store, settings).await?;
         self.publish(vec![recorded]).await?;
         watch.save(store, true).await?;
-        self.keep_or_save(run, &mut place, watch, summary.state.is_live()).await
+        self.keep_or_save(run, &mut place, watch, summary.state.is_live()).await?;
+        Ok(before)
     }
 
     async fn open(&self, run: &RunId) -> Result<Watch, StoreError> {

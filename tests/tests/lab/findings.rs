@@ -26,7 +26,16 @@ fn a_rule_that_may_act_pauses_a_run_once() {
     let run = lab.owner().start_run(&speck(&lab.owner().add_corpus("walk"), 1_000_000));
     lab.owner().put_rules(&run, json!({"acts": {"mood": "pause"}})).refused(422, "value_invalid", &["mood"]);
     let acts = json!({"acts": {"loss_spike": "pause", "divergence": "pause"}});
-    assert_eq!(lab.owner().put_rules(&run, acts).status, 200);
+    // The journal says who changed what; settings that stay the same are no change.
+    for _ in 0..2 {
+        assert_eq!(lab.owner().put_rules(&run, acts.clone()).status, 200);
+    }
+    let journal = lab.owner().journal(&run);
+    let changed: Vec<_> = journal.iter().filter(|record| matches!(record.event, Event::RulesChanged { .. })).collect();
+    let [changed] = changed.as_slice() else { panic!("one change: {journal:?}") };
+    assert!(matches!(changed.author, Author::Person(_)), "{changed:?}");
+    let phrase = "rules changed: Divergence: only reports → pauses the run; Loss spike: only reports → pauses the run";
+    assert_eq!(changed.event.phrase(), phrase);
     lab.owner().wait_step(&run, 60, 300);
 
     let set = json!({"kind": "set", "path": "optimizer.learning_rate", "value": TOO_HIGH});

@@ -33,7 +33,11 @@ enum Kind {
 /// Filter, label and meaning.
 const KINDS: [(Kind, &str, &str); 5] = [
     (Kind::Main, "Important", "All events except periodic evaluations, samples, checkpoints and task scores"),
-    (Kind::Steering, "Changes", "Commands: pauses, changes of hyperparameters and schedules, rollbacks, forks"),
+    (
+        Kind::Steering,
+        "Changes",
+        "Commands: pauses, changes of hyperparameters and schedules, rollbacks, forks, settings of rules",
+    ),
     (Kind::Measured, "Measurements", "Evaluations, samples, checkpoints, task scores and non-finite values"),
     (Kind::Notes, "Notes", "Notes"),
     (Kind::All, "All", "All events"),
@@ -62,6 +66,7 @@ impl Kind {
                     | Event::ScheduleChanged { .. }
                     | Event::WeightsEdited { .. }
                     | Event::RolledBack { .. }
+                    | Event::RulesChanged { .. }
                     | Event::Forked { .. }
                     | Event::Suspended
                     | Event::Stopped

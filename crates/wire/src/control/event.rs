@@ -6,10 +6,14 @@ use crate::control::author::Author;
 use crate::control::checkpoint::{Cause, CheckpointId, CheckpointInfo, CheckpointRef};
 use crate::control::command::Command;
 use crate::control::intervention::Intervention;
+use crate::control::rule_change::RuleChange;
 use crate::control::saved_schedule::SavedSchedule;
 use crate::evaluation::WindowLosses;
 use crate::hyperparameters::live_path::LivePath;
 use crate::number::{brief, grouped};
+
+/// Rules that the phrase of a change of their settings names; the others are counted.
+const RULES_NAMED: usize = 3;
 
 /// An event in the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,6 +84,11 @@ pub enum Event {
     WeightsEdited {
         /// Components and their factors.
         interventions: Vec<Intervention>,
+    },
+    /// The settings of the run's rules were changed: which are muted, their thresholds, and which may act.
+    RulesChanged {
+        /// One for each rule whose settings differ, in the order of their ids.
+        changes: Vec<RuleChange>,
     },
     /// A checkpoint is complete on disk.
     Checkpointed {
@@ -206,6 +215,7 @@ impl Event {
                 | Self::Refused { .. }
                 | Self::Checkpointed { .. }
                 | Self::Scored { .. }
+                | Self::RulesChanged { .. }
         )
     }
 
@@ -251,6 +261,14 @@ impl Event {
                 }
                 all => format!("weight edit of {} components", all.len()),
             },
+            Self::RulesChanged { changes } => {
+                let named: Vec<String> = changes.iter().take(RULES_NAMED).map(ToString::to_string).collect();
+                let more = match changes.len().saturating_sub(RULES_NAMED) {
+                    0 => String::new(),
+                    more => format!("; and {more} more"),
+                };
+                format!("rules changed: {}{more}", named.join("; "))
+            }
             Self::Checkpointed { checkpoint } => {
                 let cause = match checkpoint.cause {
                     Cause::Interval => "periodic",
@@ -321,5 +339,20 @@ mod tests {
         let text = serde_json::to_string(&record).unwrap();
         assert!(text.contains(r#""kind":"refused""#), "{text}");
         assert_eq!(serde_json::from_str::<EventRecord>(&text).unwrap(), record);
+    }
+
+    #[test]
+    fn a_change_of_the_rules_names_the_first_of_them() {
+        let change = |label: &str| RuleChange {
+            rule: label.to_lowercase(),
+            label: label.into(),
+            old: "only reports".into(),
+            new: "muted".into(),
+        };
+        let phrase = |labels: &[&str]| {
+            Event::RulesChanged { changes: labels.iter().map(|label| change(label)).collect() }.phrase()
+        };
+        assert_eq!(phrase(&["Plateau"]), "rules changed: Plateau: only reports → muted");
+        assert!(phrase(&["A", "B", "C", "D", "E"]).ends_with("C: only reports → muted; and 2 more"));
     }
 }
