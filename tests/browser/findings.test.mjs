@@ -264,7 +264,7 @@ for (const colorScheme of ["light", "dark"]) {
   });
 }
 
-// Last: the run leaves the branch of the finding.
+// Last: the run leaves the branch of the finding, and then trains again.
 test("a remedy shows its effect before it is sent, and is carried out", async () => {
   const page = await signedIn();
   const opened = await openSpike(page);
@@ -281,6 +281,27 @@ test("a remedy shows its effect before it is sent, and is carried out", async ()
   await page.locator(".journal li", { hasText: "loss spike at step" }).waitFor();
   await page.locator(".finding-panel summary", { hasText: "abandoned" }).waitFor();
   await lab.until("no card of the spike", async () => (await cards(page).filter({ hasText: "Loss spike" }).count()) === 0, 20);
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("a rule that acts says so, and the line of the change before it goes", async () => {
+  const page = await signedIn();
+  await openRun(page);
+  const roll_back_and_skip = { steps: 1, batches: 0 };
+  const acts = { loss_spike: { roll_back_and_skip }, divergence: { roll_back_and_skip } };
+  await lab.api(`/runs/${run}/rules`, { method: "PUT", body: { acts } });
+  await page.locator(".journal li", { hasText: "rules changed: " }).first().waitFor();
+  await page.locator("body").press("Space");
+  await runState(page, "running").waitFor();
+  await page.locator("body").press("l");
+  const form = page.getByRole("dialog", { name: "Learning rate" });
+  await form.getByRole("textbox").first().fill("0.5");
+  await form.getByRole("button", { name: "Set from the next step on" }).click();
+  // The rule may act before the line of the change is seen.
+  await page.locator(".toast", { hasText: /Rule (Loss spike|Divergence) rolled the run back from step \S+ to step/ }).waitFor({ timeout: 60_000 });
+  const change = page.locator(".answer .applied", { hasText: "learning rate" });
+  await lab.until("no line of a learning rate of before", async () => (await change.count()) === 0, 10);
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });

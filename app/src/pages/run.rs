@@ -66,7 +66,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 use wire::run::Cursor;
 use wire::run::table::RunQuery;
-use wire::{Event, EventRecord, RunId, RunState};
+use wire::{Author, Event, EventRecord, RunId, RunState};
 
 use crate::components::{RunFailure, Skeleton, isolated};
 use crate::net::api::{self, ApiFailure};
@@ -244,6 +244,11 @@ fn watch(context: RunContext, loader: SeriesLoader) {
         RunUpdate::Tick(tick) => {
             if !tick.findings.is_empty() {
                 context.findings.news.update(|news| *news += 1);
+            }
+            let acts: Vec<_> =
+                tick.events.iter().filter(|record| matches!(record.author, Author::Rule(_))).cloned().collect();
+            if !acts.is_empty() {
+                context.findings.acts.update(|known| known.extend(acts));
             }
             let is_rollback = tick.events.iter().any(|record| matches!(record.event, Event::RolledBack { .. }));
             let is_first = context.run.try_update(|run| {

@@ -3,6 +3,7 @@
 use figure::number;
 use figure::spec::Marker;
 use leptos::prelude::*;
+use wire::EventRecord;
 use wire::control::author::Author;
 
 use super::open_run::OpenRun;
@@ -37,6 +38,8 @@ pub(super) struct FindingMarks {
     pub(super) line: RwSignal<Option<String>>,
     /// Changes when findings are new or have changed.
     pub(super) news: RwSignal<u32>,
+    /// What rules have just done, until the part has said it.
+    pub(super) acts: RwSignal<Vec<EventRecord>>,
 }
 
 impl FindingMarks {
@@ -47,6 +50,7 @@ impl FindingMarks {
             marks: RwSignal::new(vec![]),
             line: RwSignal::new(None),
             news: RwSignal::new(0),
+            acts: RwSignal::new(vec![]),
         }
     }
 

@@ -2,8 +2,10 @@
 //! run. They are in the part of [`super::details`]; [`super::health`] opens them.
 //!
 //! - [`state`] fetches them and gives the page its markers; [`panel`] lists them; [`card`] shows one, with its [`evidence`] and [`remedy`];
+//! - [`acts`] says what rules do while the page is open;
 //! - [`settings`] is the dialog with muted rules, thresholds and actions, whose fields are in [`rule_draft`].
 
+mod acts;
 mod card;
 mod evidence;
 mod panel;

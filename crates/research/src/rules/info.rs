@@ -34,6 +34,7 @@ impl Rule {
             level: self.level,
             levels: self.levels().to_owned(),
             remedies: self.remedies.iter().map(Remedy::label).collect(),
+            can_roll_back: self.remedies.iter().any(|remedy| matches!(remedy, Remedy::RollBackAndSkip { .. })),
             always: (self.id == PAUSES_ALWAYS).then_some(Act::Pause),
             calibration: CALIBRATION.get(self.id).copied(),
         }

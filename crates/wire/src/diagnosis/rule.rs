@@ -33,6 +33,9 @@ pub struct RuleInfo {
     pub levels: String,
     /// What may resolve its findings, one phrase each, in the order in which they are offered.
     pub remedies: Vec<String>,
+    /// Whether a rollback is among its remedies: only then is it offered as what the rule may do.
+    #[serde(default)]
+    pub can_roll_back: bool,
     /// What it does in every run, whatever the settings: `non_finite` pauses, because training on would destroy the weights.
     pub always: Option<Act>,
     /// How often it was wrong on healthy runs; `None` if that has not been measured.

@@ -1,19 +1,28 @@
 //! The list of findings below the health line, those that need no more attention folded.
 
+use std::time::Duration;
+
 use figure::number;
 use leptos::prelude::*;
+use wire::RunState;
 use wire::diagnosis::{Diagnosis, RunFinding};
 
+use super::acts::announce;
 use super::card::FindingCard;
 use super::settings::RuleSettings;
 use super::state::FindingsState;
 use crate::base::at;
+use crate::components::interval::every;
 use crate::components::{Failure, Skeleton, clicks, says, shows};
+
+/// Interval at which the step that the rules have read is fetched again while they find nothing: without findings there is no news.
+const EVERY: Duration = Duration::from_secs(5);
 
 /// The findings, while the health line is open.
 #[component]
 pub(in crate::pages::run) fn FindingsPanel() -> impl IntoView {
     let state = FindingsState::start();
+    announce(state);
     provide_context(state);
     let is_open = state.context.findings.is_open;
     // Listed again only when findings come or go; a card follows its own.
@@ -43,7 +52,7 @@ pub(in crate::pages::run) fn FindingsPanel() -> impl IntoView {
             })
             .into_any(),
         _ => view! {
-            {shows(move || listed.read().is_empty().then(|| view! { <p class="none">{says(move || none(state))}</p> }))}
+            {shows(move || listed.read().is_empty().then(|| view! { <NoFindings state /> }))}
             <Cards ids=listed />
             {shows(move || (!folded.read().is_empty()).then(|| view! { <Folded ids=folded card /> }))}
             <div class="row">
@@ -108,6 +117,26 @@ fn ids(state: FindingsState, is_wanted: impl Fn(&RunFinding) -> bool) -> Vec<u64
     let diagnosis = state.diagnosis.read();
     let found = diagnosis.iter().flat_map(|known| &known.findings).map(|view| &view.found);
     found.filter(|found| is_wanted(found)).map(|found| found.id).collect()
+}
+
+/// In place of findings: how far the rules have read the run.
+#[component]
+fn NoFindings(state: FindingsState) -> impl IntoView {
+    let run_state = state.context.state;
+    every(EVERY, move || {
+        if run_state.get_untracked().is_live() {
+            state.fetch();
+        }
+    });
+    // Pauses and the end of the run.
+    Effect::new(move |was: Option<RunState>| {
+        let is = run_state.get();
+        if was.is_some_and(|was| was != is) {
+            state.fetch();
+        }
+        is
+    });
+    view! { <p class="none">{says(move || none(state))}</p> }
 }
 
 /// What stands in place of findings.

@@ -100,6 +100,11 @@ impl RuleDraft {
         }
     }
 
+    /// Whether a rollback is offered: it is a remedy of the rule, or set already.
+    pub(super) fn can_roll_back(&self) -> bool {
+        self.rule.can_roll_back || self.choice.get_untracked() == Choice::RollBack
+    }
+
     /// Enters the defaults.
     pub(super) fn reset(&self) {
         self.is_muted.set(false);
@@ -179,6 +184,7 @@ mod tests {
             level: Level::Alert,
             levels: String::new(),
             remedies: vec![],
+            can_roll_back: true,
             always: None,
             calibration: None,
         }

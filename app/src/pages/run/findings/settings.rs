@@ -3,9 +3,10 @@
 use leptos::html;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::diagnosis::{Act, DiagnosisSettings};
+use wire::RunState;
+use wire::diagnosis::{DiagnosisSettings, Level, RuleInfo};
 
-use super::rule_draft::{Choice, RuleDraft, act_phrase};
+use super::rule_draft::{Choice, RuleDraft};
 use super::state::FindingsState;
 use crate::base::at;
 use crate::components::{Failure, Icon, NumberField, ToastList, Toasts, clicks, says, shows};
@@ -41,7 +42,12 @@ pub(super) fn RuleSettings(state: FindingsState, is_open: RwSignal<bool>) -> imp
         spawn_local(async move {
             match diagnosis::set_rules(&context.id(), &settings).await {
                 Ok(_) => {
-                    toasts.say("The rules of this run were changed");
+                    toasts.say(match context.state.try_get_untracked() {
+                        Some(RunState::Finished) => {
+                            "The rules of this run were changed; it has finished, and no step follows"
+                        }
+                        _ => "The rules of this run were changed",
+                    });
                     state.fetch();
                     close();
                 }
@@ -64,8 +70,9 @@ pub(super) fn RuleSettings(state: FindingsState, is_open: RwSignal<bool>) -> imp
             // The other list of messages is behind the dialog.
             <ToastList />
             <p>
-                "A muted rule reports nothing. A rule that may act does so at an alert, once, and the journal has the event. A rollback can be \
-                 undone; a run that was paused or stopped can be resumed. Changes hold from the next step on."
+                "A muted rule reports nothing. A rule that may act does so once for each finding, and the journal has the event. A rollback can be \
+                 undone; a run that was paused or stopped can be resumed. "
+                {says(move || validity(context.state.get()).to_owned())}
             </p>
             <form on:submit=submit>
                 <ul class="rule-fields">{fields}</ul>
@@ -82,7 +89,7 @@ pub(super) fn RuleSettings(state: FindingsState, is_open: RwSignal<bool>) -> imp
                     <button
                         class="primary"
                         type="submit"
-                        title="Use these settings from the next step on"
+                        title=says(move || format!("Save these settings. {}", validity(context.state.get())))
                         disabled=move || is_busy.get() || may_not.read().is_some() || entered().is_none()
                     >
                         "Save"
@@ -90,6 +97,15 @@ pub(super) fn RuleSettings(state: FindingsState, is_open: RwSignal<bool>) -> imp
                 </div>
             </form>
         </dialog>
+    }
+}
+
+/// When new settings take effect.
+fn validity(state: RunState) -> &'static str {
+    match state {
+        RunState::Finished => "The run has finished: changes have no effect, because no step follows.",
+        state if state.is_over() => "Changes hold from the next step on, if the run is resumed.",
+        _ => "Changes hold from the next step on.",
     }
 }
 
@@ -130,6 +146,12 @@ fn RuleFields(draft: RuleDraft) -> impl IntoView {
         }
     });
     let thresholds = thresholds.collect_view();
+    // Training itself pauses at what such a rule reports.
+    let mute_meaning = match rule.always {
+        Some(_) => "The rule reports nothing. The run still pauses.",
+        None => "The rule reports nothing and does not act. It still reads the run.",
+    };
+    let action = action_field(&rule, choice, kept.with_value(RuleDraft::can_roll_back));
     let rollback = move || {
         (choice.get() == Choice::RollBack).then(|| {
             view! {
@@ -153,7 +175,7 @@ fn RuleFields(draft: RuleDraft) -> impl IntoView {
                     <strong>{rule.label}</strong>" "<span class="small dim">{changes}</span>
                 </summary>
                 <p class="small">{rule.meaning}" "<a href=at(&format!("/rules#{}", rule.id)) title="Formula and source of this rule">"About this rule"</a></p>
-                <label class="check" title="The rule reports nothing and does not act. It still reads the run.">
+                <label class="check" title=mute_meaning>
                     <input
                         type="checkbox"
                         prop:checked=is_muted
@@ -162,7 +184,7 @@ fn RuleFields(draft: RuleDraft) -> impl IntoView {
                     "Mute"
                 </label>
                 <div class="pair">{thresholds}</div>
-                {action_field(rule.always, choice)}
+                {action}
                 {shows(rollback)}
                 <button
                     type="button"
@@ -177,22 +199,32 @@ fn RuleFields(draft: RuleDraft) -> impl IntoView {
 }
 
 /// What the rule may do; for one that always acts, what it does.
-fn action_field(always: Option<Act>, choice: RwSignal<Choice>) -> AnyView {
-    if let Some(act) = always {
-        let text = format!("This rule acts in every run: it must {}.", act_phrase(act));
+fn action_field(rule: &RuleInfo, choice: RwSignal<Choice>, can_roll_back: bool) -> AnyView {
+    if rule.always.is_some() {
+        let text = "The run always pauses at a non-finite value, also while this rule is muted: training on would destroy the weights.";
         return view! { <p class="small">{text}</p> }.into_any();
     }
-    let options = Choice::ALL.map(|(of, word, text)| {
+    let offered = Choice::ALL.into_iter().filter(|(of, ..)| can_roll_back || *of != Choice::RollBack);
+    let options = offered.map(|(of, word, text)| {
         view! { <option value=word selected=move || choice.get() == of>{text}</option> }
     });
+    let (label, meaning) = match rule.level {
+        Level::Alert => (
+            "At an alert, the rule",
+            "What the rule does at an alert; at a note it only reports. Default: it only reports.",
+        ),
+        Level::Note => {
+            ("At a note, the rule", "What the rule does at a note: it has no alerts. Default: it only reports.")
+        }
+    };
     view! {
-        <label title="What the rule does at an alert; one that has only notes, at a note. Default: it only reports.">
-            "At an alert, the rule"
+        <label title=meaning>
+            {label}
             <select
                 prop:value=move || choice.get().word()
                 on:change:target=move |event| choice.set(Choice::read(&event.target().value()))
             >
-                {options}
+                {options.collect_view()}
             </select>
         </label>
     }

@@ -41,6 +41,7 @@ impl FindingsState {
             state.fetch();
         });
         Effect::new(move || state.publish());
+        Effect::new(move || state.keep_answer());
         state
     }
 
