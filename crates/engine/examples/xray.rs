@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     for line in std::io::stdin().lock().lines() {
         let inspection: Inspection = serde_json::from_str(&line?)?;
-        let (step, result) = inspect::inspect_checkpoint(&dir, &corpora, &inspection)?;
+        let (step, result) = inspect::inspect_checkpoint(&dir, &corpora, &inspection, None)?;
         println!("{}", serde_json::json!({ "step": step, "inspection": inspection, "result": result }));
     }
     Ok(())

@@ -78,7 +78,8 @@ pub fn inspect(subject: &Subject<'_>, inspection: &Inspection) -> Result<Inspect
     Inspector::new(*subject).inspect(inspection)
 }
 
-/// Computes an inspection of a checkpoint. Returns it with the number of steps of the checkpoint.
+/// Computes an inspection of a checkpoint. Returns it with the number of steps of the checkpoint. The batch of a step is that of the
+/// hyperparameters given, by default those of the checkpoint: changes after it lead to other batches.
 ///
 /// # Errors
 /// The checkpoint is damaged, the dataset is missing, or an error of [`inspect`].
@@ -86,6 +87,7 @@ pub fn inspect_checkpoint(
     dir: &Path,
     corpora: &Path,
     inspection: &Inspection,
+    hyperparameters: Option<&LiveHyperparameters>,
 ) -> Result<(u64, InspectionResult), EngineError> {
     inspection.check().map_err(InspectError::from)?;
     let checkpoint = checkpoint::open(dir)?;
@@ -96,7 +98,7 @@ pub fn inspect_checkpoint(
     let replicas = Replicas::new(plan.recipe.batch.replicas)?;
     let subject = Subject {
         plan,
-        hyperparameters: &checkpoint.manifest.hyperparameters,
+        hyperparameters: hyperparameters.unwrap_or(&checkpoint.manifest.hyperparameters),
         specs: checkpoint.specs(),
         state: &state,
         has_moments: checkpoint.has_moments(),

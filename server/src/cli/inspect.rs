@@ -66,8 +66,9 @@ fn write(mut out: impl Write, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn inspect(data: &Path, request: impl Read) -> Result<InspectionUpdate, ApiErrorBody> {
-    let CheckpointInspection { run, checkpoint, inspection } = serde_json::from_reader(request.take(REQUEST_BYTES))
-        .map_err(|source| refusal("body_invalid", source, "GET /api/v1/openapi.json describes an inspection"))?;
+    let CheckpointInspection { run, checkpoint, inspection, hyperparameters } =
+        serde_json::from_reader(request.take(REQUEST_BYTES))
+            .map_err(|source| refusal("body_invalid", source, "GET /api/v1/openapi.json describes an inspection"))?;
     inspection.check().map_err(|error| ApiErrorBody { hint: error.hint, ..invalid(error.message) })?;
     let folder = checkpoints_dir(data, &run).join(checkpoint.to_string());
     if !folder.is_dir() {
@@ -79,7 +80,7 @@ fn inspect(data: &Path, request: impl Read) -> Result<InspectionUpdate, ApiError
         ));
     }
     let began = Instant::now();
-    match engine::inspect::inspect_checkpoint(&folder, &data.join("corpora"), &inspection) {
+    match engine::inspect::inspect_checkpoint(&folder, &data.join("corpora"), &inspection, hyperparameters.as_ref()) {
         Ok((step, result)) => {
             let cost_ms = began.elapsed().as_secs_f64() * 1000.0;
             let overhead = InspectionOverhead { cost_ms, ..InspectionOverhead::default() };

@@ -12,7 +12,7 @@ use wire::control::checkpoint::CheckpointRef;
 use wire::inspect::request::Inspection;
 use wire::inspect::update::InspectionUpdate;
 use wire::number::grouped;
-use wire::{ApiErrorBody, CheckpointId, RunId, encode};
+use wire::{ApiErrorBody, CheckpointId, LiveHyperparameters, RunId, encode};
 
 use super::completion::{gone, no_checkpoint};
 use super::{availability, origins, subprocess};
@@ -37,6 +37,8 @@ pub struct InspectionArgs {
     checkpoint: Option<CheckpointId>,
     /// Inspects the newest checkpoint on the run's path at or before this step.
     step: Option<u64>,
+    /// With `step`, the path to that step of this segment, also an abandoned one; batches are those of that path.
+    segment: Option<u32>,
     /// True inspects the current weights, false a checkpoint even if the run is being trained.
     live: Option<bool>,
 }
@@ -49,6 +51,9 @@ pub struct CheckpointInspection {
     /// Checkpoint of the run.
     pub checkpoint: CheckpointId,
     pub inspection: Inspection,
+    /// Hyperparameters of the batches; those of the checkpoint by default.
+    #[serde(default)]
+    pub hyperparameters: Option<LiveHyperparameters>,
 }
 
 impl From<SubscriptionError> for ApiError {
@@ -79,6 +84,14 @@ pub async fn inspect(lab: &Lab, run: &RunId, args: InspectionArgs) -> Result<Ins
     subscriptions::check(&args.inspection)?;
     // Inspections read the text of the datasets.
     origins::check_run(lab, run).await?;
+    if args.segment.is_some() && (args.step.is_none() || args.checkpoint.is_some()) {
+        return Err(ApiError::invalid(
+            "value_invalid",
+            "segment was given without a step, or together with a checkpoint",
+        )
+        .field("segment")
+        .hint("give step and segment"));
+    }
     let names_checkpoint = args.checkpoint.is_some() || args.step.is_some();
     if names_checkpoint && args.live == Some(true) {
         return Err(ApiError::invalid("value_invalid", "live was given together with a checkpoint or a step")
@@ -132,18 +145,48 @@ async fn inspect_live(lab: &Lab, run: &RunId, inspection: Inspection) -> Result<
 
 /// Inspects a checkpoint, which is not pruned meanwhile.
 async fn inspect_checkpoint(lab: &Lab, run: &RunId, args: InspectionArgs) -> Result<InspectionUpdate, ApiError> {
-    let at = match args.checkpoint {
-        Some(checkpoint) => CheckpointRef { run: run.clone(), checkpoint },
-        None => newest(lab, run, args.step.unwrap_or(u64::MAX)).await?,
+    let step = args.step.unwrap_or(u64::MAX);
+    let (at, hyperparameters) = match (args.checkpoint, args.segment) {
+        (Some(checkpoint), _) => (CheckpointRef { run: run.clone(), checkpoint }, None),
+        (None, Some(segment)) => {
+            let (at, hyperparameters) = newest_of_branch(lab, run, CheckpointId { segment, step }).await?;
+            (at, Some(hyperparameters))
+        }
+        (None, None) => (newest(lab, run, step).await?, None),
     };
     availability::check(lab, &at.run, at.checkpoint).await?;
     let slot = lab.slots.take()?;
     let Some(_held) = lab.store().open_checkpoint(&at.run, at.checkpoint).await? else {
         return Err(gone(&at.run, at.checkpoint));
     };
-    let request = CheckpointInspection { run: at.run, checkpoint: at.checkpoint, inspection: args.inspection };
+    let CheckpointRef { run, checkpoint } = at;
+    let request = CheckpointInspection { run, checkpoint, inspection: args.inspection, hyperparameters };
     let ended = timeout(CHECKPOINT_WITHIN, run_process(&lab.settings.data, &request, slot)).await;
     ended.unwrap_or_else(|late| Err(ApiError::internal("inspecting a checkpoint", late)))
+}
+
+/// The newest checkpoint on the way to a step of a segment, also of an abandoned one, and the hyperparameters of that segment.
+async fn newest_of_branch(
+    lab: &Lab,
+    run: &RunId,
+    at: CheckpointId,
+) -> Result<(CheckpointRef, LiveHyperparameters), ApiError> {
+    let history = lab.store().history(run).await?;
+    if history.segments().iter().all(|known| known.segment != at.segment) {
+        return Err(ApiError::invalid("value_invalid", format!("{run} has no segment {}", at.segment))
+            .field("segment")
+            .hint("GET /api/v1/runs/{id} lists the segments of a run"));
+    }
+    let kept = lab.store().checkpoint_ids(run).await?;
+    let found = history.checkpoint_towards(at, &kept).ok_or_else(|| {
+        let what = format!(
+            "no checkpoint at or before step {} is kept on the path of segment {}",
+            grouped(at.step),
+            at.segment
+        );
+        no_checkpoint(run, what)
+    })?;
+    Ok((CheckpointRef { run: run.clone(), checkpoint: found }, history.hyperparameters_in(at.segment)))
 }
 
 /// The newest checkpoint on a run's path at or before a step. A fork starts from a checkpoint of its parent.

@@ -5,6 +5,8 @@ use scenarios::watch::{speck, with, with_breakpoints};
 use scenarios::{Client, Lab};
 use serde_json::{Value, json};
 use wire::control::checkpoint::CheckpointView;
+use wire::inspect::result::InspectionResult;
+use wire::inspect::update::InspectionUpdate;
 use wire::series::Comparison;
 use wire::{Event, RunState, RunSummary, RunView};
 
@@ -89,6 +91,21 @@ fn a_rollback_leaves_an_abandoned_segment_and_can_be_undone() {
     let skipped = owner.segment_curve(&run, "loss.train", 2);
     assert_eq!((skipped.len(), skipped[0].0), (120, 200));
     assert_ne!(skipped[0].1, abandoned[200].1);
+    // The batch of a step of an abandoned segment is the one that was trained there, although a later segment has the step, too.
+    let batch = |segment: u32, step: u64| {
+        let body = json!({"inspection": {"batch": {"step": step}}, "step": step, "segment": segment});
+        let result = owner.post(&format!("/runs/{run}/inspections"), &body).read::<InspectionUpdate>();
+        let InspectionUpdate::Result { result: InspectionResult::Batch { mut rows, .. }, .. } = result else {
+            panic!("{result:?}")
+        };
+        rows.sort_by_key(|row| row.row);
+        rows.into_iter().map(|row| row.tokens).collect::<Vec<_>>()
+    };
+    let (first, of_skipped) = (batch(0, 230), batch(2, 230));
+    assert_eq!((&of_skipped, &first), (&batch(0, 270), &batch(1, 230)), "40 batches were skipped in segment 2");
+    assert_ne!(first, of_skipped);
+    let unknown = json!({"inspection": {"batch": {"step": 230}}, "step": 230, "segment": 9});
+    owner.post(&format!("/runs/{run}/inspections"), &unknown).refused(422, "value_invalid", &["segment 9"]);
     let path = owner.path_curve(&run, "loss.train");
     assert_eq!((path.len(), &path[..200], &path[200..]), (320, &abandoned[..200], &skipped[..]));
 

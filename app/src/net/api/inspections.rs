@@ -13,6 +13,8 @@ struct Request<'a> {
     inspection: &'a Inspection,
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    segment: Option<u32>,
 }
 
 /// The steps with a snapshot, along the path of the run.
@@ -31,13 +33,21 @@ pub(crate) async fn snapshots(
     packed("GET", &format!("/runs/{run}/snapshots?inspection={inspection}&from={from}"), None).await
 }
 
+/// A step of a run, on its path or on that to a segment, which may be abandoned.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct At {
+    pub(crate) step: u64,
+    pub(crate) segment: Option<u32>,
+}
+
 /// One inspection: of the current weights by the worker that trains the run, or else of its newest checkpoint. With a
 /// step, of the newest checkpoint at or before it, which takes seconds.
 pub(crate) async fn inspect(
     run: &RunId,
     inspection: &Inspection,
-    step: Option<u64>,
+    at: Option<At>,
 ) -> Result<InspectionUpdate, ApiFailure> {
-    let request = serde_json::to_string(&Request { inspection, step }).map_err(ApiFailure::unreadable)?;
+    let (step, segment) = (at.map(|at| at.step), at.and_then(|at| at.segment));
+    let request = serde_json::to_string(&Request { inspection, step, segment }).map_err(ApiFailure::unreadable)?;
     packed("POST", &format!("/runs/{run}/inspections"), Some(&request)).await
 }

@@ -195,13 +195,24 @@ fn show(number: u64) {
     line.scroll_into_view_with_scroll_into_view_options(&options);
 }
 
+/// The query of the address of the batch of a step, on the X-ray page.
+pub(super) fn batch_query(step: u64, abandoned: Option<u32>) -> String {
+    let segment = abandoned.map(|segment| format!("&segment={segment}")).unwrap_or_default();
+    format!("batch={step}{segment}")
+}
+
 /// A link to the batch of a step on the X-ray page.
 #[component]
-pub(super) fn BatchLink(step: u64) -> impl IntoView {
+pub(super) fn BatchLink(
+    step: u64,
+    /// The abandoned segment of the step; none on the path of the run.
+    #[prop(optional_no_strip)]
+    segment: Option<u32>,
+) -> impl IntoView {
     let context = expect_context::<RunContext>();
     let title = "Show the batch of this step colored by loss, and the parameters with the largest gradients";
     view! {
-        <a class="button batch-link" href=format!("{}?batch={step}", xray_path(&context.id())) title=title>
+        <a class="button batch-link" href=format!("{}?{}", xray_path(&context.id()), batch_query(step, segment)) title=title>
             {format!("Batch of step {}", number::whole(step))}
         </a>
     }
@@ -279,7 +290,10 @@ fn JournalLine(number: u64) -> impl IntoView {
                     </span>
                     <span class="dim small when">{clock(record.at_ms as f64)}</span>
                 </button>
-                {move || (context.picked.get() == Some(number)).then(|| view! { <BatchLink step /> })}
+                {move || (context.picked.get() == Some(number)).then(|| {
+                    let segment = is_abandoned.get().then_some(segment);
+                    view! { <BatchLink step segment /> }
+                })}
             </li>
         }
     })

@@ -12,6 +12,7 @@ use super::state::XrayState;
 use super::token_text::still_token;
 use super::tokens::{nats, nats_per_token, visible};
 use crate::components::{Empty, NumberField, Progress, TypedNumber, clicks, shows};
+use crate::net::api::inspections::At;
 
 /// Sequences shown at first, and how many times more on request.
 const SEQUENCES: usize = 8;
@@ -21,27 +22,36 @@ const PARAMETERS: usize = 12;
 /// The loss of the full colour, relative to the loss of the uniform distribution.
 const FULL_COLOUR: f32 = 1.5;
 
-/// The view. The losses are those under the newest weights, whatever step is shown.
+/// The view. The losses are those under the newest weights, whatever step is shown; those of an abandoned branch under the weights of its
+/// newest checkpoint before the batch.
 pub(super) fn view(xray: XrayState) -> AnyView {
-    let step = Memo::new(move |_| match *xray.location.read() {
-        Location::Batch { step } => step,
+    let at = Memo::new(move |_| match *xray.location.read() {
+        Location::Batch { step: Some(step), segment } => Some((step, segment)),
         _ => None,
     });
+    let step = Memo::new(move |_| at.get().map(|(step, _)| step));
     let batch = SingleInspection::new(xray);
-    let request = move || match step.get() {
-        Some(step) => batch.request(Inspection::Batch { step }),
+    let request = move || match at.get() {
+        Some((step, segment)) => {
+            let at = segment.map(|segment| At { step, segment: Some(segment) });
+            batch.request_at(Inspection::Batch { step }, at);
+        }
         None => batch.clear(),
     };
     Effect::new(request);
     // Without a step the newest batch is shown. A page that is being left has no step either.
     Effect::new(move || {
-        if matches!(*xray.location.read(), Location::Batch { step: None })
+        if matches!(*xray.location.read(), Location::Batch { step: None, .. })
             && let Some(newest) = xray.summary.with_untracked(|summary| summary.step.checked_sub(1))
         {
-            xray.go(&Location::Batch { step: Some(newest) });
+            xray.go(&Location::Batch { step: Some(newest), segment: None });
         }
     });
-    let title = move || step.get().map_or("Batch".to_owned(), |step| format!("Batch of step {}", number::whole(step)));
+    let title = move || match at.get() {
+        None => "Batch".to_owned(),
+        Some((step, None)) => format!("Batch of step {}", number::whole(step)),
+        Some((step, Some(_))) => format!("Batch of step {} on an abandoned branch", number::whole(step)),
+    };
     let answer = move || {
         let ready = move |step, result| content(xray, step, result);
         answered(batch.answer.get(), "The batch could not be computed", move || untrack(request), idle, ready)
@@ -72,7 +82,7 @@ fn StepForm(xray: XrayState, step: Memo<Option<u64>>) -> impl IntoView {
         step if step == untrack(|| typed.integer()) => {}
         step => typed.set(step.map(|step| step.to_string()).unwrap_or_default()),
     });
-    let go = move |step: u64| xray.go(&Location::Batch { step: Some(step) });
+    let go = move |step: u64| xray.go(&Location::Batch { step: Some(step), segment: None });
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         if let Some(step) = untrack(|| typed.integer()) {

@@ -19,7 +19,7 @@ use wire::inspect::update::InspectionUpdate;
 use wire::{RunId, RunState};
 
 use super::step::StepChoice;
-use crate::net::api::inspections;
+use crate::net::api::inspections::{self, At};
 use crate::net::live::Live;
 use live::LiveRequests;
 use result::{Inspected, Source, Status, status};
@@ -151,7 +151,7 @@ impl Inspections {
         spawn_local(async move {
             let at = match step {
                 StepChoice::Newest => None,
-                StepChoice::At(step) => Some(step),
+                StepChoice::At(step) => Some(At { step, segment: None }),
             };
             let found = match inspections::inspect(&run, &inspection, at).await {
                 Ok(update) => status(update, |_| Source::Checkpoint),

@@ -24,8 +24,9 @@ pub(crate) enum Location {
     Embedding,
     /// Ablations and scalings.
     Interventions,
-    /// The sequences of a step's batch; `None` until a step is chosen.
-    Batch { step: Option<u64> },
+    /// The sequences of a step's batch; `None` until a step is chosen. With a segment, the batch that was trained on the path to it: another
+    /// than that of the run's path, if a rollback skipped batches.
+    Batch { step: Option<u64>, segment: Option<u32> },
     /// Scores of heads over the steps.
     Emergence,
 }
@@ -92,8 +93,8 @@ impl Location {
                 // Links to the batch of a finding name its step as those to other views do.
                 let step = get("batch").or_else(|| get("step").filter(|_| is_batch));
                 match step.and_then(|step| step.parse().ok()) {
-                    Some(step) => Self::Batch { step: Some(step) },
-                    None if is_batch => Self::Batch { step: None },
+                    Some(step) => Self::Batch { step: Some(step), segment: number("segment") },
+                    None if is_batch => Self::Batch { step: None, segment: None },
                     None => Self::Overview,
                 }
             }
@@ -108,7 +109,10 @@ impl Location {
             Self::Neuron { layer, neuron } => format!("view=neurons&layer={layer}&neuron={neuron}"),
             Self::Weights { values } => format!("view=weights&values={}", values_word(*values)),
             Self::Matrix { tensor, values } => format!("view=weights&values={}&tensor={tensor}", values_word(*values)),
-            Self::Batch { step: Some(step) } => format!("batch={step}"),
+            Self::Batch { step: Some(step), segment } => {
+                let segment = segment.map(|segment| format!("&segment={segment}")).unwrap_or_default();
+                format!("batch={step}{segment}")
+            }
             other => format!("view={}", other.tab()),
         }
     }
@@ -166,7 +170,7 @@ impl Location {
                 crumbs.push((Self::Weights { values: *values }, "Weights".into()));
                 crumbs.push((self.clone(), tensor.clone()));
             }
-            Self::Batch { step: Some(step) } => {
+            Self::Batch { step: Some(step), .. } => {
                 crumbs.push((self.clone(), format!("batch of step {}", figure::number::whole(*step))));
             }
             other => crumbs.push((other.clone(), other.tab_label().to_owned())),
@@ -214,8 +218,9 @@ mod tests {
             Location::Matrix { tensor: "block.0.attention.query".into(), values: TensorValues::Update },
             Location::Embedding,
             Location::Interventions,
-            Location::Batch { step: Some(4120) },
-            Location::Batch { step: None },
+            Location::Batch { step: Some(4120), segment: None },
+            Location::Batch { step: Some(651), segment: Some(0) },
+            Location::Batch { step: None, segment: None },
             Location::Emergence,
         ];
         for location in locations {
@@ -229,9 +234,10 @@ mod tests {
             assert_eq!(Location::of_tab(tab.id).tab(), tab.id);
         }
         assert_eq!(read("view=mood&layer=x"), Location::Overview);
-        assert_eq!(read("batch=12"), Location::Batch { step: Some(12) }, "the link of the Run page");
-        assert_eq!(read("view=batch&step=2267"), Location::Batch { step: Some(2267) }, "the link of a finding");
-        assert_eq!(read("batch=12&step=8"), Location::Batch { step: Some(12) }, "a shared view at a past step");
+        let batch = |step| Location::Batch { step: Some(step), segment: None };
+        assert_eq!(read("batch=12"), batch(12), "the link of the Run page");
+        assert_eq!(read("view=batch&step=2267"), batch(2267), "the link of a finding");
+        assert_eq!(read("batch=12&step=8"), batch(12), "a shared view at a past step");
         assert_eq!(read("view=overview&step=12"), Location::Overview);
     }
 

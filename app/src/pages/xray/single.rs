@@ -8,7 +8,8 @@ use wire::inspect::update::InspectionUpdate;
 
 use super::state::XrayState;
 use crate::components::{Failure, Icon, Skeleton};
-use crate::net::api::{ApiFailure, inspections};
+use crate::net::api::ApiFailure;
+use crate::net::api::inspections::{self, At};
 
 /// The outcome of the last request.
 #[derive(Clone)]
@@ -48,6 +49,11 @@ impl SingleInspection {
 
     /// Requests an inspection of the newest weights.
     pub(super) fn request(self, inspection: Inspection) {
+        self.request_at(inspection, None);
+    }
+
+    /// Requests an inspection of the newest weights, or of those before a step.
+    pub(super) fn request_at(self, inspection: Inspection, at: Option<At>) {
         let request = self.next_request();
         if let Err(error) = inspection.check() {
             self.answer.set(Answer::Failed(error.to_string()));
@@ -55,7 +61,7 @@ impl SingleInspection {
         }
         self.answer.set(Answer::Loading);
         spawn_local(async move {
-            let answer = match inspections::inspect(&self.xray.run.get_value(), &inspection, None).await {
+            let answer = match inspections::inspect(&self.xray.run.get_value(), &inspection, at).await {
                 Ok(InspectionUpdate::Result { step, result, .. }) => Answer::Ready { step, result },
                 Ok(InspectionUpdate::Failed { message, .. }) => Answer::Failed(message),
                 Ok(InspectionUpdate::ParameterStats { .. }) => Answer::Idle,

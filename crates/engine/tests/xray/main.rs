@@ -381,6 +381,7 @@ fn inspections_do_not_change_a_run() {
         &lab.checkpoint("alone", "0-20"),
         &lab.corpora(),
         &Inspection::Overview { text: InspectionText::default() },
+        None,
     )
     .unwrap();
     let then = a.iter().find(|(at, key, _)| *at == 20 && key.contains("overview")).unwrap();
@@ -395,7 +396,7 @@ fn the_batch_inspection_has_the_batch_of_the_step() {
     for step in [10, 30] {
         let dir = lab.checkpoint("run", &format!("0-{step}"));
         let inspection = Inspection::Batch { step };
-        let (_, result) = inspect::inspect_checkpoint(&dir, &lab.corpora(), &inspection).unwrap();
+        let (_, result) = inspect::inspect_checkpoint(&dir, &lab.corpora(), &inspection, None).unwrap();
         let InspectionResult::Batch { rows, total, gradients } = result else { panic!() };
         assert_eq!((rows.len(), total), (6, 6));
         assert!(rows.windows(2).all(|pair| pair[0].mean >= pair[1].mean), "highest loss first");

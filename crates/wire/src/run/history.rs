@@ -258,6 +258,21 @@ impl History {
         spans
     }
 
+    /// The newest of the checkpoints `kept` on the way to a step of a segment, also of an abandoned one.
+    pub fn checkpoint_towards(&self, at: CheckpointId, kept: &[CheckpointId]) -> Option<CheckpointId> {
+        let spans = self.spans_to(at);
+        let is_on = |id: &&CheckpointId| {
+            let mut of_segment = spans.iter().filter(|(segment, ..)| *segment == id.segment);
+            of_segment.any(|(_, from, to)| id.step >= *from && to.is_none_or(|to| id.step <= to))
+        };
+        kept.iter().filter(is_on).max_by_key(|id| (id.step, id.segment)).copied()
+    }
+
+    /// The hyperparameters at the end of a segment, with the batches that its path has skipped.
+    pub fn hyperparameters_in(&self, segment: u32) -> LiveHyperparameters {
+        self.hyperparameters_of(self.head(segment))
+    }
+
     /// The checkpoints of `kept` on the path, newest first, with the number of changes that each includes.
     pub fn path_checkpoints(&self, run: &RunId, kept: &[CheckpointId]) -> Vec<PathCheckpoint> {
         let path = self.node_path();
@@ -427,6 +442,12 @@ mod tests {
             (4.0, 5, 3)
         );
         assert_eq!(history.spans(), [(0, 0, Some(20)), (1, 20, None)]);
+        // The abandoned branch has its own checkpoints, and the batches of before the rollback.
+        let of_branch =
+            |segment, step| history.checkpoint_towards(id(segment, step), &[id(0, 20), id(0, 30), id(1, 24)]);
+        assert_eq!([of_branch(0, 33), of_branch(0, 25)], [Some(id(0, 30)), Some(id(0, 20))]);
+        assert_eq!([of_branch(1, 33), of_branch(1, 23), of_branch(0, 9)], [Some(id(1, 24)), Some(id(0, 20)), None]);
+        assert_eq!([0, 1].map(|segment| history.hyperparameters_in(segment).skipped_at(22)), [0, 5]);
         let kept = [id(0, 20), id(0, 30), id(0, 40)];
         let on_path = history.path_checkpoints(&"r".parse().unwrap(), &kept);
         assert_eq!(on_path.iter().map(|c| (c.at.checkpoint, c.changes)).collect::<Vec<_>>(), [(id(0, 20), 1)]);

@@ -14,6 +14,7 @@ use crate::components::{Canvas, Failure, clicks, says, shows};
 use crate::net::api::ApiFailure;
 use crate::net::api::series::{SeriesRequest, names, windows};
 use crate::pages::run::context::RunContext;
+use crate::pages::run::journal::batch_query;
 use crate::route::xray_path;
 
 /// Series of one prefix that are drawn together.
@@ -169,8 +170,18 @@ fn Links(found: RunFinding, context: RunContext) -> impl IntoView {
     };
     let at = number::whole(step);
     let part = found.finding.evidence.iter().find_map(|one| part_of_model(&one.series));
+    let segment = found.is_abandoned.then_some(found.segment);
     let part = part
         .map(|(query, text)| link(&format!("{query}&step={step}"), text, "Open this part of the model in the X-ray"));
+    // Snapshots are those of the path of the run.
+    let inspections = match found.is_abandoned {
+        true => view! { <span class="small dim">"The X-ray shows the weights of the present branch only."</span> }.into_any(),
+        false => view! {
+            {part}
+            {link(&format!("view=overview&step={step}"), format!("X-ray at step {at}"), "Show the inspection that was kept at this step or last before it")}
+        }
+        .into_any(),
+    };
     view! {
         <div class="row evidence-links">
             <button
@@ -179,9 +190,8 @@ fn Links(found: RunFinding, context: RunContext) -> impl IntoView {
             >
                 "Show on the charts"
             </button>
-            {link(&format!("batch={step}"), format!("Batch of step {at}"), "Show the batch of this step colored by loss, and the parameters with the largest gradients")}
-            {part}
-            {link(&format!("view=overview&step={step}"), format!("X-ray at step {at}"), "Show the inspection that was kept at this step or last before it")}
+            {link(&batch_query(step, segment), format!("Batch of step {at}"), "Show the batch of this step colored by loss, and the parameters with the largest gradients")}
+            {inspections}
         </div>
     }
 }
