@@ -45,8 +45,10 @@ pub(super) fn inspected(
         Status::NoSnapshot => Stage::NoSnapshot,
     });
     let is_loading = move || subscription.status.get() == Status::Loading;
+    let other = Memo::new(move |_| other_step(xray, subscription));
     view! {
         <Provenance xray subscription />
+        {shows(move || other.get().map(|steps| in_place_of(xray, subscription, steps)))}
         <div class="stack" class:loading=is_loading>
             {shows(move || match stage.get() {
                 Stage::Loading => view! { <Skeleton rows=1 class="picture" /> }.into_any(),
@@ -107,13 +109,8 @@ fn failed(xray: XrayState, subscription: Subscription) -> AnyView {
     .into_any()
 }
 
-fn no_snapshot(xray: XrayState, subscription: Subscription) -> AnyView {
-    let compute = move |_| {
-        if let Some(inspection) = subscription.inspection.get_untracked() {
-            xray.inspections.compute(inspection, subscription.step.get_untracked());
-        }
-    };
-    // The steps of the checkpoints on the path of the run and that of its parent from which it starts; `None` until they are fetched.
+/// The steps of the checkpoints on the path of the run and that of its parent from which it starts; `None` until they are fetched.
+fn kept_checkpoints(xray: XrayState) -> RwSignal<Option<Vec<u64>>> {
     let kept = RwSignal::new(None::<Vec<u64>>);
     let run = xray.run.get_value();
     let origin = untrack(|| xray.summary.read().parent.as_ref().map(|parent| parent.checkpoint.step));
@@ -125,6 +122,57 @@ fn no_snapshot(xray: XrayState, subscription: Subscription) -> AnyView {
             kept.try_set(Some(on_path.map(|id| id.step).chain(origin).collect()));
         }
     });
+    kept
+}
+
+/// The step that is shown in place of another, and the other one. A link can name any step; the slider only has steps with a snapshot.
+fn other_step(xray: XrayState, subscription: Subscription) -> Option<(u64, u64)> {
+    let StepChoice::At(wanted) = subscription.step.get() else { return None };
+    let Status::Ready(result) = subscription.status.get() else { return None };
+    let is_kept = xray.inspections.steps.with(|steps| steps.binary_search(&wanted).is_ok());
+    (result.step != wanted && !is_kept).then_some((result.step, wanted))
+}
+
+/// Says which step is shown in place of the one that a link named, and offers to compute the first checkpoint from there on: a snapshot from
+/// before a fault shows a healthy model.
+fn in_place_of(xray: XrayState, subscription: Subscription, (shown, wanted): (u64, u64)) -> AnyView {
+    let kept = kept_checkpoints(xray);
+    let later = Memo::new(move |_| kept.read().iter().flatten().copied().filter(|step| *step >= wanted).min());
+    let compute = move |step: u64| {
+        xray.step.set(StepChoice::At(step));
+        if let Some(inspection) = subscription.inspection.get_untracked() {
+            xray.inspections.compute(inspection, StepChoice::At(step));
+        }
+    };
+    let side = if shown < wanted { "before" } else { "after" };
+    let (shown, wanted) = (number::whole(shown), number::whole(wanted));
+    view! {
+        <div class="row in-place" role="status">
+            <Icon name="warning" />
+            <span>{format!("No inspection of step {wanted} was kept. This is step {shown}, {side} it.")}</span>
+            {shows(move || later.get().map(|step| view! {
+                <button
+                    title="Load the first checkpoint from that step on in a separate process and compute this inspection. The run does not change."
+                    on:click=clicks(move |_| compute(step))
+                >
+                    {format!("Compute from the checkpoint of step {}", number::whole(step))}
+                </button>
+            }))}
+            <button title="Inspect the newest weights" on:click=clicks(move |_| xray.step.set(StepChoice::Newest))>
+                "Show the newest step"
+            </button>
+        </div>
+    }
+    .into_any()
+}
+
+fn no_snapshot(xray: XrayState, subscription: Subscription) -> AnyView {
+    let compute = move |_| {
+        if let Some(inspection) = subscription.inspection.get_untracked() {
+            xray.inspections.compute(inspection, subscription.step.get_untracked());
+        }
+    };
+    let kept = kept_checkpoints(xray);
     let wanted = move || match subscription.step.get() {
         StepChoice::At(step) => step,
         StepChoice::Newest => u64::MAX,
