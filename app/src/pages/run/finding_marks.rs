@@ -38,6 +38,8 @@ pub(super) struct FindingMarks {
     pub(super) line: RwSignal<Option<String>>,
     /// Changes when findings are new or have changed.
     pub(super) news: RwSignal<u32>,
+    /// Reason, and batches to skip, with which the form of a remedy opens.
+    pub(super) entered: StoredValue<Option<(String, u64)>>,
     /// What rules have just done, until the part has said it.
     pub(super) acts: RwSignal<Vec<EventRecord>>,
 }
@@ -50,6 +52,7 @@ impl FindingMarks {
             marks: RwSignal::new(vec![]),
             line: RwSignal::new(None),
             news: RwSignal::new(0),
+            entered: StoredValue::new(None),
             acts: RwSignal::new(vec![]),
         }
     }

@@ -27,7 +27,12 @@ pub(super) fn RollbackForm() -> impl IntoView {
     });
     let is_chosen = move || chosen.get().is_some() && !is_gone(context, chosen.get());
     let skip = TypedNumber::optional(Values::Integer { min: 0, max: u64::MAX });
-    let (reason, control_run) = (RwSignal::new(String::new()), RwSignal::new(false));
+    // Of the remedy whose form was left for this one.
+    let (cause, batches) = context.findings.entered.try_update_value(Option::take).flatten().unwrap_or_default();
+    if batches > 0 {
+        skip.set(batches);
+    }
+    let (reason, control_run) = (RwSignal::new(cause), RwSignal::new(false));
     let skipped = move || skip.is_readable().then(|| skip.integer().unwrap_or(0));
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();

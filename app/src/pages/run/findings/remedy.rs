@@ -7,7 +7,7 @@ use figure::number;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::control::command::ScheduleChange;
-use wire::diagnosis::{Remedy, RemedyAction};
+use wire::diagnosis::{Remedy, RemedyAction, RunFinding};
 use wire::{Command, RunSpec};
 
 use super::state::FindingsState;
@@ -29,7 +29,6 @@ pub(super) fn Remedies(id: u64, state: FindingsState, remedies: Memo<Vec<Remedy>
     // Its place in the list, which stays the same while its texts follow the run.
     let open = RwSignal::new(None::<usize>);
     let places = Memo::new(move |_| remedies.read().iter().map(kind).enumerate().collect::<Vec<_>>());
-    let is_sent = RwSignal::new(false);
     let heading = move || (!places.read().is_empty()).then(|| view! { <h3>"What can be done"</h3> });
     view! {
         {shows(heading)}
@@ -37,11 +36,15 @@ pub(super) fn Remedies(id: u64, state: FindingsState, remedies: Memo<Vec<Remedy>
             <For each=move || places.get() key=|place| *place let((place, kind))>
                 {
                     let remedy = Memo::new(move |_| remedies.read().get(place).cloned());
-                    view! { <RemedyItem id place kind state remedy open is_sent /> }
+                    view! { <RemedyItem id place kind state remedy open /> }
                 }
             </For>
         </ul>
-        {shows(move || is_sent.get().then(|| answer_line(state.context)))}
+        {shows(move || {
+            let done = carried_out(id, state);
+            let answer = answer_line(id, state, done.is_some());
+            view! { {answer} {done} }
+        })}
     }
 }
 
@@ -62,14 +65,45 @@ fn kind(remedy: &Remedy) -> Kind {
     }
 }
 
-/// The answer of the run to the command, which also stands below the controls.
-fn answer_line(context: RunContext) -> AnyView {
-    let text = says(move || match context.answer.get() {
-        Answer::Waiting(what) => format!("{what} …"),
-        Answer::Applied(what) | Answer::Transition { what, .. } | Answer::Refused(what) => what,
-        Answer::None | Answer::Stepping { .. } => String::new(),
-    });
-    view! { <p class="small" role="status">{text}</p> }.into_any()
+/// The answer of the run to the last command of a remedy of the finding, unless the list of what was done has it.
+fn answer_line(id: u64, state: FindingsState, has_list: bool) -> Option<AnyView> {
+    let text = match (state.sent.get() == Some(id), state.context.answer.get()) {
+        (true, Answer::Waiting(what)) => format!("{what} …"),
+        _ => state.answers.with(|answers| {
+            let (is_refused, text) = answers.get(&id)?;
+            (*is_refused || !has_list).then(|| text.clone())
+        })?,
+    };
+    Some(view! { <p class="small" role="status">{text}</p> }.into_any())
+}
+
+/// The changes of the journal whose reason begins with this finding.
+fn carried_out(id: u64, state: FindingsState) -> Option<AnyView> {
+    let context = state.context;
+    context.lines.get();
+    let found = state.finding(id)?.found;
+    let (cause, label) = (cause(&found), format!("{}: ", found.label));
+    let run = context.run.read_untracked();
+    let is_of = |reason: &str| reason == cause || reason.starts_with(&label) && reason.ends_with(&found.text);
+    let done = run.events.values().filter(|record| record.event.is_change());
+    let done: Vec<String> = done
+        .filter(|record| record.reason.as_deref().is_some_and(is_of))
+        .map(|record| {
+            format!("At step {}: {}", number::whole(record.step), context.phrase_of(&record.event, record.step))
+        })
+        .collect();
+    (!done.is_empty()).then(|| {
+        view! {
+            <h3>"Done about this finding"</h3>
+            <ul class="done">{done.into_iter().map(|line| view! { <li>{line}"."</li> }).collect_view()}</ul>
+        }
+        .into_any()
+    })
+}
+
+/// The reason with which the form of a remedy opens: `loss spike at step 900`.
+fn cause(found: &RunFinding) -> String {
+    format!("{} at step {}", found.name(), number::whole(found.finding.step))
 }
 
 #[component]
@@ -80,7 +114,6 @@ fn RemedyItem(
     state: FindingsState,
     remedy: Memo<Option<Remedy>>,
     open: RwSignal<Option<usize>>,
-    is_sent: RwSignal<bool>,
 ) -> impl IntoView {
     let label = says(move || remedy.read().as_ref().map(|remedy| remedy.label.clone()).unwrap_or_default());
     let effect = says(move || effect(remedy));
@@ -89,7 +122,7 @@ fn RemedyItem(
         _ => None,
     };
     match kind {
-        Kind::Sent => view! { <SentRemedy id place label state remedy open is_sent /> }.into_any(),
+        Kind::Sent => view! { <SentRemedy id place label state remedy open /> }.into_any(),
         Kind::Page => view! {
             <li>
                 <a class="button" href=page title=effect>{label}</a>
@@ -113,7 +146,6 @@ fn SentRemedy(
     state: FindingsState,
     remedy: Memo<Option<Remedy>>,
     open: RwSignal<Option<usize>>,
-    is_sent: RwSignal<bool>,
 ) -> impl IntoView {
     let context = state.context;
     let is_open = Memo::new(move |_| open.get() == Some(place));
@@ -142,7 +174,7 @@ fn SentRemedy(
                 {label}
             </button>
             {shows(move || obstacle.get().map(|obstacle| view! { <p class="small dim">{obstacle}</p> }))}
-            {shows(move || (is_open.get() && obstacle.read().is_none()).then(|| view! { <RemedyForm id state remedy open is_sent /> }))}
+            {shows(move || (is_open.get() && obstacle.read().is_none()).then(|| view! { <RemedyForm id state remedy open /> }))}
         </li>
     }
 }
@@ -154,13 +186,12 @@ fn RemedyForm(
     state: FindingsState,
     remedy: Memo<Option<Remedy>>,
     open: RwSignal<Option<usize>>,
-    is_sent: RwSignal<bool>,
 ) -> impl IntoView {
     let context = state.context;
     every(EVERY, move || state.fetch());
     let action = move || remedy.read_untracked().as_ref().map(|remedy| remedy.action.clone());
     let finding = state.finding(id).map(|view| view.found);
-    let cause = finding.map(|found| format!("{} at step {}", found.name(), number::whole(found.finding.step)));
+    let cause = finding.map(|found| cause(&found));
     let (reason, control_run) = (RwSignal::new(cause.unwrap_or_default()), RwSignal::new(false));
     let failure = RwSignal::new(None::<ApiFailure>);
     let is_busy = RwSignal::new(false);
@@ -170,8 +201,8 @@ fn RemedyForm(
         match action() {
             Some(RemedyAction::Command(command)) => {
                 open.set(None);
-                is_sent.set(true);
                 context.change(with_reason(command, reason_of(reason)), control_run.get_untracked());
+                state.sent.set(Some(id));
             }
             Some(RemedyAction::Run(spec)) => create(spec, router, is_busy, failure),
             _ => {}
@@ -184,7 +215,7 @@ fn RemedyForm(
     };
     let is_command = matches!(first, Some(RemedyAction::Command(_)));
     let verb = if is_command { "Send to the run" } else { "Create the run" };
-    let form = first.and_then(|action| form_of(context, &action));
+    let form = first.and_then(|action| form_of(context, &action, reason));
     view! {
         <form class="remedy" on:submit=submit>
             <p class="effect">{says(move || effect(remedy))}</p>
@@ -235,14 +266,19 @@ fn create(spec: Box<RunSpec>, router: Router, is_busy: RwSignal<bool>, failure: 
 }
 
 /// The button that opens the form of the controls, in which the values can be changed first.
-fn form_of(context: RunContext, action: &RemedyAction) -> Option<AnyView> {
+fn form_of(context: RunContext, action: &RemedyAction, reason: RwSignal<String>) -> Option<AnyView> {
     let (drawer, checkpoint) = match action {
         RemedyAction::Command(Command::Rollback { checkpoint, .. }) => (Drawer::Rollback, Some(*checkpoint)),
         RemedyAction::Command(Command::Set { path, .. }) => (Drawer::Hyperparameter(*path), None),
         RemedyAction::Run(spec) => (Drawer::Fork, spec.parent.as_ref()?.checkpoint),
         _ => return None,
     };
+    let skip_batches = match action {
+        RemedyAction::Command(Command::Rollback { skip_batches, .. }) => Some(*skip_batches),
+        _ => None,
+    };
     let press = move |_| {
+        context.findings.entered.set_value(skip_batches.map(|batches| (reason.get_untracked(), batches)));
         context.chosen.set(checkpoint);
         context.drawer.set(Some(drawer));
     };

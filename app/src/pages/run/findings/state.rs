@@ -1,12 +1,14 @@
 //! The findings as they were last fetched. They are fetched again with each news of the stream, because remedies are computed for the run
 //! as it is.
 
+use std::collections::BTreeMap;
+
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::diagnosis::{Diagnosis, FindingView, Health, Level, RuleInfo, RunFinding};
 
 use crate::net::api::{ApiFailure, diagnosis};
-use crate::pages::run::context::RunContext;
+use crate::pages::run::context::{Answer, RunContext};
 use crate::pages::run::finding_marks::FindingMark;
 
 /// The findings, in the context of the part.
@@ -18,6 +20,10 @@ pub(super) struct FindingsState {
     pub(super) failure: RwSignal<Option<ApiFailure>>,
     /// All rules; empty until they are fetched.
     pub(super) rules: RwSignal<Vec<RuleInfo>>,
+    /// The finding of the remedy whose command has not been answered.
+    pub(super) sent: RwSignal<Option<u64>>,
+    /// The answer to the last command of a remedy, by finding, and whether it was refused.
+    pub(super) answers: RwSignal<BTreeMap<u64, (bool, String)>>,
     /// Number of the newest request.
     request: StoredValue<u32>,
     /// Number of the request of the newest answer: answers to earlier requests are older.
@@ -32,6 +38,8 @@ impl FindingsState {
             diagnosis: RwSignal::new(None),
             failure: RwSignal::new(None),
             rules: RwSignal::new(vec![]),
+            sent: RwSignal::new(None),
+            answers: RwSignal::new(BTreeMap::new()),
             request: StoredValue::new(0),
             answered: StoredValue::new(0),
         };
@@ -43,6 +51,19 @@ impl FindingsState {
         Effect::new(move || state.publish());
         Effect::new(move || state.keep_answer());
         state
+    }
+
+    /// Keeps the answer to the command of a remedy: later commands have answers of their own.
+    fn keep_answer(self) {
+        let answer = match self.context.answer.get() {
+            Answer::Applied(text) | Answer::Transition { what: text, .. } => (false, text),
+            Answer::Refused(text) => (true, text),
+            Answer::None | Answer::Waiting(_) | Answer::Stepping { .. } => return,
+        };
+        if let Some(id) = self.sent.get() {
+            self.sent.set(None);
+            self.answers.update(|answers| drop(answers.insert(id, answer)));
+        }
     }
 
     fn fetch_rules(self) {
