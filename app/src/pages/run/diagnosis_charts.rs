@@ -17,17 +17,17 @@ use crate::components::chart::{ChartContent, Line};
 #[component]
 pub(super) fn DiagnosisCharts() -> impl IntoView {
     let of = |series: &str| describe(series).meaning.to_owned();
-    let entropy = format!("{} Each curve is the mean over the heads of a layer.", of(name::ATTENTION_ENTROPY));
+    let entropy = format!("{} Each curve is the mean over the heads of a block.", of(name::ATTENTION_ENTROPY));
     view! {
         <div class="small-charts">
-            <SmallChart title="Attention entropy" unit="nats, by layer" meaning=entropy paint=paint_entropy />
+            <SmallChart title="Attention entropy" unit="nats, by block" meaning=entropy paint=paint_entropy />
             <SmallChart
                 title="Largest attention score"
-                unit="by layer"
+                unit="by block"
                 meaning=of(name::ATTENTION_LOGIT)
                 paint=paint_scores
             />
-            <SmallChart title="Dead neurons" unit="fraction, by layer" meaning=of(name::DEAD_NEURONS) paint=paint_dead />
+            <SmallChart title="Dead neurons" unit="fraction, by block" meaning=of(name::DEAD_NEURONS) paint=paint_dead />
             <SmallChart
                 title="Duplicate windows"
                 unit="windows"
@@ -62,10 +62,10 @@ fn by_layer(context: RunContext, prefix: &'static str, title: &str, unit: &str) 
     let content = shared(context, &run);
     let layers = layers(&run, prefix);
     let is_mean = layers.values().any(|series| series.len() > 1);
-    let about = if is_mean { "Mean over the heads of the layer." } else { describe(prefix).meaning };
+    let about = if is_mean { "Mean over the heads of the block." } else { describe(prefix).meaning };
     let lines = layers.into_iter().map(|(layer, series)| {
         let buckets = mean(series.into_iter().map(|series| run.curves.shown(series)).collect());
-        Line::new(format!("layer {layer}"), about, Role::Run(layer as u8), buckets)
+        Line::new(format!("block {layer}"), about, Role::Run(layer as u8), buckets)
     });
     let lines = lines.collect();
     let spec = ChartSpec { title: title.into(), unit: unit.into(), has_zero: true, ..content.spec.clone() };

@@ -7,7 +7,7 @@ use wire::RunId;
 use wire::diagnosis::{Act, FindingView, Level, RuleInfo, RunFinding, TakenAction};
 use wire::number::brief;
 
-use super::evidence::EvidenceView;
+use super::evidence::{EvidenceView, show_nearest};
 use super::remedy::Remedies;
 use super::state::FindingsState;
 use crate::base::at;
@@ -27,7 +27,7 @@ pub(super) fn FindingCard(id: u64) -> impl IntoView {
         if is_open.get()
             && let Some(item) = item.get()
         {
-            request_animation_frame(move || show(&item));
+            request_animation_frame(move || show_nearest(&item));
         }
     });
     let level = move || found.read().as_ref().map_or("note", |found| found.finding.level.word());
@@ -60,12 +60,6 @@ fn about(found: &RunFinding) -> String {
     parts.extend(found.is_abandoned.then(|| "on an abandoned branch".to_owned()));
     parts.extend(found.is_dismissed.then(|| "dismissed".to_owned()));
     parts.join(" · ")
-}
-
-fn show(item: &web_sys::HtmlLiElement) {
-    let options = web_sys::ScrollIntoViewOptions::new();
-    options.set_block(web_sys::ScrollLogicalPosition::Nearest);
-    item.scroll_into_view_with_scroll_into_view_options(&options);
 }
 
 /// The open card. What it says of the run is renewed with the findings; the chart and an open form stay.

@@ -23,6 +23,10 @@ const MOST: usize = 12;
 const POINTS: u32 = 400;
 /// Steps that are shown at least before and after the step of the finding.
 const AROUND: u64 = 40;
+/// As [`AROUND`], for series that are measured at few steps.
+const AROUND_SPARSE: u64 = 400;
+/// Prefixes of these series.
+const SPARSE: [&str; 3] = [name::ATTENTION_ENTROPY, name::ATTENTION_LOGIT, name::DEAD_NEURONS];
 
 /// The chart of a finding and its links.
 #[component]
@@ -73,7 +77,7 @@ pub(super) fn EvidenceView(found: RunFinding, state: FindingsState, rule: Memo<O
         })
     });
     let step = found.finding.step;
-    let threshold = found.finding.threshold;
+    let (threshold, value) = (found.finding.threshold, found.finding.value);
     let draw = move |size: Size, _: bool| {
         let drawn = drawn.read();
         let windows: &[SeriesWindow] = match &*drawn {
@@ -83,7 +87,9 @@ pub(super) fn EvidenceView(found: RunFinding, state: FindingsState, rule: Memo<O
         let curves = curves(context, segment, windows);
         let unit =
             evidence.with_value(|all| all.get(shown.get()).map(|one| describe(&one.series).unit).unwrap_or_default());
-        let is_of_series = rule.read().as_ref().is_some_and(|rule| !unit.is_empty() && rule.unit == unit);
+        // Without a unit, the value of the rule may be another quantity than that of the series.
+        let is_of_series = rule.read().as_ref().is_some_and(|rule| rule.unit == unit)
+            && (!unit.is_empty() || value.is_some_and(|value| has_value(windows, step, value)));
         let references = match is_of_series {
             true => vec![Reference { label: "threshold".into(), value: threshold, role: Role::InkFaint }],
             false => vec![],
@@ -117,10 +123,19 @@ pub(super) fn EvidenceView(found: RunFinding, state: FindingsState, rule: Memo<O
     }
 }
 
+/// Whether a series has a value at a step.
+fn has_value(windows: &[SeriesWindow], step: u64, value: f64) -> bool {
+    let at_step = |bucket: &&Bucket| (bucket.step..=bucket.last_step).contains(&step);
+    let is_near = |bucket: &Bucket| (bucket.max - value).abs() <= 1e-3 * value.abs();
+    windows.iter().flat_map(|window| &window.buckets).filter(at_step).any(is_near)
+}
+
 /// The steps that are drawn: the window of the rule, and as much again around it.
 fn around(found: &RunFinding) -> (u64, u64) {
     let finding = &found.finding;
-    let length = finding.step.saturating_sub(finding.first_step).max(AROUND);
+    let is_sparse = |one: &Evidence| SPARSE.iter().any(|prefix| one.series.starts_with(prefix));
+    let around = if finding.evidence.iter().any(is_sparse) { AROUND_SPARSE } else { AROUND };
+    let length = finding.step.saturating_sub(finding.first_step).max(around);
     (finding.first_step.saturating_sub(length / 2), finding.step + length)
 }
 
@@ -203,10 +218,15 @@ fn zoom(context: RunContext, step: u64, (from, to): (u64, u64)) {
     context.crosshair.set(Some(place(step)));
     let chart = document().query_selector(".chart.main").ok().flatten();
     if let Some(chart) = chart {
-        let options = web_sys::ScrollIntoViewOptions::new();
-        options.set_block(web_sys::ScrollLogicalPosition::Nearest);
-        chart.scroll_into_view_with_scroll_into_view_options(&options);
+        show_nearest(&chart);
     }
+}
+
+/// Scrolls as little as needed to bring an element into view.
+pub(super) fn show_nearest(element: &web_sys::Element) {
+    let options = web_sys::ScrollIntoViewOptions::new();
+    options.set_block(web_sys::ScrollLogicalPosition::Nearest);
+    element.scroll_into_view_with_scroll_into_view_options(&options);
 }
 
 /// The view of the X-ray of what a series measures: its query and the text of the link. `None` for a series of the whole model.

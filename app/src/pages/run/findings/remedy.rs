@@ -10,6 +10,7 @@ use wire::control::command::ScheduleChange;
 use wire::diagnosis::{Remedy, RemedyAction, RunFinding};
 use wire::{Command, RunSpec};
 
+use super::evidence::show_nearest;
 use super::state::FindingsState;
 use crate::base::at;
 use crate::components::interval::every;
@@ -82,9 +83,13 @@ fn carried_out(id: u64, state: FindingsState) -> Option<AnyView> {
     let context = state.context;
     context.lines.get();
     let found = state.finding(id)?.found;
-    let (cause, label) = (cause(&found), format!("{}: ", found.label));
+    let cause = comparable(&cause(&found));
+    let with_text = format!("{cause}:");
     let run = context.run.read_untracked();
-    let is_of = |reason: &str| reason == cause || reason.starts_with(&label) && reason.ends_with(&found.text);
+    let is_of = |reason: &str| {
+        let reason = comparable(reason);
+        reason == cause || reason.starts_with(&with_text)
+    };
     let done = run.events.values().filter(|record| record.event.is_change());
     let done: Vec<String> = done
         .filter(|record| record.reason.as_deref().is_some_and(is_of))
@@ -99,6 +104,11 @@ fn carried_out(id: u64, state: FindingsState) -> Option<AnyView> {
         }
         .into_any()
     })
+}
+
+/// A reason without case and spaces, which differ between forms and rules.
+fn comparable(reason: &str) -> String {
+    reason.chars().filter(|letter| !letter.is_whitespace()).flat_map(char::to_lowercase).collect()
 }
 
 /// The reason with which the form of a remedy opens: `loss spike at step 900`.
@@ -216,8 +226,15 @@ fn RemedyForm(
     let is_command = matches!(first, Some(RemedyAction::Command(_)));
     let verb = if is_command { "Send to the run" } else { "Create the run" };
     let form = first.and_then(|action| form_of(context, &action, reason));
+    // Its buttons may be below the edge of the list.
+    let shown = NodeRef::<leptos::html::Form>::new();
+    Effect::new(move || {
+        if let Some(form) = shown.get() {
+            request_animation_frame(move || show_nearest(&form));
+        }
+    });
     view! {
-        <form class="remedy" on:submit=submit>
+        <form node_ref=shown class="remedy" on:submit=submit>
             <p class="effect">{says(move || effect(remedy))}</p>
             {is_command.then(|| view! { <ReasonField reason /> })}
             {of_control_run.map(|meaning| view! { <ControlRunField wanted=control_run meaning /> })}

@@ -23,7 +23,7 @@ pub(super) struct FindingsState {
     /// The finding of the remedy whose command has not been answered.
     pub(super) sent: RwSignal<Option<u64>>,
     /// The answer to the last command of a remedy, by finding, and whether it was refused.
-    pub(super) answers: RwSignal<BTreeMap<u64, (bool, String)>>,
+    pub(super) answers: RwSignal<std::collections::BTreeMap<u64, (bool, String)>>,
     /// Number of the newest request.
     request: StoredValue<u32>,
     /// Number of the request of the newest answer: answers to earlier requests are older.
@@ -39,7 +39,7 @@ impl FindingsState {
             failure: RwSignal::new(None),
             rules: RwSignal::new(vec![]),
             sent: RwSignal::new(None),
-            answers: RwSignal::new(BTreeMap::new()),
+            answers: RwSignal::new(Default::default()),
             request: StoredValue::new(0),
             answered: StoredValue::new(0),
         };
