@@ -20,7 +20,7 @@ use crate::id::{DeviceId, RunId};
 
 pub use channel::{Channel, ChannelChange, ChannelFilter, ChannelView, Channels, NewChannel, Target};
 pub use delivery::{DeliveryState, DeliveryView, TestResult};
-pub use timing::{QuietHours, Timing};
+pub use timing::{QuietHours, Timing, Wait};
 
 /// The source of an alert: a rule, a run, or a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! Messages to channels. Each is written before it is sent, and kept with what the receiver answered.
 
 use wire::access::Grants;
+use wire::alert::timing::{COLLECT_MINUTES, MOST_PER_HOUR};
 use wire::alert::{AlertView, DeliveryView};
 
 use super::is_visible;
@@ -11,10 +12,9 @@ use crate::error::StoreError;
 use crate::store::Store;
 use crate::tokens;
 
-/// Messages of one channel in an hour. Further alerts are collected in one message, sent after [`COLLECT_MS`].
-const MOST_PER_HOUR: u64 = 30;
 const HOUR_MS: i64 = 3600 * 1000;
-const COLLECT_MS: i64 = 15 * 60 * 1000;
+/// Time for which alerts beyond [`MOST_PER_HOUR`] are collected in one message.
+const COLLECT_MS: i64 = COLLECT_MINUTES as i64 * 60 * 1000;
 /// Alerts times channels that are routed in one transaction, about: each takes up to three statements, and other writers wait meanwhile.
 const ROUTED_AT_ONCE: usize = 400;
 /// Alerts that a message lists.

@@ -6,6 +6,10 @@ use crate::error::PlanError;
 
 /// Longest digest, minutes: a day.
 pub const MAX_DIGEST_MINUTES: u32 = 24 * 60;
+/// Messages of one channel in an hour. Further alerts are collected for [`COLLECT_MINUTES`].
+pub const MOST_PER_HOUR: u64 = 30;
+/// Minutes for which alerts beyond [`MOST_PER_HOUR`] are collected in one message.
+pub const COLLECT_MINUTES: u32 = 15;
 const MINUTE_MS: i64 = 60_000;
 const DAY_MINUTES: i64 = 24 * 60;
 /// Largest difference between a local time and UTC, minutes.
@@ -57,6 +61,19 @@ impl Timing {
         self.quiet.and_then(|quiet| quiet.end_ms(due_ms)).unwrap_or(due_ms)
     }
 
+    /// Why a message that was created and is due at these times, ms since 1970, waits; `None` if it does not, and if the timing was changed
+    /// since.
+    pub fn wait(&self, created_ms: i64, due_ms: i64) -> Option<Wait> {
+        let digest_ms = created_ms + i64::from(self.digest_minutes) * MINUTE_MS;
+        let collected_ms = created_ms + i64::from(COLLECT_MINUTES) * MINUTE_MS;
+        let quiet = self.quiet.filter(|quiet| quiet.end_ms(digest_ms) == Some(due_ms));
+        match quiet {
+            Some(_) => Some(Wait::Quiet),
+            None if self.digest_minutes > 0 && due_ms == digest_ms => Some(Wait::Digest),
+            None => (due_ms == collected_ms).then_some(Wait::MostPerHour),
+        }
+    }
+
     /// # Errors
     /// A value outside its range; quiet hours that begin and end at the same minute.
     pub fn check(&self) -> Result<(), PlanError> {
@@ -76,6 +93,17 @@ impl Timing {
         }
         Ok(())
     }
+}
+
+/// Why a message is not sent at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// It collects alerts.
+    Digest,
+    /// It waits for the end of the quiet hours.
+    Quiet,
+    /// Its channel has had [`MOST_PER_HOUR`] messages in an hour.
+    MostPerHour,
 }
 
 #[cfg(test)]
@@ -126,6 +154,22 @@ mod tests {
         assert_eq!(timing.due_ms(DAY + 6 * HOUR, false), DAY + 7 * HOUR);
         assert_eq!(timing.due_ms(DAY + 23 * HOUR, true), DAY + 23 * HOUR, "an urgent one does not wait");
         assert_eq!(Timing::default().due_ms(5, false), 5);
+    }
+
+    #[test]
+    fn a_message_that_waits_says_why() {
+        let timing = Timing { digest_minutes: 30, quiet: Some(quiet(22, 7, 0)), urgent_at_once: false };
+        let check = |timing: Timing, created: i64, expected: Option<Wait>| {
+            let (created_ms, due_ms) = (DAY + created, timing.due_ms(DAY + created, false));
+            assert_eq!(timing.wait(created_ms, due_ms), expected, "{timing:?}, created at {created}");
+        };
+        check(timing, 20 * HOUR, Some(Wait::Digest));
+        check(timing, 21 * HOUR + HOUR / 2, Some(Wait::Quiet));
+        check(timing, 23 * HOUR, Some(Wait::Quiet));
+        check(Timing { digest_minutes: 0, ..timing }, 12 * HOUR, None);
+        let at_once = Timing::default();
+        assert_eq!(at_once.wait(DAY, DAY + HOUR / 4), Some(Wait::MostPerHour));
+        assert_eq!(at_once.wait(DAY, DAY + HOUR / 2), None, "the timing was changed since");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use wire::alert::{AlertKind, ChannelChange, ChannelView, TestResult, Timing};
 use super::ChannelList;
 use super::deliveries::Deliveries;
 use super::form::ChannelForm;
-use super::words::{kind_name, kind_word, time_of};
+use super::words::{digest_word, kind_name, kind_word, time_of};
 use crate::components::{Failure, Question, clicks, isolated, says, shows, visible};
 use crate::net::api::{self, ApiFailure};
 
@@ -20,6 +20,7 @@ pub(super) fn ChannelLine(id: i64, list: ChannelList) -> impl IntoView {
     });
     let of =
         move |text: fn(&ChannelView) -> String| says(move || channel.read().as_ref().map(text).unwrap_or_default());
+    let timing = Signal::derive(move || channel.read().as_ref().map(|channel| channel.timing).unwrap_or_default());
     let is_open = RwSignal::new(false);
     let is_enabled = Memo::new(move |_| channel.read().as_ref().is_none_or(|channel| channel.is_enabled));
     let shows_messages = RwSignal::new(false);
@@ -75,7 +76,7 @@ pub(super) fn ChannelLine(id: i64, list: ChannelList) -> impl IntoView {
                     </button>
                 </div>
                 {shows(move || tested.get().map(|tested| view! { <TestAnswer tested /> }))}
-                {shows(move || shows_messages.get().then(|| view! { <Deliveries channel=id /> }))}
+                {shows(move || shows_messages.get().then(|| view! { <Deliveries channel=id timing /> }))}
                 {shows(move || is_open.get().then(|| {
                     view! { <ChannelForm list channel=channel.get_untracked() is_open /> }
                 }))}
@@ -159,7 +160,7 @@ fn about(channel: &ChannelView) -> String {
 fn when(timing: &Timing) -> String {
     let digest = match timing.digest_minutes {
         0 => "at once".to_owned(),
-        minutes => format!("collected for {minutes} min"),
+        minutes => digest_word(minutes),
     };
     let Some(QuietHours { from, to, utc_offset_minutes }) = timing.quiet else { return digest };
     let urgent = if timing.urgent_at_once { " except urgent alerts" } else { "" };

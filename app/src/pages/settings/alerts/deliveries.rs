@@ -2,14 +2,16 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::alert::{DeliveryState, DeliveryView};
+use wire::alert::timing::{COLLECT_MINUTES, MOST_PER_HOUR};
+use wire::alert::{DeliveryState, DeliveryView, Timing, Wait};
 
+use super::words::digest_word;
 use crate::components::number::{ago, clock, counted};
 use crate::components::{Failure, Skeleton, clicks, isolated, shows, visible};
 use crate::net::api::{self, ApiFailure};
 
 #[component]
-pub(super) fn Deliveries(channel: i64) -> impl IntoView {
+pub(super) fn Deliveries(channel: i64, timing: Signal<Timing>) -> impl IntoView {
     let found = RwSignal::new(None::<Result<Vec<DeliveryView>, ApiFailure>>);
     let fetch = move || {
         spawn_local(async move {
@@ -29,7 +31,7 @@ pub(super) fn Deliveries(channel: i64) -> impl IntoView {
                     view! { <p class="small dim">"No messages in the last 30 days. Tests are not listed."</p> }.into_any()
                 }
                 Some(Ok(messages)) => {
-                    let lines = messages.into_iter().map(|message| view! { <MessageLine message /> });
+                    let lines = messages.into_iter().map(|message| view! { <MessageLine message timing=timing.get() /> });
                     view! { <ul class="tokens" aria-label="Messages of the channel">{lines.collect_view()}</ul> }.into_any()
                 }
             })}
@@ -41,8 +43,8 @@ pub(super) fn Deliveries(channel: i64) -> impl IntoView {
 }
 
 #[component]
-fn MessageLine(message: DeliveryView) -> impl IntoView {
-    let state = state_of(&message);
+fn MessageLine(message: DeliveryView, timing: Timing) -> impl IntoView {
+    let state = state_of(&message, &timing);
     let more = match message.alerts {
         0 | 1 => String::new(),
         alerts => format!(" and {} more", alerts - 1),
@@ -64,8 +66,8 @@ fn MessageLine(message: DeliveryView) -> impl IntoView {
     }
 }
 
-/// The state of a message, as a sentence.
-fn state_of(message: &DeliveryView) -> String {
+/// The state of a message of a channel with this timing, as a sentence.
+fn state_of(message: &DeliveryView, timing: &Timing) -> String {
     let attempts = counted(u64::from(message.attempts), "attempt");
     let at = clock(message.due_ms as f64);
     match (message.state, message.attempts) {
@@ -73,7 +75,42 @@ fn state_of(message: &DeliveryView) -> String {
         (DeliveryState::Sent, _) => format!("Sent after {attempts}."),
         (DeliveryState::Failed, 0) => "Failed: it was not sent.".to_owned(),
         (DeliveryState::Failed, _) => format!("Failed after {attempts}."),
-        (DeliveryState::Waiting, 0) => format!("Will be sent at {at}."),
+        (DeliveryState::Waiting, 0) => format!("Will be sent at {at}{}.", reason(message, timing)),
         (DeliveryState::Waiting, _) => format!("Not accepted after {attempts}; will be sent again at {at}."),
+    }
+}
+
+/// Why a message waits: ": digest every 30 min".
+fn reason(message: &DeliveryView, timing: &Timing) -> String {
+    match timing.wait(message.created_ms, message.due_ms) {
+        Some(Wait::Digest) => format!(": {}", digest_word(timing.digest_minutes)),
+        Some(Wait::Quiet) => ", when the quiet hours end".to_owned(),
+        Some(Wait::MostPerHour) => format!(
+            ": the channel has had {MOST_PER_HOUR} messages in an hour, so that further alerts are collected for {COLLECT_MINUTES} min"
+        ),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_waits_says_why() {
+        let message = DeliveryView {
+            delivery: "0af1".into(),
+            state: DeliveryState::Waiting,
+            created_ms: 1_000,
+            due_ms: 1_801_000,
+            attempts: 0,
+            answer: None,
+            alerts: 2,
+            title: "amber-fox: finished".into(),
+        };
+        let timing = Timing { digest_minutes: 30, ..Timing::default() };
+        assert_eq!(reason(&message, &timing), ": digest every 30 min");
+        let flood = DeliveryView { due_ms: 901_000, ..message };
+        assert!(reason(&flood, &Timing::default()).contains("30 messages in an hour"));
     }
 }

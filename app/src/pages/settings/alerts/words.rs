@@ -40,6 +40,11 @@ pub(super) fn kind_name(kind: &str) -> &'static str {
     }
 }
 
+/// The timing of a channel that collects alerts: "digest every 30 min".
+pub(super) fn digest_word(minutes: u32) -> String {
+    format!("digest every {minutes} min")
+}
+
 /// The time of a minute of the day: "22:00".
 pub(super) fn time_of(minute: u16) -> String {
     format!("{:02}:{:02}", minute / 60, minute % 60)
