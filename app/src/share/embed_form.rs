@@ -12,7 +12,7 @@ use wire::series::{Axis, describe, name};
 
 use super::embed_text::EmbedText;
 use super::embed_view::{Chosen, What, is_inspection};
-use super::expiry::phrase;
+use super::expiry::{USUAL, phrase};
 use super::form::ExpiryChoice;
 use super::fresh::address;
 use super::links::Links;
@@ -71,7 +71,7 @@ impl Draft {
             theme: RwSignal::new(None),
             width: bounds(WIDTH),
             height: bounds(HEIGHT),
-            hours: RwSignal::new(None),
+            hours: RwSignal::new(USUAL),
             created: RwSignal::new(None),
             failure: RwSignal::new(None),
             is_busy: RwSignal::new(false),
