@@ -39,5 +39,5 @@ pub use noise::{BandPoint, NoiseFloor, band, detectable};
 pub use permutation::permutation_p;
 pub use runs::{RunLoss, RunOptions, compare_runs};
 pub use sequential::confidence_sequence;
-pub use verdict::{Comparison, Unit, Verdict};
+pub use verdict::{Comparison, Names, Unit, Verdict};
 pub use windows::{WindowLoss, compare_windows, mean_of_runs};

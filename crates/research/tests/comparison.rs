@@ -256,18 +256,30 @@ fn windows_must_be_the_same() {
 fn sentences_say_the_difference_its_interval_and_its_variation() {
     let sentence = compare(&[1.50, 1.51, 1.49, 1.50], &[1.40, 1.41, 1.39, 1.405]).sentence();
     assert!(
-        sentence.starts_with("The loss of the change is lower by 0.0988 bits/byte. Change minus baseline is -0.0988"),
+        sentence.starts_with(
+            "The loss of the change is lower by 0.0988 bits/byte than that of the baseline. The difference, the change minus the baseline, \
+             is -0.0988"
+        ),
         "{sentence}"
     );
-    assert!(sentence.ends_with("over seeds (Welch's t, 4 and 4 runs)."), "{sentence}");
+    assert!(sentence.ends_with("over seeds (Welch's t, 4 runs on each side)."), "{sentence}");
     let sentence = compare(&[1.50, 1.51, 1.49, 1.50], &[1.501, 1.512, 1.49, 1.50]).sentence();
-    assert!(sentence.starts_with("No detectable difference. Change minus baseline is"), "{sentence}");
+    let begins = "No detectable difference between the change and the baseline. The difference, the change minus the baseline, is";
+    assert!(sentence.starts_with(begins), "{sentence}");
     assert!(sentence.contains("would be found in 4 of 5"), "{sentence}");
     let comparison = compare_runs(&runs(0, &[1.5, 1.6]), &runs(9, &[1.5, 1.7]), &RunOptions::default());
     assert_eq!(comparison.permutation_p, Some(1.0), "every division is at least as far apart");
     let text = serde_json::to_string(&comparison).unwrap();
     assert_eq!(serde_json::from_str::<Comparison>(&text).unwrap().verdict, comparison.verdict);
     let refused = compare(&[f64::NAN, 1.0], &[1.0, 1.0]);
+    let names = Names { baseline: "owl", change: "fox", noise_runs: 0 };
+    let sentence = refused.sentence_of(&names);
+    assert!(sentence.starts_with("owl and fox are not comparable: the loss of run"), "{sentence}");
+    assert!(
+        refused.sentence().starts_with("The baseline and the change are not comparable: "),
+        "{}",
+        refused.sentence()
+    );
     let text = serde_json::to_string(&refused).unwrap();
     assert_eq!(serde_json::from_str::<Comparison>(&text).unwrap(), refused);
 }

@@ -67,7 +67,7 @@ fn runs_are_compared_at_the_largest_budget_and_on_the_windows_that_all_have() {
     let over_text = found.changes[0].over_text.as_ref().unwrap();
     let difference = over_text.difference.unwrap();
     assert_eq!((over_text.verdict.clone(), difference.variation), (Verdict::Different, Variation::ValidationWindows));
-    let truth = -0.05 / std::f64::consts::LN_2;
+    let truth = -0.05;
     assert!((difference.estimate - truth).abs() < 0.01 && difference.high < 0.0, "{difference:?}");
     let sentence = &found.changes[0].sentence;
     assert!(sentence.starts_with("The loss of short is lower by 0.0"), "{sentence}");
@@ -111,7 +111,7 @@ fn groups_are_compared_over_seeds_and_a_single_run_by_its_family() {
     let over_seeds = &found.changes[0].over_seeds;
     assert_eq!((over_seeds.verdict.clone(), over_seeds.counts), (Verdict::Different, (4, 4)));
     assert!(
-        found.changes[0].sentence.contains("over seeds (Welch's t, 4 and 4 runs)"),
+        found.changes[0].sentence.contains("over seeds (Welch's t, 4 runs on each side)"),
         "{}",
         found.changes[0].sentence
     );
@@ -127,9 +127,12 @@ fn groups_are_compared_over_seeds_and_a_single_run_by_its_family() {
     let family = group("a", 1, 0.0);
     let single = compare(family[..1].to_vec(), vec![run("c", 21, 600, -0.3)], vec![family.clone()]);
     assert_eq!(single.noise_runs.len(), 4);
-    assert!((single.noise.unwrap().sigma - 0.0086 / std::f64::consts::LN_2).abs() < 0.004, "{:?}", single.noise);
+    assert!((single.noise.unwrap().sigma - 0.0086).abs() < 0.003, "{:?}", single.noise);
     assert_eq!(single.changes[0].over_seeds.difference.unwrap().method, Method::NoiseFloor);
     assert_eq!((single.changes[0].over_seeds.verdict.clone(), single.band.len()), (Verdict::Different, 5));
+    assert_eq!(single.unit, Unit::NatsPerToken, "one tokenizer: the unit of the charts");
+    let sentence = &single.changes[0].sentence;
+    assert!(sentence.ends_with("(from the spread of 4 seeds, one run on each side)."), "{sentence}");
 }
 
 #[test]

@@ -141,7 +141,9 @@ fn described(found: &FairComparison) -> String {
             )
         }));
         lines.extend(
-            change.adjusted_p.map(|p| format!("p = {} after Holm's adjustment for {adjusted} changes.", brief(p))),
+            change
+                .adjusted_p
+                .map(|p| format!("p = {}, adjusted for {adjusted} comparisons (Holm's method).", brief(p))),
         );
     }
     lines.extend(found.noise.map(|noise| {

@@ -67,13 +67,18 @@ async fn runs_groups_and_families_of_seeds_are_compared() {
     let pair = compare(&lab, "baseline=a0&change=b0").await;
     let found = pair.json();
     assert_eq!(found["validation"], "tales: 200 windows of 64 tokens");
-    assert_eq!((&found["budget"], &found["unit"]), (&json!(6400.0), &json!("bits_per_byte")));
-    assert!(sentence(&pair).starts_with("The loss of b0 is lower by 0.14"), "{}", sentence(&pair));
+    assert_eq!((&found["budget"], &found["unit"]), (&json!(6400.0), &json!("nats_per_token")));
+    assert!(sentence(&pair).starts_with("The loss of b0 is lower by "), "{}", sentence(&pair));
+    assert!(
+        sentence(&pair).contains(" nats/token than that of a0. The difference, b0 minus a0, is -"),
+        "{}",
+        sentence(&pair)
+    );
     assert!(sentence(&pair).contains("validation text, not over seeds"), "{}", sentence(&pair));
     assert!(sentence(&pair).contains("run at least 3 seeds"), "{}", sentence(&pair));
 
     let groups = compare(&lab, "baseline=a0,a1,a2&change=b0,b1,b2;a2&equal=flops").await;
-    assert!(sentence(&groups).contains("over seeds (Welch's t, 3 and 3 runs)"), "{}", sentence(&groups));
+    assert!(sentence(&groups).contains("over seeds (Welch's t, 3 runs on each side)"), "{}", sentence(&groups));
     assert_eq!(groups.json()["changes"].as_array().unwrap().len(), 2);
     for run in ["b0", "b1", "b2"] {
         tag(&lab, run, &["warmup"]).await;

@@ -29,7 +29,7 @@ pub(super) fn Verdicts(
     let scale = ends.map(|found| found.low.abs().max(found.high.abs())).fold(0.0, f64::max);
     let sentences = comparison.changes.iter().map(|group| {
         let adjusted = group.adjusted_p.map(|p| {
-            format!(" p = {} after Holm's adjustment for {} changes.", number::short(p), comparison.changes.len())
+            format!(" p = {}, adjusted for {} comparisons (Holm's method).", number::short(p), comparison.changes.len())
         });
         view! { <p class="verdict">{isolated(&group.sentence)}{adjusted}</p> }
     });

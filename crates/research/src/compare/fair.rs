@@ -13,7 +13,7 @@ use super::holm::holm;
 use super::noise::{BandPoint, NoiseFloor, band};
 use super::runs::{RunLoss, RunOptions, compare_runs};
 use super::validation::{Point, Text};
-use super::verdict::{Comparison, Unit, Verdict};
+use super::verdict::{Comparison, Names, Unit, Verdict};
 use super::windows::{compare_windows, mean_of_runs};
 
 /// Level of all intervals.
@@ -95,11 +95,12 @@ pub fn compare_groups(groups: &Groups, equal: Axis, at: Option<f64>) -> FairComp
         compared().zip(evaluations).filter_map(|(run, found)| Some((run, found.as_ref()?))).collect();
     let context = Context { text: Text::of(&points), unit: unit(&points), equal };
     let (noise, noise_runs) = context.noise(&groups.families, &evaluation, points.first().copied());
+    let floor = noise.as_ref().map(|noise| (noise, noise_runs.len()));
     let baseline = context.group(&groups.baseline, &baseline);
     let changes: Vec<Group<'_>> =
         groups.changes.iter().zip(&changes).map(|(runs, found)| context.group(runs, found)).collect();
     let mut compared: Vec<ComparedGroup> =
-        changes.iter().map(|change| context.compare(&baseline, change, noise.as_ref())).collect();
+        changes.iter().map(|change| context.compare(&baseline, change, floor)).collect();
     adjust(&mut compared);
     FairComparison {
         equal,
@@ -114,10 +115,11 @@ pub fn compare_groups(groups: &Groups, equal: Axis, at: Option<f64>) -> FairComp
     }
 }
 
-/// Bits per byte if they are known of all runs.
+/// Nats per token, the unit of the charts, for runs of one tokenizer; of several, bits per byte if they are known of all runs.
 fn unit(points: &[Point<'_>]) -> Unit {
     let has_bytes = |(run, _): &Point<'_>| run.bytes_per_token.is_some_and(|bytes| bytes > 0.0);
-    if !points.is_empty() && points.iter().all(has_bytes) { Unit::BitsPerByte } else { Unit::NatsPerToken }
+    let is_one_tokenizer = points.windows(2).all(|pair| pair[0].0.tokenizer == pair[1].0.tokenizer);
+    if !is_one_tokenizer && points.iter().all(has_bytes) { Unit::BitsPerByte } else { Unit::NatsPerToken }
 }
 
 /// The band of the family of the baseline, or of the baseline itself if it is a group.
@@ -220,7 +222,9 @@ impl Context {
         if noise.is_none() { (None, vec![]) } else { (noise, used) }
     }
 
-    fn compare(&self, baseline: &Group<'_>, change: &Group<'_>, noise: Option<&NoiseFloor>) -> ComparedGroup {
+    /// `floor`: the noise floor, and the number of its runs.
+    fn compare(&self, baseline: &Group<'_>, change: &Group<'_>, floor: Option<(&NoiseFloor, usize)>) -> ComparedGroup {
+        let (noise, noise_runs) = floor.unzip();
         let options = RunOptions { equal: self.equal, level: LEVEL, noise, has_permutation: true };
         let mut over_seeds = compare_runs(&baseline.losses, &change.losses, &options);
         if let Some(missing) = change.missing.as_ref().or(baseline.missing.as_ref()) {
@@ -230,7 +234,8 @@ impl Context {
         }
         let over_text = over_text(&over_seeds).then(|| self.windows(baseline, change)).flatten();
         let names = (names(&baseline.compared), names(&change.compared));
-        let sentence = sentence(&over_seeds, over_text.as_ref(), &names.0, &names.1);
+        let names = Names { baseline: &names.0, change: &names.1, noise_runs: noise_runs.unwrap_or(0) };
+        let sentence = sentence(&over_seeds, over_text.as_ref(), &names);
         ComparedGroup { runs: change.compared.clone(), over_seeds, over_text, adjusted_p: None, sentence }
     }
 
@@ -269,12 +274,12 @@ fn names(runs: &[ComparedRun]) -> String {
 }
 
 /// The verdict over seeds, or, where it is unknown, that over validation text with what is missing.
-fn sentence(over_seeds: &Comparison, over_text: Option<&Comparison>, baseline: &str, change: &str) -> String {
+fn sentence(over_seeds: &Comparison, over_text: Option<&Comparison>, names: &Names<'_>) -> String {
     match (&over_seeds.verdict, over_text) {
         (Verdict::NotComparable { reasons }, Some(over_text)) => {
             let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-            format!("{} Over seeds: {}.", over_text.sentence_of(baseline, change), reasons.join("; "))
+            format!("{} Over seeds: {}.", over_text.sentence_of(names), reasons.join("; "))
         }
-        _ => over_seeds.sentence_of(baseline, change),
+        _ => over_seeds.sentence_of(names),
     }
 }

@@ -67,35 +67,39 @@ pub struct Comparison {
     pub verdict: Verdict,
 }
 
+/// What a sentence calls the two sides of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Names<'a> {
+    pub baseline: &'a str,
+    pub change: &'a str,
+    /// Runs of the noise floor; 0 if unknown.
+    pub noise_runs: usize,
+}
+
 impl Comparison {
     /// The verdict in one or two sentences, with the difference, its interval, and the variation that the interval contains.
     pub fn sentence(&self) -> String {
-        self.worded("", "the change")
+        let text = self.sentence_of(&Names { baseline: "the baseline", change: "the change", noise_runs: 0 });
+        let mut letters = text.chars();
+        letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
     }
 
-    /// [`Self::sentence`] with the names of baseline and change.
-    pub fn sentence_of(&self, baseline: &str, change: &str) -> String {
-        self.worded(baseline, change)
-    }
-
-    /// `baseline` may be empty.
-    fn worded(&self, baseline: &str, change: &str) -> String {
-        let (than, between) = match baseline {
-            "" => (String::new(), String::new()),
-            _ => (format!(" than that of {baseline}"), format!(" between {change} and {baseline}")),
-        };
+    /// [`Self::sentence`] with the names of both sides.
+    pub fn sentence_of(&self, names: &Names<'_>) -> String {
+        let Names { baseline, change, .. } = names;
         match (&self.verdict, &self.difference) {
             (Verdict::NotComparable { reasons }, _) => {
                 let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-                format!("Not comparable: {}.", reasons.join("; "))
+                // Reasons give the values of the baseline first.
+                format!("{baseline} and {change} are not comparable: {}.", reasons.join("; "))
             }
             (Verdict::Different, Some(difference)) => {
                 let direction = if difference.estimate < 0.0 { "lower" } else { "higher" };
                 let size = brief(difference.estimate.abs());
                 format!(
-                    "The loss of {change} is {direction} by {size} {}{than}. {}",
+                    "The loss of {change} is {direction} by {size} {} than that of {baseline}. {}",
                     self.unit.word(),
-                    self.interval(difference)
+                    self.interval(difference, names)
                 )
             }
             (Verdict::NoDetectableDifference { detectable }, Some(difference)) => {
@@ -104,8 +108,8 @@ impl Comparison {
                     format!(" A true difference of {} {unit} would be found in 4 of 5 such comparisons.", brief(size))
                 });
                 format!(
-                    "No detectable difference{between}. {}{}",
-                    self.interval(difference),
+                    "No detectable difference between {change} and {baseline}. {}{}",
+                    self.interval(difference, names),
                     smallest.unwrap_or_default()
                 )
             }
@@ -113,25 +117,37 @@ impl Comparison {
         }
     }
 
-    fn interval(&self, difference: &Difference) -> String {
+    fn interval(&self, difference: &Difference, names: &Names<'_>) -> String {
         let of = match difference.variation {
             Variation::Seeds => "seeds",
             Variation::ValidationWindows => "validation text, not over seeds",
         };
         let method = match difference.method {
-            Method::Welch => format!("Welch's t, {} and {} runs", self.counts.0, self.counts.1),
-            Method::PairedSeeds => format!("paired t, {} seeds", self.counts.0),
+            Method::Welch => format!("Welch's t, {}", sides(self.counts)),
+            Method::PairedSeeds => format!("paired t, {} seeds on each side", self.counts.0),
             Method::ConfidenceSequence => format!("confidence sequence, {} seeds", self.counts.0),
-            Method::NoiseFloor => format!("noise floor, {} and {} runs", self.counts.0, self.counts.1),
+            Method::NoiseFloor if names.noise_runs == 0 => format!("noise floor, {}", sides(self.counts)),
+            Method::NoiseFloor => format!("from the spread of {} seeds, {}", names.noise_runs, sides(self.counts)),
             Method::BcaBootstrap => format!("bootstrap, {} windows", self.counts.0),
         };
         format!(
-            "Change minus baseline is {} {}, {} % interval {} to {} over {of} ({method}).",
+            "The difference, {} minus {}, is {} {}, {} % interval {} to {} over {of} ({method}).",
+            names.change,
+            names.baseline,
             brief(difference.estimate),
             self.unit.word(),
             brief(100.0 * difference.level),
             brief(difference.low),
             brief(difference.high),
         )
+    }
+}
+
+/// The numbers of runs of baseline and change.
+fn sides((baseline, change): (usize, usize)) -> String {
+    match (baseline, change) {
+        (1, 1) => "one run on each side".to_owned(),
+        (a, b) if a == b => format!("{a} runs on each side"),
+        (a, b) => format!("{a} and {b} runs"),
     }
 }
