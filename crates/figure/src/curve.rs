@@ -4,6 +4,9 @@ use wire::series::Bucket;
 
 use crate::scene::Role;
 
+/// Usual length of a running mean, as a fraction of the range of x in view.
+pub const SMOOTHING: f64 = 0.02;
+
 /// The style of a curve.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Style {
@@ -30,8 +33,7 @@ pub struct Curve<'a> {
     pub style: Style,
     /// Whether it is the curve of a live run, which gets a dot at its end.
     pub is_live: bool,
-    /// Length of a running mean, in units of x; the measured curve stays, faint. It depends on x alone, so zooming does not
-    /// change its shape.
+    /// Length of a centred running mean, in units of x; the measured curve stays, faint.
     pub smoothing: Option<f64>,
     /// Whether its name is written at its end, as for abandoned segments, which the legend cannot distinguish.
     pub is_labelled: bool,

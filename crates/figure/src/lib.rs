@@ -41,7 +41,7 @@ pub mod theme;
 pub use axis::{Scale, ScaleKind, Tick};
 pub use chart::{Drawing, chart, crosshair};
 pub use colours::Colours;
-pub use curve::{Curve, Style};
+pub use curve::{Curve, SMOOTHING, Style};
 pub use frame::crosshair_label;
 pub use layout::{Layout, Reading};
 pub use ramp::Ramp;

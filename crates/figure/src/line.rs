@@ -34,17 +34,20 @@ impl Curve<'_> {
                 }
                 lines(&parts, self.stroke(1.1).faint(0.6 * opacity), &mut shapes);
             }
-            Style::Measured | Style::Stacked => self.measured(&parts, seen, layout, &mut shapes),
+            Style::Measured | Style::Stacked => self.measured(&parts, layout, &mut shapes),
         }
         shapes
     }
 
-    fn measured(&self, parts: &Parts, seen: &[Bucket], layout: &Layout, shapes: &mut Vec<Shape>) {
+    fn measured(&self, parts: &Parts, layout: &Layout, shapes: &mut Vec<Shape>) {
         bands(parts, self.role, 0.22, shapes);
         match self.smoothing {
             Some(length) if length > 0.0 => {
                 lines(parts, self.stroke(1.0).faint(0.35), shapes);
-                lines(&columns(&smoothed(seen, length), layout), self.stroke(1.9), shapes);
+                // The window of a bucket at the edge of the view reaches beyond it.
+                let smoothed = smoothed(self.buckets, length);
+                let seen = visible(&smoothed, layout.x.from, layout.x.to);
+                lines(&columns(seen, layout), self.stroke(1.9), shapes);
             }
             _ => lines(parts, self.stroke(1.6), shapes),
         }
@@ -152,20 +155,67 @@ fn dots(parts: &Parts, role: Role, shapes: &mut Vec<Shape>) {
     }
 }
 
-/// The running mean: a bucket is weighted by its length in x, so that the result does not depend on how steps are bucketed.
+/// The centred running mean: each bucket becomes the mean of all steps within half the length on either side. Near an end the window is
+/// shorter on both sides, so that the mean of a falling loss does not lag behind it there either.
 fn smoothed(buckets: &[Bucket], length: f64) -> Vec<Bucket> {
-    let mut mean: Option<(f64, f64)> = None;
-    let follow = |bucket: &Bucket| {
+    let (Some(first), Some(last)) = (buckets.first(), buckets.last()) else { return vec![] };
+    let (start, end) = (middle(first), middle(last));
+    let around = |bucket: &Bucket| {
         if !has_value(bucket) {
             return *bucket;
         }
-        let (at, value) = (bucket.last_x, bucket.mean);
-        let next = match mean {
-            None => value,
-            Some((before, old)) => old + (value - old) * (1.0 - (-((at - before).max(0.0) / length)).exp()),
-        };
-        mean = Some((at, next));
-        Bucket { min: next, max: next, mean: next, ..*bucket }
+        let at = middle(bucket);
+        let half = (length / 2.0).min(at - start).min(end - at).max(0.0);
+        let from = buckets.partition_point(|other| middle(other) < at - half);
+        let to = buckets.partition_point(|other| middle(other) <= at + half);
+        let mean = mean(&buckets[from..to]);
+        Bucket { min: mean, max: mean, mean, ..*bucket }
     };
-    buckets.iter().map(follow).collect()
+    buckets.iter().map(around).collect()
+}
+
+/// The mean of all steps of some buckets, of which at least one has a value.
+fn mean(buckets: &[Bucket]) -> f64 {
+    let valued = buckets.iter().filter(|bucket| has_value(bucket));
+    let (sum, steps) = valued.fold((0.0, 0.0), |(sum, steps), bucket| {
+        let count = bucket.count as f64;
+        (sum + bucket.mean * count, steps + count)
+    });
+    sum / steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bucket(step: u64, mean: f64) -> Bucket {
+        let x = step as f64;
+        Bucket { step, last_step: step, x, last_x: x, min: mean, max: mean, mean, count: 1 }
+    }
+
+    #[test]
+    fn a_running_mean_lags_nowhere() {
+        let falling: Vec<Bucket> = (0..100).map(|step| bucket(step, 5.0 - 0.03 * step as f64)).collect();
+        for (bucket, smoothed) in falling.iter().zip(smoothed(&falling, 15.0)) {
+            assert!(
+                (bucket.mean - smoothed.mean).abs() < 1e-9,
+                "step {}: {} of {}",
+                bucket.step,
+                smoothed.mean,
+                bucket.mean
+            );
+        }
+    }
+
+    #[test]
+    fn a_running_mean_is_that_of_the_steps_around() {
+        let mut buckets: Vec<Bucket> =
+            [1.0, 3.0, 2.0, f64::NAN, 6.0].iter().zip(0..).map(|(mean, step)| bucket(step, *mean)).collect();
+        buckets[1].count = 3;
+        let means: Vec<f64> = smoothed(&buckets, 2.0).iter().map(|bucket| bucket.mean).collect();
+        assert_eq!(means[..3], [1.0, (1.0 + 3.0 * 3.0 + 2.0) / 5.0, (3.0 * 3.0 + 2.0) / 4.0]);
+        assert!(means[3].is_nan(), "a gap stays");
+        assert_eq!(means[4], 6.0);
+        assert!(smoothed(&[], 2.0).is_empty());
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use figure::scene::Role;
-use figure::{ChartSpec, Style, number};
+use figure::{ChartSpec, SMOOTHING, Style, number};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use research::compare::BandPoint;
@@ -25,8 +25,6 @@ use crate::route::run_path;
 const POINTS: u32 = 1_200;
 /// Interval between requests for runs that train.
 const REFRESH: Duration = Duration::from_secs(3);
-/// Length of the running mean, as a fraction of the longest run; the same as on the Run page.
-const SMOOTHING: f64 = 0.005;
 
 /// The series that can be shown: name, label, meaning.
 const SERIES: [(&str, &str, &str); 2] = [(name::TRAIN, "train", TRAIN), (name::VALID, "val", VALID)];
@@ -36,8 +34,8 @@ const VALID: &str = "Validation loss: mean cross-entropy over the same batches o
                      95 % of runs with another seed.";
 const BAND: &str = "Range in which the validation loss of 95 % of runs with another seed would be: mean and spread of the baseline's runs that \
                     differ in the seed only.";
-const SMOOTH: &str =
-    "Running mean over 0.5 % of the longest run, which evens out the noise of single batches. On by default.";
+const SMOOTH: &str = "Draw the centered running mean over 2 % of the range in view, which evens out the noise of single batches; the losses \
+                      themselves stay, faint. On by default.";
 
 /// A fetched run.
 #[derive(Clone)]
@@ -184,7 +182,7 @@ impl ComparedRuns {
         let Range { from, to } = self.range.get().unwrap_or(whole);
         if self.choice.is_smooth.get() {
             let measured = lines.iter_mut().filter(|line| line.style == Style::Measured);
-            measured.for_each(|line| line.smoothing = Some(whole.length() * SMOOTHING));
+            measured.for_each(|line| line.smoothing = Some((to - from) * SMOOTHING));
         }
         let spec = ChartSpec {
             title: "loss".into(),

@@ -5,7 +5,7 @@ use figure::curve::NAMED_BRANCHES;
 use figure::number::{self, whole};
 use figure::scene::Role;
 use figure::spec::{Marker, Reference};
-use figure::{ChartSpec, ScaleKind, Style};
+use figure::{ChartSpec, SMOOTHING, ScaleKind, Style};
 use leptos::prelude::*;
 use wire::series::{Axis, describe, name};
 use wire::{Event, EventRecord};
@@ -17,9 +17,6 @@ use super::open_run::OpenRun;
 use super::viewport::Viewport;
 use crate::components::AxisPick;
 use crate::components::chart::{Chart, ChartContent, Line};
-
-/// Length of the running mean, as a fraction of the range in view.
-const SMOOTHING: f64 = 0.01;
 
 /// What all charts of the page have in common: x axis, range and markers.
 pub(super) fn shared(context: RunContext, run: &OpenRun) -> ChartContent {
@@ -140,7 +137,7 @@ fn smooth_meaning(context: RunContext) -> String {
         Axis::Step => format!(", {}", number::with_unit(smoothed_length(context).ceil().max(1.0), "steps")),
         _ => String::new(),
     };
-    format!("Draw the running mean of the training loss over 1\u{202f}% of the range in view{length}")
+    format!("Draw the centered running mean of the training loss over 2\u{202f}% of the range in view{length}")
 }
 
 fn unit(in_bits: bool) -> &'static str {

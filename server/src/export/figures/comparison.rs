@@ -1,6 +1,6 @@
 //! A series of several runs in one chart, with the colours of the Compare page.
 
-use figure::{ChartSpec, Colours, Curve, ScaleKind, chart};
+use figure::{ChartSpec, Colours, Curve, SMOOTHING, ScaleKind, chart};
 use wire::RunView;
 use wire::access::embed::{EmbedChart, LOSS};
 use wire::series::{SeriesWindow, describe, name};
@@ -10,9 +10,6 @@ use super::{present, windows};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::drawing::{Image, Look};
-
-/// Length of the running mean of training losses, as a fraction of the longest run; the same as on the page.
-const SMOOTHING: f64 = 0.005;
 
 /// Draws a series of some runs; runs without values are left out.
 ///
