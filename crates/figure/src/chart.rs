@@ -1,7 +1,7 @@
 //! The function that draws a chart, and the crosshair over it.
 
 use crate::curve::{Curve, Style, branch_opacity, extent, has_value, middle, visible};
-use crate::layout::Layout;
+use crate::layout::{Layout, Reading};
 use crate::scene::{Fill, Form, Point, Role, Scene, Shape, Size, Stroke};
 use crate::spec::ChartSpec;
 use crate::{area, frame, stack, summary};
@@ -55,7 +55,9 @@ pub fn crosshair(layout: &Layout, curves: &[Curve], x: f64) -> Vec<Shape> {
     let (left, plot) = (layout.to_x(x), layout.plot);
     let stroke = Stroke::solid(Role::InkSoft, 1.0).faint(0.6);
     let mut shapes = vec![Shape::line(Point::new(left, plot.y), Point::new(left, plot.bottom()), stroke)];
-    for reading in layout.readings(curves, x) {
+    // A band has no line that a dot could be on.
+    let has_line = |reading: &Reading| curves[reading.curve].style != Style::Band;
+    for reading in layout.readings(curves, x).into_iter().filter(has_line) {
         if reading.at.y.is_finite() && plot.grown(1.0).contains(reading.at) {
             shapes.push(Shape::dot(reading.at, 4.5, Fill::solid(Role::Surface)));
             shapes.push(Shape::dot(reading.at, 3.0, Fill::solid(curves[reading.curve].role)));
@@ -64,11 +66,14 @@ pub fn crosshair(layout: &Layout, curves: &[Curve], x: f64) -> Vec<Shape> {
     shapes
 }
 
-/// Order of drawing: abandoned segments, plans, measured curves, live ones on top; stacked ones are drawn separately.
+/// Order of drawing: bands, abandoned segments, plans, measured curves, live ones on top; stacked ones are drawn separately.
 fn drawing_order<'a, 'b>(curves: &'b [Curve<'a>]) -> Vec<&'b Curve<'a>> {
     let mut order: Vec<&Curve> = curves.iter().filter(|curve| curve.style != Style::Stacked).collect();
     order.sort_by_key(|curve| {
-        (curve.is_live, [Style::Abandoned, Style::Planned].iter().position(|style| *style == curve.style).unwrap_or(2))
+        (
+            curve.is_live,
+            [Style::Band, Style::Abandoned, Style::Planned].iter().position(|style| *style == curve.style).unwrap_or(3),
+        )
     });
     order
 }

@@ -17,6 +17,8 @@ pub enum Style {
     Abandoned,
     /// A planned curve: dashed, without a band.
     Planned,
+    /// A range: a band without a line.
+    Band,
     /// A part of a whole: an area on top of the stacked curves before it.
     Stacked,
 }

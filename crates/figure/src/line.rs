@@ -34,6 +34,7 @@ impl Curve<'_> {
                 }
                 lines(&parts, self.stroke(1.1).faint(0.6 * opacity), &mut shapes);
             }
+            Style::Band => bands(&parts, self.role, 0.22, &mut shapes),
             Style::Measured | Style::Stacked => self.measured(&parts, layout, &mut shapes),
         }
         shapes

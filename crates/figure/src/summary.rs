@@ -50,6 +50,7 @@ fn sentence(spec: &ChartSpec, curve: &Curve) -> String {
     let kind = match curve.style {
         Style::Abandoned => ", abandoned",
         Style::Planned => ", planned",
+        Style::Band => ", mean of a range",
         Style::Measured | Style::Stacked => "",
     };
     let gaps = match gaps(spec, curve.buckets) {

@@ -199,14 +199,18 @@ impl ComparedRuns {
 
     /// The range over seeds, which is known by step and for the validation loss.
     fn band(self) -> Option<Line> {
-        let is_shown = self.choice.series.get() == name::VALID && self.choice.axis.get() == Axis::Step;
         let bucket = |point: &BandPoint| {
             let x = point.step as f64;
             let (min, max, mean) = (point.low, point.high, point.mean);
             Bucket { step: point.step, last_step: point.step, x, last_x: x, min, max, mean, count: 1 }
         };
         let buckets: Vec<Bucket> = self.choice.band.read().iter().map(bucket).collect();
-        (is_shown && !buckets.is_empty()).then(|| Line::new("noise floor", BAND, Role::InkFaint, buckets))
+        self.has_band().then(|| Line { style: Style::Band, ..Line::new("noise floor", BAND, Role::InkFaint, buckets) })
+    }
+
+    fn has_band(self) -> bool {
+        let is_shown = self.choice.series.get() == name::VALID && self.choice.axis.get() == Axis::Step;
+        is_shown && !self.choice.band.read().is_empty()
     }
 
     fn chart_group(self) -> ChartGroup {
@@ -224,8 +228,8 @@ impl ComparedRuns {
         }
     }
 
-    /// The loss of a run at the crosshair, or its newest loss.
-    fn reading(self, run: &RunId) -> Option<f64> {
+    /// The loss of a run at the crosshair with the step that it was measured at, or its newest loss.
+    fn reading(self, run: &RunId) -> Option<(f64, Option<u64>)> {
         let runs = self.runs.read();
         let Some(Compared::Open(open)) = runs.get(run) else { return None };
         let series = self.choice.series.get();
@@ -238,10 +242,11 @@ impl ComparedRuns {
             Some(_) => None,
             None => {
                 let summary = &open.0.summary;
-                return if series == name::VALID { summary.loss_valid } else { summary.loss_train };
+                let newest = if series == name::VALID { summary.loss_valid } else { summary.loss_train };
+                return newest.map(|loss| (loss, None));
             }
         };
-        bucket.map(|bucket| bucket.mean).filter(|mean| mean.is_finite())
+        bucket.filter(|bucket| bucket.mean.is_finite()).map(|bucket| (bucket.mean, Some(bucket.last_step)))
     }
 }
 
@@ -352,16 +357,22 @@ pub(super) fn LossChart() -> impl IntoView {
     }
 }
 
-/// The selected runs: colour, name, state, loss at the crosshair.
+/// The selected runs: colour, name, state, loss at the crosshair; below them the band, if the chart has one.
 #[component]
 pub(super) fn ChosenRuns() -> impl IntoView {
-    let choice = expect_context::<Choice>();
+    let (choice, compared) = (expect_context::<Choice>(), expect_context::<ComparedRuns>());
     view! {
         <ul class="chosen" aria-label="Selected runs">
             <For each=move || choice.runs.get() key=Clone::clone let(run)>
                 <ChosenRun run />
             </For>
         </ul>
+        <Show when=move || compared.has_band()>
+            <p class="small dim" title=BAND>
+                <i class="swatch band"></i>
+                " noise floor: the range of 95 % of runs with another seed"
+            </p>
+        </Show>
     }
 }
 
@@ -393,7 +404,14 @@ fn ChosenRun(run: RunId) -> impl IntoView {
         Some(Compared::Failed(failure)) => Some(failure.clone()),
         _ => None,
     };
-    let reading = move || compared.reading(&id.read_value()).map_or("–".to_owned(), |loss| number::fixed(loss, 3));
+    let reading = move || compared.reading(&id.read_value());
+    let read = move || match reading() {
+        Some((_, Some(step))) => {
+            format!("Loss at step {}, the nearest to the crosshair, in nats/token", number::whole(step))
+        }
+        _ => "Newest loss, in nats/token. At a crosshair: the loss of the nearest step that has one".to_owned(),
+    };
+    let reading = move || reading().map_or("–".to_owned(), |(loss, _)| number::fixed(loss, 3));
     view! {
         <li class="sheet">
             <i
@@ -406,7 +424,7 @@ fn ChosenRun(run: RunId) -> impl IntoView {
                 (1, Some((name, state))) => view! {
                     <a class="run-name" title=format!("{name}: open the page of the run") href=run_path(&id.read_value())>{name.clone()}</a>
                     <StateMark state />
-                    <b class="mono" title="Loss at the crosshair, or the newest loss, in nats/token">{reading}</b>
+                    <b class="mono" title=read>{reading}</b>
                 }.into_any(),
                 (2, _) => failure().map(|failure| not_fetched(&id.read_value(), failure)).into_any(),
                 _ => view! { <span class="dim">{format!("{} …", id.read_value())}</span> }.into_any(),
