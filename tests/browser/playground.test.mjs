@@ -57,6 +57,8 @@ test("a token shows its probability and the alternatives, for pointer and keys",
 test("two checkpoints complete one prompt with one seed", async () => {
   await page.getByRole("button", { name: /Compare with another/ }).click();
   await lab.until("the oldest checkpoint", async () => (await sheet(1).getByLabel("Checkpoint").inputValue()) !== "");
+  const listed = await sheet(1).getByLabel("Checkpoint").locator("option[value='0-100']").innerText();
+  assert.match(listed, /^step 100 .*· val \d\.\d{3}( at step \d+)?$/);
   await sheet(1).getByLabel("Checkpoint").selectOption("0-100");
   await generate();
   await Promise.all([isDone(0), isDone(1)]);

@@ -31,6 +31,7 @@ impl Store {
         let saved = database::checkpoints::list(&mut connection, run).await?;
         let history = self.history_in(&mut connection, run).await?;
         let samples = database::journal::samples(&mut connection, run).await?;
+        let evaluations = database::journal::evaluations(&mut connection, run).await?;
         let best = best(&saved, &path(&history, run, &saved));
         Ok(saved
             .into_iter()
@@ -38,6 +39,7 @@ impl Store {
                 // The best stored one can be worse than a loss whose checkpoint was not kept.
                 is_best: Some(info.id) == best && info.best_valid.is_none_or(|lowest| info.loss_valid <= Some(lowest)),
                 sample: sample_up_to(&samples, &history, info.id),
+                evaluated: evaluated_up_to(&evaluations, &history, info.id),
                 is_available: self.has_checkpoint_files(run, info.id),
                 uploaded_bytes: self.checkpoint_folders().uploaded_bytes(run, info.id),
                 info,
@@ -160,14 +162,24 @@ fn path(history: &History, run: &RunId, saved: &[Saved]) -> Vec<CheckpointId> {
     history.path_checkpoints(run, &kept).into_iter().map(|found| found.at.checkpoint).collect()
 }
 
+/// Whether a step of a segment is on the path to a checkpoint, for many steps.
+fn on_path_to(history: &History, id: CheckpointId) -> impl Fn(u32, u64) -> bool {
+    let spans = history.spans_to(id);
+    move |of, step| {
+        spans.iter().any(|(segment, from, to)| *segment == of && step >= *from && to.is_none_or(|to| step <= to))
+    }
+}
+
+/// The step of the newest evaluation on the path to a checkpoint.
+fn evaluated_up_to(evaluations: &[(u32, u64)], history: &History, id: CheckpointId) -> Option<u64> {
+    let is_on_path = on_path_to(history, id);
+    evaluations.iter().filter(|(segment, step)| is_on_path(*segment, *step)).map(|(_, step)| *step).max()
+}
+
 /// The newest generated sample on the path to a checkpoint.
 fn sample_up_to(samples: &[EventRecord], history: &History, id: CheckpointId) -> Option<String> {
-    let spans = history.spans_to(id);
-    let is_on_path = |record: &&EventRecord| {
-        spans.iter().any(|(segment, from, to)| {
-            *segment == record.segment && record.step >= *from && to.is_none_or(|to| record.step <= to)
-        })
-    };
+    let is_on_path = on_path_to(history, id);
+    let is_on_path = |record: &&EventRecord| is_on_path(record.segment, record.step);
     let newest = samples.iter().filter(is_on_path).max_by_key(|record| (record.step, record.number))?;
     match &newest.event {
         Event::Sampled { prompt, text, .. } => Some(format!("{prompt}{text}")),

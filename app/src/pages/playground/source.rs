@@ -6,7 +6,7 @@ use leptos::task::spawn_local;
 use wire::control::checkpoint::{Cause, CheckpointRef, CheckpointView};
 use wire::{CheckpointId, RunId};
 
-use crate::components::{Failure, name_of, run_name};
+use crate::components::{Failure, name_of, run_name, validation};
 use crate::curves::Lineage;
 use crate::net::api::{self, ApiFailure, checkpoints};
 use crate::net::live::Live;
@@ -19,8 +19,15 @@ pub(super) enum Found {
     None,
     /// It is being fetched.
     Loading,
-    /// Its prompt, its checkpoints, newest first, for a fork the checkpoint that it began with, which can be used, and its branches.
-    Run { prompt: String, checkpoints: Vec<CheckpointView>, origin: Option<CheckpointRef>, lineage: Lineage },
+    /// Its prompt, its checkpoints, newest first, for a fork the checkpoint that it began with, which can be used, its branches, and whether
+    /// it has ended.
+    Run {
+        prompt: String,
+        checkpoints: Vec<CheckpointView>,
+        origin: Option<CheckpointRef>,
+        lineage: Lineage,
+        is_over: bool,
+    },
     /// It could not be fetched.
     Failed(ApiFailure),
 }
@@ -59,8 +66,15 @@ impl Source {
             self.live.know(view.iter().map(|view| view.summary.clone()));
             let found = view.and_then(|view| {
                 let lineage = Lineage::read(&view, |_| None);
+                let is_over = view.summary.state.is_over();
                 let (prompt, origin) = (view.plan.prompt, view.plan.origin.map(|origin| origin.from));
-                checkpoints.map(|found| Found::Run { prompt, checkpoints: newest_first(found), origin, lineage })
+                checkpoints.map(|found| Found::Run {
+                    prompt,
+                    checkpoints: newest_first(found),
+                    origin,
+                    lineage,
+                    is_over,
+                })
             });
             self.found.set(found.unwrap_or_else(Found::Failed));
         });
@@ -161,24 +175,25 @@ pub(super) fn SourcePicker(
             Found::Run { checkpoints, .. } if checkpoints.is_empty() => view! {
                 <span class="dim">"no checkpoint yet"</span>
             }.into_any(),
-            Found::Run { checkpoints, lineage, .. } => view! {
-                <CheckpointList source checkpoints=checkpoints.clone() lineage=lineage.clone() />
+            Found::Run { checkpoints, lineage, is_over, .. } => view! {
+                <CheckpointList source checkpoints=checkpoints.clone() lineage=lineage.clone() is_over=*is_over />
             }.into_any(),
         }}
     }
 }
 
 #[component]
-fn CheckpointList(source: Source, checkpoints: Vec<CheckpointView>, lineage: Lineage) -> impl IntoView {
+fn CheckpointList(source: Source, checkpoints: Vec<CheckpointView>, lineage: Lineage, is_over: bool) -> impl IntoView {
     let options = checkpoints.into_iter().map(move |view| {
         let id = view.info.id;
         let is_chosen = move || source.checkpoint.get() == Some(id);
         let is_away = !view.is_available;
-        view! { <option value=id.to_string() selected=is_chosen disabled=is_away>{describe(&view, &lineage)}</option> }
+        view! { <option value=id.to_string() selected=is_chosen disabled=is_away>{describe(&view, &lineage, is_over)}</option> }
     });
     view! {
         <label class="pick-field" title="Checkpoint that completes the prompt. Default: the newest. After a rollback, the \
-                                        checkpoints of the abandoned branch are marked.">
+                                        checkpoints of the abandoned branch are marked. val: validation loss, in nats/token, and the \
+                                        step at which it was last evaluated.">
             <span class="small dim">"Checkpoint"</span>
             <select
                 aria-label="Checkpoint"
@@ -197,8 +212,8 @@ fn newest_first(mut checkpoints: Vec<CheckpointView>) -> Vec<CheckpointView> {
     checkpoints
 }
 
-/// `step 1 200 · best · val loss 1.832 nats/token`: it was evaluated at or before the step.
-fn describe(view: &CheckpointView, lineage: &Lineage) -> String {
+/// `step 1 250 · before a change · val 1.832 at step 1 200`
+fn describe(view: &CheckpointView, lineage: &Lineage, is_over: bool) -> String {
     let info = &view.info;
     let is_abandoned = !lineage.contains(info.id.segment, info.id.step);
     let branch = if is_abandoned { " · abandoned branch" } else { "" };
@@ -208,8 +223,8 @@ fn describe(view: &CheckpointView, lineage: &Lineage) -> String {
         Cause::Imported => " · imported",
         Cause::Interval | Cause::Requested | Cause::Best | Cause::End => "",
     };
-    let loss = |loss| format!(" · val loss {} nats/token", number::fixed(loss, 3));
-    let loss = info.loss_valid.map(loss).unwrap_or_default();
+    let is_last = is_over && info.cause == Cause::End;
+    let loss = validation(info, view.evaluated, is_last).map(|loss| format!(" · {loss}")).unwrap_or_default();
     let away = if view.is_available { "" } else { " · not uploaded by its worker yet" };
     format!("step {}{branch}{cause}{loss}{away}", number::whole(info.id.step))
 }

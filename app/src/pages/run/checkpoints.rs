@@ -13,7 +13,7 @@ use super::checkpoint_list::{self, fetch, is_best, saved, whereabouts};
 use super::checkpoint_menu::CheckpointMenu;
 use super::{Drawer, RunContext, phrases};
 use crate::components::number::{ago, loss};
-use crate::components::{Failure, Icon, Skeleton, interval};
+use crate::components::{Failure, Icon, Skeleton, interval, validation};
 
 /// How often the list is fetched while a checkpoint is not on the server yet.
 const UPLOADS_EVERY: Duration = Duration::from_secs(3);
@@ -162,12 +162,7 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
             let evaluated = evaluated.get();
             // The last evaluation of a run reads more windows than those before.
             let is_last = context.state.get().is_over() && context.cause(info) == phrases::END;
-            let valid = info.loss_valid.zip(evaluated).map(|(value, step)| match step == id.step {
-                true if is_last => format!("val {} (last evaluation)", loss(value)),
-                true => format!("val {}", loss(value)),
-                false => format!("val {} at step {}", loss(value), number::whole(step)),
-            });
-            let first = valid.or_else(|| Some(format!("train {}", loss(info.loss_train?))));
+            let first = validation(info, evaluated, is_last).or_else(|| Some(format!("train {}", loss(info.loss_train?))));
             let away = whereabouts(&saved);
             let measured = away.into_iter().chain(first).chain([ago(info.at_ms as f64), number::bytes(info.bytes)]);
             let measured = is_abandoned.get().then(|| "abandoned branch".to_owned()).into_iter().chain(measured);

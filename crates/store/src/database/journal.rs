@@ -74,6 +74,14 @@ pub(crate) async fn samples(connection: &mut SqliteConnection, run: &RunId) -> R
     rows.iter().map(|row| from_json("an event of the journal", row)).collect()
 }
 
+/// Segment and step of all evaluations, in order.
+pub(crate) async fn evaluations(connection: &mut SqliteConnection, run: &RunId) -> Result<Vec<(u32, u64)>, StoreError> {
+    let sql = "SELECT json_extract(record, '$.segment'), json_extract(record, '$.step') FROM events \
+               WHERE run = ? AND json_extract(record, '$.event.kind') = 'evaluated' ORDER BY number";
+    let rows: Vec<(i64, i64)> = sqlx::query_as(sql).bind(run.as_str()).fetch_all(connection).await?;
+    Ok(rows.into_iter().map(|(segment, step)| (segment as u32, step as u64)).collect())
+}
+
 /// The event that answered a command.
 pub(crate) async fn of_command(
     connection: &mut SqliteConnection,

@@ -108,6 +108,9 @@ pub struct CheckpointView {
     /// The newest sample before it.
     #[serde(default)]
     pub sample: Option<String>,
+    /// Step of the evaluation that its validation loss is of; `None` if the run itself had none up to here.
+    #[serde(default)]
+    pub evaluated: Option<u64>,
     /// Whether its files are on the server. Those of a run on another machine are uploaded after they are saved; until then it cannot be
     /// used for completions, inspections and exports.
     #[serde(default = "is_on_server")]
