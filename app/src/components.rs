@@ -49,7 +49,7 @@ pub(crate) use icon::{Flame, Icon};
 pub(crate) use jobs::{DismissedJobs, JobList, running_jobs};
 pub(crate) use menu::Menu;
 pub(crate) use mix::rebalanced;
-pub(crate) use names::{dataset_name, is_usable, name_of, run_name, tokenizer_name};
+pub(crate) use names::{dataset_name, first_of_seeds, is_usable, name_of, run_name, tag_name, tokenizer_name};
 pub(crate) use number::Number;
 pub(crate) use number_field::{NumberError, NumberField, NumberValue, SEEDS, TypedNumber, read as read_number};
 pub(crate) use password::{NewPasswordField, is_password};

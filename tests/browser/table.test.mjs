@@ -95,6 +95,21 @@ test("a range of runs is archived together, and the action is undone", async () 
   await page.context().close();
 });
 
+test("the menu of a run gives it a tag, and a press on the tag shows the runs that have it", async () => {
+  const page = await signedIn();
+  await page.getByRole("button", { name: "Actions of run-05" }).click();
+  await page.getByRole("textbox", { name: "New tag" }).fill("draft");
+  await page.getByRole("button", { name: "Add tag", exact: true }).click();
+  await page.getByText("run-05 was tagged draft").waitFor();
+  await page.locator("button.tag", { hasText: "draft" }).click();
+  await shows(page, ["run-05"]);
+  await page.getByRole("button", { name: "Actions of run-05" }).click();
+  await page.getByRole("button", { name: "Remove tag draft" }).click();
+  await page.getByText("run-05 no longer has the tag draft").waitFor();
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
 test("tags are added to the selection, filtered and grouped by, and the view is saved", async () => {
   const page = await signedIn();
   await box(page, name(1)).click();

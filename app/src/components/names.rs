@@ -26,6 +26,16 @@ pub(crate) fn name_of(live: Live, run: &RunSummary) -> String {
     listed(live, &run.id).unwrap_or_else(|| isolated(&run.name))
 }
 
+/// The run that a tag of runs that differ in the seed only names; `None` for another tag. The server makes these tags.
+pub(crate) fn first_of_seeds(tag: &str) -> Option<RunId> {
+    tag.strip_prefix("seeds:")?.parse().ok()
+}
+
+/// A tag as it is shown: that of runs that differ in the seed only has the name of the first of them.
+pub(crate) fn tag_name(live: Live, tag: &str) -> String {
+    first_of_seeds(tag).map_or_else(|| isolated(tag), |first| format!("seeds of {}", run_name(live, &first)))
+}
+
 /// The name of a tokenizer on the New run page, and its id.
 pub(crate) fn tokenizer_name(tokenizer: Tokenizer) -> String {
     match tokenizer {

@@ -9,6 +9,7 @@ mod project_filter;
 mod row;
 mod selection;
 mod table;
+mod tags;
 
 use leptos::prelude::*;
 use wire::run::table::Deleted;
@@ -26,6 +27,7 @@ use project_filter::ProjectFilter;
 use row::RunRow;
 use selection::Selection;
 use table::{RunBrowser, TableState};
+use tags::TagFilter;
 
 /// From so many runs on, the list has tools: below, everything is seen at once.
 const MANY: u64 = 8;
@@ -82,6 +84,7 @@ pub(crate) fn LabPage() -> impl IntoView {
 fn ManyRuns() -> impl IntoView {
     let table = TableState::start();
     provide_context(table);
+    provide_context(TagFilter(Callback::new(move |tag| table.change(|query| query.tag = Some(tag)))));
     let live = expect_context::<Live>();
     let counts = move || live.lab.read().as_ref().map(|lab| lab.counts).unwrap_or_default();
     let count = move |of: Filter| match of {
@@ -149,6 +152,7 @@ fn FewRuns() -> impl IntoView {
     }
     let filter = RwSignal::new(Filter::Active);
     let search = RwSignal::new(String::new());
+    provide_context(TagFilter(Callback::new(move |tag| search.set(format!("tag:{tag}")))));
     let count = move |of: Filter| {
         live.lab.read().as_ref().map_or(0, |lab| lab.runs.iter().filter(|run| Filter::of(run) == of).count() as u64)
     };
@@ -259,7 +263,7 @@ fn NoRuns(filter: RwSignal<Filter>, search: RwSignal<String>) -> impl IntoView {
             format!("The project {} has no runs in this list.", projects.shown().unwrap_or_default())
         }
         (false, _) => {
-            format!("No runs match \"{}\". Searched: name, state, preset, dataset, device.", search.read().trim())
+            format!("No runs match \"{}\". Searched: name, state, preset, dataset, device, tags.", search.read().trim())
         }
         (true, Filter::Active) => "No active runs. The other runs are under Archived and Deleted.".to_owned(),
         (true, Filter::Archived) => "Archive a run to hide it from the active runs. Nothing is deleted.".to_owned(),

@@ -8,6 +8,7 @@ use wire::{Command, Event, EventRecord, RunId, RunState, RunSummary};
 
 use wire::run::RunChange;
 
+use super::tags::TagActions;
 use crate::base::at;
 use crate::components::{Confirm, Icon, Menu, Question, Toasts, is_resumable, name_of, run_name};
 use crate::net::api::{self, ApiFailure};
@@ -113,11 +114,11 @@ pub(super) fn Actions(run: Memo<Option<RunSummary>>) -> impl IntoView {
         run.read().as_ref().map(|run| {
             let can_steer = session.can_steer_run(&run.id, &run.project);
             let entry = (run.id.clone(), name_of(live, run), run.project.clone());
-            (entry, can_steer, run.is_archived, run.deleted_ms.is_some(), run.state, run.priority)
+            (entry, can_steer, run.is_archived, run.deleted_ms.is_some(), run.state, run.priority, run.tags.clone())
         })
     });
     move || {
-        let ((id, name, project), can_steer, is_archived, is_deleted, state, priority) = entry.get()?;
+        let ((id, name, project), can_steer, is_archived, is_deleted, state, priority, tags) = entry.get()?;
         let can_start = session.can_steer();
         let label = format!("Actions of {name}");
         let entry = StoredValue::new((id.clone(), name.clone()));
@@ -136,6 +137,7 @@ pub(super) fn Actions(run: Memo<Option<RunSummary>>) -> impl IntoView {
                 })}
                 {can_steer.then(|| view! {
                     <QueueActions entry state is_deleted priority />
+                    {(!is_deleted).then(|| view! { <TagActions entry tags=tags.clone() /> })}
                     <MoveActions run=moved is_deleted />
                     <ListActions entry is_archived is_deleted is_live=state.is_live() />
                 })}

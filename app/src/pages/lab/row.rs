@@ -5,6 +5,7 @@ use wire::{RunId, RunState, RunSummary};
 
 use super::actions::{Actions, QueueButtons};
 use super::selection::PickBox;
+use super::tags::TagChips;
 use crate::components::number::{clock, duration, grouped, loss, now_ms, short};
 use crate::components::{HealthMark, Number, Progress, Sparkline, StateMark, isolated, name_of, run_name, state_word};
 use crate::net::api::sentence;
@@ -43,6 +44,7 @@ pub(super) fn RunRow(
     let name = Memo::new(move |_| run.read().as_ref().map(|run| name_of(live, run)).unwrap_or_default());
     let share = Signal::derive(move || run.read().as_ref().map(|run| run.step as f64 / run.steps.max(1) as f64));
     let parent = Memo::new(move |_| Some(run_name(live, &run.read().as_ref()?.parent.as_ref()?.run)));
+    let tags = Memo::new(move |_| run.read().as_ref().map(|run| run.tags.clone()).unwrap_or_default());
     let is_live = Signal::derive(move || state.get() == RunState::Running);
     let values = Memo::new(move |_| run.read().as_ref().map(|run| run.sparkline.clone()).unwrap_or_default());
     view! {
@@ -53,7 +55,7 @@ pub(super) fn RunRow(
                 <a class="run-name" href=path title=move || run.read().as_ref().map(|run| isolated(&run.name))>{name}</a>
                 <span class="small dim">{cell(about)}</span>
                 {move || run.read().as_ref().map(|run| origin(run, parent.get()))}
-                {cell(tags)}
+                <TagChips tags />
                 {cell(message)}
             </td>
             <td class="c-curve">
@@ -113,14 +115,6 @@ fn origin(run: &RunSummary, name: Option<String>) -> AnyView {
         (None, Some(restarts)) => view! { <span class="small dim">{restarts}</span> }.into_any(),
         (Some(parent), Some(restarts)) => view! { <span class="small dim">{parent}" · "{restarts}</span> }.into_any(),
     }
-}
-
-fn tags(run: &RunSummary) -> AnyView {
-    if run.tags.is_empty() {
-        return ().into_any();
-    }
-    let tags = run.tags.iter().map(|tag| view! { <li class="tag">{isolated(tag)}</li> }).collect_view();
-    view! { <ul class="tag-list" aria-label="Tags">{tags}</ul> }.into_any()
 }
 
 /// Why it waits, failed or was lost.

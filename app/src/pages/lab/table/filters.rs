@@ -8,7 +8,8 @@ use wire::run::table::{GroupBy, RunGroup, RunQuery};
 
 use super::state::{TableState, list, toggled};
 use crate::components::number::grouped;
-use crate::components::{Icon, Menu, isolated};
+use crate::components::{Icon, Menu, isolated, tag_name};
+use crate::net::live::Live;
 use crate::projects::Projects;
 
 /// Time between the last letter and the request.
@@ -90,6 +91,11 @@ impl Facet {
         }
     }
 
+    /// A value as it is shown.
+    fn shown(self, live: Live, value: &str) -> String {
+        if self == Self::Tag { tag_name(live, value) } else { isolated(value) }
+    }
+
     fn toggle(self, query: &mut RunQuery, value: &str) {
         let only = |known: &Option<String>| Some(value.to_owned()).filter(|value| known.as_ref() != Some(value));
         match self {
@@ -122,7 +128,7 @@ pub(super) fn FilterMenus() -> impl IntoView {
 
 #[component]
 fn FacetButton(facet: Facet, group: RunGroup) -> impl IntoView {
-    let table = expect_context::<TableState>();
+    let (table, live) = (expect_context::<TableState>(), expect_context::<Live>());
     let RunGroup { key, count } = group;
     let value = StoredValue::new(key.clone());
     let is_on = move || facet.values(&table.query.read()).contains(&*value.read_value());
@@ -132,7 +138,7 @@ fn FacetButton(facet: Facet, group: RunGroup) -> impl IntoView {
             title="Show the runs with this value alone, or remove the filter"
             on:click=move |_| table.change(|query| facet.toggle(query, &value.read_value()))
         >
-            <span class="grow">{isolated(&key)}</span>
+            <span class="grow">{move || facet.shown(live, &key)}</span>
             <span class="dim">{grouped(count)}</span>
         </button>
     }
@@ -171,14 +177,17 @@ pub(super) fn GroupMenu() -> impl IntoView {
 /// The filters in force; a press removes one.
 #[component]
 pub(super) fn Chips() -> impl IntoView {
-    let table = expect_context::<TableState>();
+    let (table, live) = (expect_context::<TableState>(), expect_context::<Live>());
     let chips = Memo::new(move |_| {
         let query = table.query.read();
         let of = |facet: Facet| facet.values(&query).into_iter().map(move |value| (facet, value));
         Facet::ALL.into_iter().flat_map(of).collect::<Vec<_>>()
     });
     let chip = move |(facet, value): (Facet, String)| {
-        let shown = format!("{}: {}", facet.label().to_lowercase(), isolated(&value));
+        let shown = {
+            let value = value.clone();
+            move || format!("{}: {}", facet.label().to_lowercase(), facet.shown(live, &value))
+        };
         view! {
             <button
                 class="chip"
