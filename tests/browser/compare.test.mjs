@@ -102,7 +102,7 @@ test("runs that differ in the seed only are said to show no detectable differenc
   const { difference, verdict } = found.changes[0].over_seeds;
   assert.equal(verdict.kind === "different", difference.low > 0 || difference.high < 0);
   if (verdict.kind !== "different") assert.match(found.changes[0].sentence, /^No detectable difference between 3 runs/);
-  const row = panel.locator("tbody tr", { hasText: "two (3 runs)" });
+  const row = panel.locator("tbody tr", { hasText: "two, 3 runs" });
   await row.getByText("seeds", { exact: true }).waitFor();
   await panel.getByText(/on the validation text tales: \d+ windows of 32 tokens/).waitFor();
   // Each run alone: the spread over seeds is unknown, and what to do is said.
@@ -122,8 +122,20 @@ test("more seeds of a run are queued from the comparison, and give its noise flo
   const family = async () => (await lab.api(`/runs?tag=seeds:${parent}`)).filter((run) => run.state === "finished");
   await lab.until("the repeats", async () => (await family()).length === 4, 240);
   await page.goto(`${lab.url}/compare?runs=${parent},${fork}&chart=loss.valid`);
+  await page.getByText("noise floor: the range of 95 % of runs with another seed").waitFor();
   await panel.getByText(/Noise floor: the standard deviation over seeds is .* from 4 runs/).waitFor();
   await page.locator(".chart.main canvas[aria-label*='noise floor']").first().waitFor();
+  // The family is named by its first run, and a press on its tag in the list of runs shows it alone.
+  const ids = (await family()).map((run) => run.id).join(",");
+  await page.goto(`${lab.url}/compare?runs=${fork},${ids}&group=seeds`);
+  await panel.locator("tbody tr", { hasText: "root, 4 seeds" }).waitFor();
+  await page.setViewportSize({ width: 390, height: 844 });
+  assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 390, "nothing to scroll to sideways");
+  await page.setViewportSize({ width: 1440, height: 900 });
+  await page.goto(lab.url);
+  await page.locator("button.tag", { hasText: "seeds of root" }).first().click();
+  await page.getByRole("group", { name: "Filters in force" }).getByText("tag: seeds of root").waitFor();
+  await lab.until("the family alone", async () => (await page.locator(".runs .run-name").count()) === 4, 20);
 });
 
 test("an abandoned branch is dashed in the lineage", async () => {

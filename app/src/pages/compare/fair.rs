@@ -14,7 +14,7 @@ use super::groups::{Group, Grouping, groups};
 use super::seeds::MoreSeeds;
 use super::switches::switches;
 use super::verdicts::Verdicts;
-use crate::components::{Failure, Select, interval, name_of};
+use crate::components::{Failure, Select, interval, run_name};
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
 
@@ -45,7 +45,7 @@ fn wanted(choice: Choice, live: Live) -> Wanted {
     let all = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
     let chosen = choice.runs.read();
     let runs: Vec<_> = chosen.iter().filter_map(|id| all.iter().find(|run| run.id == *id)).cloned().collect();
-    let mut groups = groups(&runs, choice.grouping.get(), &|run| name_of(live, run));
+    let mut groups = groups(&runs, choice.grouping.get(), &|run| run_name(live, run));
     let baseline = choice.baseline.read();
     if let Some(at) = groups.iter().position(|group| group.key == *baseline) {
         let first = groups.remove(at);
@@ -168,13 +168,13 @@ fn Controls(shown: Memo<Wanted>) -> impl IntoView {
 #[component]
 fn SeedButtons(shown: Memo<Wanted>) -> impl IntoView {
     let groups = Memo::new(move |_| {
-        let first = |group: &Group| group.runs.first().map(|run| (run.clone(), group.label.clone()));
+        let first = |group: &Group| group.runs.first().map(|run| (run.clone(), group.name.clone()));
         shown.read().groups.iter().filter_map(first).collect::<Vec<_>>()
     });
     view! {
         <div class="more-seeds">
-            <For each=move || groups.get() key=Clone::clone let((run, label))>
-                <MoreSeeds run label />
+            <For each=move || groups.get() key=Clone::clone let((run, name))>
+                <MoreSeeds run name />
             </For>
         </div>
     }

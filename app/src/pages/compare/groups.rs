@@ -2,7 +2,7 @@
 
 use wire::{RunId, RunSummary};
 
-use crate::components::isolated;
+use crate::components::{first_of_seeds, isolated};
 
 /// What the runs of a group have in common.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Grouping {
     fn key(self, run: &RunSummary) -> Option<String> {
         let key = match self {
             Self::Run => return None,
-            Self::Seeds => run.tags.iter().find(|tag| tag.starts_with("seeds:")).cloned().unwrap_or_default(),
+            Self::Seeds => run.tags.iter().find(|tag| first_of_seeds(tag).is_some()).cloned().unwrap_or_default(),
             Self::Tag => run.tags.join(", "),
             Self::Preset => run.preset.clone(),
             Self::Dataset => run.corpus.clone(),
@@ -60,13 +60,16 @@ impl Grouping {
 pub(super) struct Group {
     /// Id of its first run, by which addresses name it.
     pub(super) key: String,
+    /// What its runs have in common; the name of a single run.
+    pub(super) name: String,
+    /// [`Self::name`] with the number of its runs.
     pub(super) label: String,
     /// The runs that are compared: of several those that have ended, if any has.
     pub(super) runs: Vec<RunId>,
 }
 
-/// The groups of the selected runs, in the order of their first runs.
-pub(super) fn groups(runs: &[RunSummary], grouping: Grouping, name_of: &dyn Fn(&RunSummary) -> String) -> Vec<Group> {
+/// The groups of the selected runs, in the order of their first runs. `name_of` gives the name of any run of the lab.
+pub(super) fn groups(runs: &[RunSummary], grouping: Grouping, name_of: &dyn Fn(&RunId) -> String) -> Vec<Group> {
     let mut found: Vec<(Option<String>, Vec<RunSummary>)> = vec![];
     for run in runs {
         let key = grouping.key(run);
@@ -80,16 +83,36 @@ pub(super) fn groups(runs: &[RunSummary], grouping: Grouping, name_of: &dyn Fn(&
         let has_ended = members.iter().any(|run| run.state.is_over());
         let counts = |run: &RunSummary| all == 1 || !has_ended || run.state.is_over();
         let runs: Vec<RunId> = members.into_iter().filter(counts).map(|run| run.id).collect();
-        let label = match (key, all) {
-            (Some(key), 2..) if runs.len() < all => {
-                format!("{} ({} of {all} runs, which have ended)", isolated(&key), runs.len())
+        let (name, label) = match key {
+            Some(key) if all > 1 => {
+                let name = named(&key, grouping, name_of);
+                let label = format!("{name}, {}", counted(runs.len(), all, grouping));
+                (name, label)
             }
-            (Some(key), 2..) => format!("{} ({all} runs)", isolated(&key)),
-            _ => name_of(&first),
+            _ => (name_of(&first.id), name_of(&first.id)),
         };
-        Group { key: first.id.to_string(), label, runs }
+        Group { key: first.id.to_string(), name, label, runs }
     };
     found.into_iter().map(group).collect()
+}
+
+/// What runs have in common: of those that differ in the seed only, the name of the first of them.
+fn named(key: &str, grouping: Grouping, name_of: &dyn Fn(&RunId) -> String) -> String {
+    if grouping == Grouping::Parent {
+        return key.parse().map_or_else(|_| isolated(key), |parent| format!("forks of {}", name_of(&parent)));
+    }
+    let part = |part: &str| first_of_seeds(part).map_or_else(|| isolated(part), |first| name_of(&first));
+    key.split(", ").map(part).collect::<Vec<_>>().join(", ")
+}
+
+/// `4 seeds`, `1 of 4 seeds has ended`
+fn counted(count: usize, all: usize, grouping: Grouping) -> String {
+    let word = if grouping == Grouping::Seeds { "seeds" } else { "runs" };
+    match count {
+        count if count == all => format!("{all} {word}"),
+        1 => format!("1 of {all} {word} has ended"),
+        count => format!("{count} of {all} {word} have ended"),
+    }
 }
 
 #[cfg(test)]
@@ -112,16 +135,16 @@ mod tests {
             run("e", &[], RunState::Running),
         ];
         let labels = |grouping| {
-            let found = groups(&runs, grouping, &|run| run.name.clone());
+            let found = groups(&runs, grouping, &|run| format!("run {run}"));
             found.into_iter().map(|group| (group.key, group.label, group.runs.len())).collect::<Vec<_>>()
         };
         let own = |id: &str, label: &str, count| (id.to_owned(), label.to_owned(), count);
         assert_eq!(
             labels(Grouping::Seeds),
-            [own("a", "seeds:a (2 of 3 runs, which have ended)", 2), own("d", "d", 1), own("e", "e", 1)]
+            [own("a", "run a, 2 of 3 seeds have ended", 2), own("d", "run d", 1), own("e", "run e", 1)]
         );
         assert_eq!(labels(Grouping::Run).len(), 5);
-        assert_eq!(labels(Grouping::Tag)[1], own("b", "seeds:a (1 of 2 runs, which have ended)", 1));
+        assert_eq!(labels(Grouping::Tag)[1], own("b", "run a, 1 of 2 runs has ended", 1));
         assert_eq!(labels(Grouping::Preset).len(), 1, "all have the same");
         for (grouping, word, _) in Grouping::ALL {
             assert_eq!(Grouping::of(word), grouping);

@@ -15,7 +15,7 @@ use crate::session::Session;
 const SEEDS: u32 = 3;
 
 #[component]
-pub(super) fn MoreSeeds(run: RunId, label: String) -> impl IntoView {
+pub(super) fn MoreSeeds(run: RunId, name: String) -> impl IntoView {
     let (choice, live) = (expect_context::<Choice>(), expect_context::<Live>());
     let (session, toasts) = (expect_context::<Session>(), expect_context::<Toasts>());
     let id = StoredValue::new(run);
@@ -43,12 +43,12 @@ pub(super) fn MoreSeeds(run: RunId, label: String) -> impl IntoView {
         });
     };
     let title = format!(
-        "Add {SEEDS} runs to the queue that differ from {label} in the seed only. The spread of their validation losses is the noise floor."
+        "Add {SEEDS} runs to the queue that differ from {name} in the seed only. The spread of their validation losses is the noise floor."
     );
     view! {
         <Show when=move || can_start.get()>
             <button class="quiet" title=title.clone() disabled=is_sending on:click=send>
-                {format!("Run {SEEDS} more seeds of {label}")}
+                {format!("Run {SEEDS} more seeds of {name}")}
             </button>
         </Show>
     }
