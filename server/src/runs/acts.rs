@@ -166,7 +166,7 @@ async fn send(
     };
     let command_id = lab.store().number_action(run, found.id, workers.pending.number()).await?;
     let wait = workers.pending.expect_numbered(run, command_id);
-    let author = Author::Rule(found.finding.rule.clone());
+    let author = Author::Rule(found.label.clone());
     if let Err(error) = commands::send_numbered(lab, run, wait, author, command).await {
         tracing::info!("the command of rule {} to {run}: {error}", found.finding.rule);
     }
@@ -190,10 +190,12 @@ async fn checkpoint(
             ),
         }));
     };
-    let author = Author::Rule(found.finding.rule.clone());
+    // The journals of earlier versions have the id of the rule.
+    let names = [&found.label, &found.finding.rule];
+    let is_own = |author: &Author| matches!(author, Author::Rule(name) if names.contains(&name));
     let rollbacks = lab.store().rollbacks(run).await?;
     let is_same = |event: &Event| matches!(event, Event::RolledBack { checkpoint: to, .. } if *to == checkpoint);
-    if rollbacks.iter().any(|record| record.author == author && is_same(&record.event)) {
+    if rollbacks.iter().any(|record| is_own(&record.author) && is_same(&record.event)) {
         let step = grouped(checkpoint.step);
         return Ok(Err(format!(
             "The rule has rolled back to the checkpoint of step {step} before, and found this again."

@@ -61,10 +61,9 @@ fn a_rule_that_may_act_pauses_a_run_once() {
     let Author::Rule(rule) = &pause.author else { panic!("{pause:?}") };
     let by_rule = acted.iter().find(|found| {
         let has_paused = |action: &TakenAction| action.event == Some(pause.number) && !action.was_done_before;
-        found.finding.rule == *rule && found.action.as_ref().is_some_and(has_paused)
+        found.label == *rule && found.action.as_ref().is_some_and(has_paused)
     });
-    let mut of_others =
-        acted.iter().filter(|found| found.finding.rule != *rule).filter_map(|found| found.action.as_ref());
+    let mut of_others = acted.iter().filter(|found| found.label != *rule).filter_map(|found| found.action.as_ref());
     assert!(of_others.all(|action| action.was_done_before), "{acted:?}");
     let reason = pause.reason.clone().unwrap_or_default();
     assert!(by_rule.is_some_and(|found| reason.contains(&found.text)), "{reason}: {acted:?}");

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub enum Author {
     /// A person who signed in, by the name of their token.
     Person(String),
-    /// A rule that was allowed to act.
+    /// A rule that was allowed to act, by its label.
     Rule(String),
     /// A language model that acts through commands.
     Agent(String),
