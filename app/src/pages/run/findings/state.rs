@@ -1,8 +1,6 @@
 //! The findings as they were last fetched. They are fetched again with each news of the stream, because remedies are computed for the run
 //! as it is.
 
-use std::collections::BTreeMap;
-
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::diagnosis::{Diagnosis, FindingView, Health, Level, RuleInfo, RunFinding};
