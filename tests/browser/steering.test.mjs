@@ -9,7 +9,7 @@ let lab, browser, page, run;
 const spec = {
   ...longRun,
   name: "steered",
-  overrides: { ...longRun.overrides, "model.d_model": 64, "model.seq": 64, "intervals.eval_every": 100, "intervals.checkpoint_every": 100, "retention.latest": 20 },
+  overrides: { ...longRun.overrides, "model.d_model": 64, "model.seq": 64, "intervals.eval_every": 100, "intervals.checkpoint_every": 100, "retention.latest": 400 },
 };
 
 before(async () => {

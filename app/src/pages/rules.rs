@@ -121,6 +121,7 @@ fn signal_label(series: &str) -> String {
 /// The thresholds with their limits.
 #[component]
 fn Thresholds(rule: RuleInfo) -> impl IntoView {
+    let label = format!("Thresholds of {}", rule.label);
     let rows = rule.thresholds.iter().map(|threshold| {
         view! {
             <tr>
@@ -134,7 +135,7 @@ fn Thresholds(rule: RuleInfo) -> impl IntoView {
     let rows = rows.collect_view();
     (!rule.thresholds.is_empty()).then(|| {
         view! {
-            <div class="scroll" role="region" tabindex="0" aria-label="Thresholds">
+            <div class="scroll" role="region" tabindex="0" aria-label=label>
                 <table>
                     <thead>
                         <tr>

@@ -113,14 +113,13 @@ impl Store {
         Ok(Scored { event, summary, row })
     }
 
-    /// At the start: writes the scores that an earlier process has stored and not written. Those of a run whose folder is missing wait for it.
+    /// At the start: writes the scores that an earlier process has stored and not written. Those that
+    /// cannot be written wait for the next start.
     pub(crate) async fn write_scores(&self) -> Result<(), StoreError> {
         let found = database::tasks::to_write(&mut *self.database().read().await?).await?;
         for (run, StoredResult { checkpoint, result, .. }) in found {
-            match self.write_score(&run, checkpoint, &result).await {
-                Ok(_) | Err(StoreError::RunFolderMissing { .. }) => {}
-                Err(error) => return Err(error),
-            }
+            // What cannot be written, for example because the disk is full, stays stored for the next start.
+            let _ = self.write_score(&run, checkpoint, &result).await;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The scores that wait, the one that is computed, and those that failed since the start of the server.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
@@ -14,7 +14,7 @@ use crate::live::clock::now_ms;
 
 /// Scores that may wait.
 const WAITING: usize = 100;
-/// Failed scores that are remembered.
+/// Failed scores that are listed.
 const FAILED: usize = 200;
 
 /// The score of a checkpoint on a task, and who requested it.
@@ -55,6 +55,8 @@ struct State {
     waiting: VecDeque<Request>,
     running: Option<Running>,
     failed: VecDeque<(RunId, FailedScore)>,
+    /// Scores that no schedule asks for again: they failed or were cancelled, and were not computed since.
+    given_up: HashSet<(RunId, TaskName, CheckpointId)>,
 }
 
 struct Running {
@@ -119,6 +121,11 @@ impl Scores {
         let is_same =
             |(of, failed): &(RunId, FailedScore)| of == run && failed.task == *task && failed.checkpoint == *checkpoint;
         state.failed.retain(|known| !is_same(known));
+        let key = (run.clone(), task.clone(), *checkpoint);
+        match error.is_some() {
+            true => state.given_up.insert(key),
+            false => state.given_up.remove(&key),
+        };
         if let Some(error) = error {
             if state.failed.len() >= FAILED {
                 state.failed.pop_front();
@@ -141,10 +148,9 @@ impl Scores {
         self.lock().failed.iter().filter(|(of, _)| of == run).map(|(_, failed)| failed.clone()).collect()
     }
 
-    /// Whether a score failed, and was not computed since.
+    /// Whether a score failed or was cancelled, and was not computed since.
     pub fn has_failed(&self, run: &RunId, task: &TaskName, checkpoint: CheckpointId) -> bool {
-        let is_same = |failed: &FailedScore| failed.task == *task && failed.checkpoint == checkpoint;
-        self.lock().failed.iter().any(|(of, failed)| of == run && is_same(failed))
+        self.lock().given_up.contains(&(run.clone(), task.clone(), checkpoint))
     }
 
     /// Wakes the task that computes scores.
@@ -204,6 +210,8 @@ mod tests {
             scores.end(&request("b", step), Some(ApiError::not_found("gone")));
         }
         assert_eq!(scores.failed(&run).len(), FAILED);
+        let first = request("b", 0);
+        assert!(scores.has_failed(&run, &first.task, first.checkpoint), "also one that is no longer listed");
         let last = request("b", 2 * FAILED as u64 - 1);
         assert!(scores.has_failed(&run, &last.task, last.checkpoint));
         scores.end(&last, None);

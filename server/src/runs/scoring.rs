@@ -176,11 +176,14 @@ pub async fn serve(lab: Lab) {
             _ = cancelled => None,
         };
         // What was computed is kept whole: a cancellation no longer ends it.
-        let kept = match computed {
-            Some(Ok(result)) => keep(&lab, &request, &result).await,
-            Some(Err(error)) => Err(error),
-            None => Ok(()),
-        };
+        let kept =
+            match computed {
+                Some(Ok(result)) => keep(&lab, &request, &result).await,
+                Some(Err(error)) => Err(error),
+                // A schedule does not ask for it again.
+                None => Err(ApiError::conflict("score_cancelled", "it was cancelled")
+                    .hint("request it to compute it after all")),
+            };
         if let Err(error) = &kept {
             let Request { run, task, checkpoint, .. } = &request;
             tracing::warn!("checkpoint {checkpoint} of {run} could not be scored on {task}: {error}");
