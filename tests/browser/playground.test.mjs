@@ -11,7 +11,7 @@ before(async () => {
   page = await openPage(browser);
   await signIn(page, lab.link);
   await lab.ready();
-  const spec = { ...longRun, name: "writer", steps: 200, overrides: { ...longRun.overrides, "intervals.checkpoint_every": 100 } };
+  const spec = { ...longRun, name: "writer", steps: 200, overrides: { ...longRun.overrides, "intervals.checkpoint_every": 100, "intervals.eval_every": 50 } };
   run = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
   await lab.until("its end", async () => (await lab.api(`/runs/${run}`)).summary.state === "finished", 120);
 });
