@@ -158,7 +158,7 @@ impl Pyramid {
 
     /// Syncs what an earlier process may have written without a sync; once per opening.
     pub(super) fn sync_once(&mut self) -> io::Result<()> {
-        if !self.is_synced && self.len > 0 {
+        if !self.is_synced && self.len > self.unwritten_points() {
             File::open(self.files.level(0))?.sync_data()?;
         }
         self.is_synced = true;

@@ -60,6 +60,7 @@ async fn the_rules_of_a_run_that_has_ended_are_stored_and_forgotten() {
     let (store, run) = store_with_run(folder.path()).await;
     let rules = Diagnosis::new(Feed::new(store.clone()));
     let mut random = Random::new(7);
+    store.set_state(&run, RunState::Running, None).await.unwrap();
     let started = event(0, 0, Event::Started { parameters: 1 }, Some(RunState::Running));
     let items = std::iter::once(started).chain((0..100).map(|step| row(0, step, 1.0, &mut random)));
     let ingested = store.ingest(&run, 1, items.collect()).await.unwrap();

@@ -88,6 +88,7 @@ fn at(step: u64) -> CheckpointId {
 /// A paused run with checkpoints of steps 100 and 150, whose learning rate was set to 0.5 at step 150.
 async fn run_with_change(folder: &std::path::Path) -> PresentRun {
     let (store, run) = store_with_run(folder).await;
+    store.set_state(&run, RunState::Running, None).await.unwrap();
     let changed = Event::Changed { path: LivePath::LEARNING_RATE, old: 1e-3, new: 0.5 };
     let row = |step| Item::Row(Row { segment: 0, step, values: vec![(name::TRAIN.to_owned(), 2.0)] });
     let mut items = vec![event(0, Event::Started { parameters: 1 }, Some(RunState::Running))];
