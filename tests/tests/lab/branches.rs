@@ -2,7 +2,7 @@
 //! a change.
 
 use scenarios::watch::{speck, with, with_breakpoints};
-use scenarios::{Client, Lab};
+use scenarios::{Client, Lab, wait_for};
 use serde_json::{Value, json};
 use wire::control::checkpoint::CheckpointView;
 use wire::inspect::result::InspectionResult;
@@ -205,6 +205,8 @@ fn a_weight_edit_is_undone_by_its_inverse_or_by_a_rollback() {
     let undo = owner.post(&format!("/runs/{run}/commands"), &json!({"kind": "undo"}));
     undo.refused(409, "no_inverse", &["head 0 of block 0 ablated", "rollback"]);
     let left = owner.segment_curve(&run, "loss.train", 1);
+    // It is written while the run trains on.
+    wait_for("the checkpoint before the edit", 20, || kept(&owner, &run).iter().any(|id| id == "1-260").then_some(()));
     let back = owner.steer(&run, &json!({"kind": "undo", "method": "rollback"}));
     assert_eq!((back.step, back.segment), (260, 2));
     owner.steer(&run, &json!({"kind": "resume"}));
