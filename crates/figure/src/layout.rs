@@ -201,9 +201,9 @@ fn y_scale(spec: &ChartSpec, curves: &[Curve], x: &Scale) -> Scale {
     if range.low > range.high {
         [lowest, highest].into_iter().for_each(|value| range.add(value));
     }
-    // A branch that was better than the path is shown, one that diverged is not.
+    // A branch that was better than the path is shown, and a spike that was rolled back; one that diverged far is not.
     range.add_if_near(lowest, 2.0);
-    range.add_if_near(highest, NEAR);
+    range.add_if_near(highest, if spec.y_fraction.is_some() { NEAR } else { SPIKE });
     for reference in &spec.references {
         range.add_if_near(reference.value, NEAR);
     }
@@ -223,6 +223,9 @@ fn y_scale(spec: &ChartSpec, curves: &[Curve], x: &Scale) -> Scale {
 
 /// Growth of the y axis that leaves the curves most of their height.
 const NEAR: f64 = 1.35;
+
+/// Growth of the y axis that leaves the curves a third of its height, for spikes of abandoned branches.
+const SPIKE: f64 = 3.0;
 
 /// The buckets of a curve that have values between the ends of the x axis.
 fn inside<'a>(curve: &Curve<'a>, x: &'a Scale) -> impl Iterator<Item = &'a Bucket> {
@@ -393,6 +396,21 @@ pub(crate) mod tests {
         let curves = [abandoned, Curve::new("train", Role::Accent, &path)];
         let layout = Layout::new(&spec, &curves, Size::new(800.0, 300.0));
         assert!(layout.y.from < loss(899), "{:?}", layout.y);
+    }
+
+    #[test]
+    fn a_spike_of_an_abandoned_branch_is_on_the_axis_unless_outliers_are_ignored() {
+        let path: Vec<Bucket> = (0..100).map(|step| point(step, step as f64, 4.0 - step as f64 * 0.02)).collect();
+        let top = |spike: f64, y_fraction| {
+            let left = [point(50, 50.0, 3.0), point(51, 51.0, spike), point(52, 52.0, 3.0)];
+            let abandoned = Curve { style: Style::Abandoned, ..Curve::new("", Role::Abandoned, &left) };
+            let curves = [abandoned, Curve::new("train", Role::Accent, &path)];
+            let spec = ChartSpec { y_fraction, ..ChartSpec::default() };
+            Layout::new(&spec, &curves, Size::new(800.0, 300.0)).y.to
+        };
+        assert!(top(7.5, None) > 7.5, "shown");
+        assert!(top(7.5, Some(0.99)) < 5.0, "ignored");
+        assert!(top(75.0, None) < 5.0, "a divergence would leave the path no height");
     }
 
     #[test]
