@@ -80,13 +80,13 @@ fn RuleSection(rule: RuleInfo) -> impl IntoView {
                 <p>{reason}</p>
                 <dl class="rule-facts">
                     <Fact label="Formula" meaning="The value and the condition for a finding"><code>{formula}</code></Fact>
-                    <Fact label="Metrics" meaning="What the rule reads, and from which step on it can find something">
+                    <Fact label="Metrics" meaning="The metrics that the rule reads, and the first step at which it can report a finding">
                         {signals}". "{begins}
                     </Fact>
                     <Fact label="Level" meaning="The level of its findings">{level}</Fact>
-                    <Fact label="False alarms" meaning="How often the rule was wrong">{false_alarms}</Fact>
+                    <Fact label="False alarms" meaning="How often the rule reports a finding on a run without a fault">{false_alarms}</Fact>
                     {remedies.map(|remedies| view! {
-                        <Fact label="Remedies" meaning="What the page of a run proposes beside a finding">{remedies}</Fact>
+                        <Fact label="Remedies" meaning="What the page of a run suggests for a finding">{remedies}</Fact>
                     })}
                     <Fact label="Source" meaning="Where the formula and the default thresholds come from">{source}</Fact>
                     <Fact label="Id" meaning="The name of the rule in the API and the journal"><code>{id}</code></Fact>
@@ -140,7 +140,7 @@ fn Thresholds(rule: RuleInfo) -> impl IntoView {
                     <thead>
                         <tr>
                             <th scope="col" title="Its name in the API; the page of a run has a field for each">"Threshold"</th>
-                            <th scope="col" title="The value that the rule compares with the threshold">"Limit of"</th>
+                            <th scope="col" title="The value that the rule compares with the threshold">"Value compared"</th>
                             <th scope="col" class="right" title="Used unless a run sets another value">"Default"</th>
                             <th scope="col" class="right" title="The values that a run can set">"Range"</th>
                         </tr>
@@ -162,7 +162,7 @@ fn level_phrase(rule: &RuleInfo) -> String {
 fn false_alarms(rule: &RuleInfo) -> String {
     match rule.calibration {
         Some(measured) => format!(
-            "With the default thresholds it found something in {} of {} runs without a fault. None of these runs was used to choose the \
+            "With the default thresholds, it reported a finding in {} of {} runs without a fault. None of these runs was used to choose the \
              thresholds.",
             measured.false_alarms, measured.healthy_runs
         ),

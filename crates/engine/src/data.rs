@@ -6,7 +6,7 @@
 //! - `shards`: token shards on disk; [`corpus`]: the corpora of a data folder; `tokenization`: corpora into shards;
 //! - [`dataset_files`]: the files of a tokenized dataset by names, for workers of other machines;
 //! - [`batch`]: the windows that a step reads, a pure function of seed, step and mix; [`dataset`]: shards read as batches; [`repeats`]: windows
-//!   whose text came before at another place.
+//!   whose text has already occurred elsewhere.
 
 pub mod batch;
 pub mod corpus;

@@ -53,7 +53,7 @@ pub enum Reason {
     /// Two validation texts or sets of windows.
     #[error(
         "the validation texts differ ({baseline}; {change}); evaluate both on the same text: train both on the same datasets, and with \
-         different tokenizers or context lengths compare last evaluations of a dataset of at most 4,096 windows, which read all of it"
+         different tokenizers or context lengths compare the last evaluations on a dataset of at most 4,096 windows, which cover all of it"
     )]
     ValidationText { baseline: String, change: String },
     /// Unequal budgets.

@@ -18,8 +18,8 @@ impl Detector for AttentionLogits {
     const RULE: Rule = Rule {
         id: "attention_logits",
         label: "Large attention scores",
-        meaning: "Attention scores of a block are so large that the softmax chooses single tokens.",
-        reason: "Such a softmax passes no gradient, and in half precision its scores lose their differences.",
+        meaning: "Attention scores of a block are so large that the softmax saturates: a query attends to one token only.",
+        reason: "A saturated softmax passes almost no gradient, and half precision rounds away the differences between such large scores.",
         seen: "At step {step} the largest attention score of block {subject} is {value} (threshold {threshold}).",
         seen_if: &[],
         formula: "max |q·k| / sqrt(d_head) > 100",

@@ -27,9 +27,9 @@ impl Detector for DeadParameter {
     const RULE: Rule = Rule {
         id: "dead_parameter",
         label: "Parameter without gradient",
-        meaning: "The gradient of a matrix is 0, or negligible beside that of the others.",
+        meaning: "The gradient of a matrix is 0, or negligible compared with those of the other matrices.",
         reason: "The matrix does not learn: everything behind it is cut off, saturated, or dead.",
-        seen: "Since step {first} the gradient of {subject} is a fraction of {value} of the median over matrices (threshold {threshold}).",
+        seen: "Since step {first} the gradient RMS of {subject} has been {value} times the median over the matrices (threshold {threshold}).",
         seen_if: &[],
         formula: "RMS(gradient of a matrix) / median over matrices < 1e-6",
         source: "Glorot, Bengio 2010; the threshold is a heuristic",

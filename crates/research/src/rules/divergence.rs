@@ -36,15 +36,15 @@ impl Detector for Divergence {
     const RULE: Rule = Rule {
         id: "divergence",
         label: "Divergence",
-        meaning: "The training loss rises and does not return.",
-        reason: "The run trains on, but away from a good model; it seldom recovers without a lower learning rate.",
+        meaning: "The training loss rises and does not come back down.",
+        reason: "Further steps make the model worse; a run seldom recovers without a lower learning rate.",
         seen: "The training loss at step {step} is {value} times what it was around step {first} (threshold {threshold}).",
         seen_if: &[],
         formula: "min(last 5) / mean(100 before), or median(last 50) / median(50, 100 steps earlier)",
         source: "llm-foundry, callbacks on runaway loss; standard error of a median",
         signals: &[name::TRAIN],
         thresholds: &[
-            threshold("factor", 2.0, (1.05, 1000.0), "ratio of 5 losses in sequence to the mean of 100 before"),
+            threshold("factor", 2.0, (1.05, 1000.0), "ratio of 5 consecutive losses to the mean of the 100 before them"),
             threshold("rise", 1.05, (1.0, 1000.0), "ratio of the medians of 50 losses, 100 steps apart"),
             threshold("standard_errors", 6.0, (1.0, 1000.0), "difference of the medians, in standard errors"),
         ],

@@ -47,8 +47,8 @@ impl Detector for Gradient {
     const RULE: Rule = Rule {
         id: "gradient_explosion",
         label: "Exploding gradient",
-        meaning: "The gradient norm is far above its running mean, once or often.",
-        reason: "With clipping the update stays small, but few examples decide its direction; without clipping the loss follows.",
+        meaning: "The gradient norm is far above its running mean, once or repeatedly.",
+        reason: "With clipping, the update stays small, but a few examples determine its direction; without clipping, the loss often explodes too.",
         seen: "The gradient norm of step {step} is {value} standard deviations above its running mean (threshold {threshold}).",
         seen_if: &[
             (
@@ -60,25 +60,25 @@ impl Detector for Gradient {
                 "A fraction of {value} of the gradient norms from step {first} to {step} is unusually large (threshold {threshold}).",
             ),
         ],
-        formula: "z = (ln norm - EMA) / sqrt(EMA of squared deviation); share of z > 2.5 in 300 steps > 0.15, or norm > 10 times its slow EMA in 5 steps in sequence; note for z > 8",
+        formula: "z = (ln norm - EMA) / sqrt(EMA of squared deviation); share of z > 2.5 in 300 steps > 0.15, or norm > 10 times its slow EMA in 5 consecutive steps; note for z > 8",
         source: "ZClip, arXiv 2504.02507",
         signals: &[name::GRAD_NORM],
         thresholds: &[
-            threshold("outlier_z", 2.5, (1.0, 100.0), "standard deviations from which on a step counts"),
+            threshold("outlier_z", 2.5, (1.0, 100.0), "standard deviations above which a step counts as unusual"),
             threshold("share", 0.15, (0.001, 1.0), "fraction of such steps in the last 300, for an alert"),
             threshold("note_z", 8.0, (2.0, 1000.0), "standard deviations of a single step, for a note"),
             threshold(
                 "factor",
                 10.0,
                 (1.5, 1e6),
-                "times the average of about 200 steps, for 5 steps in sequence, for an alert",
+                "times the average of about 200 steps, for 5 consecutive steps, for an alert",
             ),
         ],
         unit: "",
         min_steps: 25,
         calm_readings: 50,
         level: Level::Alert,
-        levels: "A note for one step above note_z; an alert if a fraction above share of the steps is unusual, or for 5 steps in sequence above factor.",
+        levels: "A note for one step above note_z; an alert if the fraction of unusual steps is above share, or for 5 consecutive steps above factor.",
         onset_steps: 100,
         explained_by: UNSTABLE,
         remedies: &[

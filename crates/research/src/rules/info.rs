@@ -74,7 +74,7 @@ impl Remedy {
                 )
             }
             Self::ScaleGradClip { factor } => {
-                format!("Multiply the norm to which gradients are clipped by {}", brief(factor))
+                format!("Multiply the gradient clipping norm by {}", brief(factor))
             }
             Self::ScaleAccumulation { factor } => format!("Multiply gradient accumulation by {}", grouped(factor)),
             Self::ScaleDatasetWeight { factor } => {

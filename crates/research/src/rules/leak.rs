@@ -31,10 +31,10 @@ impl Detector for Leak {
         id: "validation_leak",
         label: "Validation below training",
         meaning: "The validation loss is below the training loss, although dropout is off.",
-        reason: "Unseen text is not easier than training text: the validation text may also be in the training text, or the split is unequal.",
-        seen: "Since step {first} the validation loss is a fraction of {value} below the training loss (threshold {threshold}).",
+        reason: "Unseen text is not easier than training text: the validation text may also be in the training text, or the two splits differ in kind.",
+        seen: "Since step {first} the validation loss has been below the training loss by a fraction of {value} (threshold {threshold}).",
         seen_if: &[],
-        formula: "(line of training loss - validation loss) / line, 3 evaluations in sequence, above 4 standard errors",
+        formula: "(line of training loss - validation loss) / line, 3 consecutive evaluations, above 4 standard errors",
         source: "Kaufman et al. 2012, Leakage in Data Mining; the thresholds are heuristics",
         signals: &[name::VALID, name::TRAIN],
         thresholds: &[

@@ -30,9 +30,9 @@ impl Detector for Noise {
         label: "Batch too small",
         meaning: "The training loss varies so much from step to step that the batch is probably too small.",
         reason: "The gradient of a small batch is mostly noise; a larger batch, or gradient accumulation, averages it out.",
-        seen: "From step {first} to {step} the losses of neighbouring steps differ as with a standard deviation of {value} nats/token around the trend (threshold {threshold}).",
+        seen: "From step {first} to {step} the training loss varies around its trend with a robust standard deviation of {value} nats/token (threshold {threshold}).",
         seen_if: &[],
-        formula: "median |difference of losses in sequence| / (0.6745 sqrt(2)) over 100 steps",
+        formula: "median |difference of consecutive losses| / (0.6745 sqrt(2)) over 100 steps",
         source: "von Neumann 1941; McCandlish et al. 2018, arXiv 1812.06162; the threshold is a heuristic",
         signals: &[name::TRAIN],
         thresholds: &[threshold(

@@ -29,7 +29,7 @@ impl Detector for NonFinite {
         min_steps: 0,
         calm_readings: 20,
         level: Level::Alert,
-        levels: "Every finding is an alert. The value pauses the run, also when the rule is muted.",
+        levels: "Every finding is an alert. A non-finite value pauses the run even if the rule is muted.",
         onset_steps: 50,
         explained_by: &[],
         remedies: &[

@@ -39,7 +39,7 @@ impl Detector for Overfitting {
         label: "Overfitting",
         meaning: "The validation loss rises while the training loss falls.",
         reason: "The model memorizes the training text; more steps make it worse on any other text.",
-        seen: "Since step {first} the validation loss has risen to a fraction of {value} above its lowest (threshold {threshold}), while the training loss fell.",
+        seen: "Since step {first} the validation loss has risen by a fraction of {value} above its lowest value (threshold {threshold}), while the training loss fell.",
         seen_if: &[],
         formula: "over 20 % of the evaluations: slope of validation above 0, slope of training below 0, gap now / before > 1.3",
         source: "Prechelt 1998; Goodfellow et al., Deep Learning, ch. 5.2",
@@ -47,7 +47,7 @@ impl Detector for Overfitting {
         thresholds: &[
             threshold("rise", 0.01, (0.0, 10.0), "rise of the validation loss above its lowest, as a fraction of that"),
             threshold("gap", 1.3, (1.0, 100.0), "gap between validation and training loss, divided by the gap before"),
-            threshold("share", 0.2, (0.01, 1.0), "fraction of the evaluations so far that the window has"),
+            threshold("share", 0.2, (0.01, 1.0), "length of the window, as a fraction of the evaluations so far"),
         ],
         unit: "",
         min_steps: 0,

@@ -36,7 +36,7 @@ impl Detector for Plateau {
         id: "plateau",
         label: "Plateau",
         meaning: "At a constant learning rate, the training loss no longer falls.",
-        reason: "At this learning rate more tokens help little; a decay of the learning rate usually lowers the loss at once.",
+        reason: "At this learning rate more tokens help little; decaying the learning rate usually lowers the loss at once.",
         seen: "Since step {first} the training loss has fallen by a fraction of {value} at a constant learning rate (threshold {threshold}).",
         seen_if: &[],
         formula: "line of loss against ln(tokens) over the newest 20 % of the steps: its slope may be 0 (95 % interval), and a fall of 1 % or more over these steps is excluded by the same interval",
@@ -44,7 +44,7 @@ impl Detector for Plateau {
         signals: &[name::TRAIN, name::LEARNING_RATE],
         thresholds: &[
             threshold("fall", 0.01, (0.0, 1.0), "largest fall of the loss over the window, as a fraction of the loss"),
-            threshold("share", 0.2, (0.01, 1.0), "fraction of the steps so far that the window has"),
+            threshold("share", 0.2, (0.01, 1.0), "length of the window, as a fraction of the steps so far"),
         ],
         unit: "",
         min_steps: MIN_STEPS,

@@ -33,7 +33,7 @@ pub enum SettingError {
     #[error("threshold {rule}.{key} is {value}; enter a number from {min} to {max}")]
     OutOfRange { rule: &'static str, key: &'static str, value: f64, min: f64, max: f64 },
     /// A threshold is named by rule and key.
-    #[error("a threshold is named RULE.KEY, for example loss_spike.alert_z; {name:?} is not")]
+    #[error("{name:?} is not the name of a threshold; write RULE.KEY, for example loss_spike.alert_z")]
     ThresholdName { name: String },
     /// The numbers of a rollback are outside their limits.
     #[error(

@@ -34,8 +34,8 @@ impl Detector for Slow {
     const RULE: Rule = Rule {
         id: "slow_steps",
         label: "Slow steps",
-        meaning: "A token takes longer than is usual for the run.",
-        reason: "Another program uses the device, it is throttled, or data arrives too slowly; the run takes longer than planned.",
+        meaning: "A token takes longer than usual in this run.",
+        reason: "Another program uses the device, the device is throttled, or data arrives too slowly; the run takes longer than planned.",
         seen: "Since step {first} a token takes {value} times as long as usual in this run (threshold {threshold}).",
         seen_if: &[],
         formula: "median(30 newest times per token) / median(run) > 1.25",

@@ -47,7 +47,7 @@ impl Detector for Spike {
         min_steps: 200,
         calm_readings: 20,
         level: Level::Alert,
-        levels: "A note above note_z; an alert above alert_z, or if the gradient norm of the step is above note_z too.",
+        levels: "A note above note_z; an alert above alert_z, or if the gradient norm of the step is also above note_z.",
         onset_steps: 100,
         explained_by: &["non_finite", "divergence"],
         remedies: &[

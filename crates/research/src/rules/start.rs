@@ -16,9 +16,9 @@ pub(super) struct Start;
 impl Detector for Start {
     const RULE: Rule = Rule {
         id: "first_loss",
-        label: "First loss",
+        label: "Unexpected first loss",
         meaning: "The first loss of a model with random weights differs from ln(vocabulary size).",
-        reason: "The initialization or the computation of the loss is wrong: the model begins with strong wrong opinions.",
+        reason: "The initialization or the computation of the loss is wrong: the model starts with confident wrong predictions.",
         seen: "The first training loss differs from ln(vocabulary size) by a fraction of {value}; at most {threshold} is expected.",
         seen_if: &[],
         formula: "|loss(0) / ln V - 1|",
