@@ -25,5 +25,5 @@ pub(crate) fn HealthMark(health: Health) -> impl IntoView {
 }
 
 fn unchecked() -> AnyView {
-    view! { <span class="dim" title="No rule has read this run yet">"–"</span> }.into_any()
+    view! { <span class="dim" title="No rule has checked this run yet">"–"</span> }.into_any()
 }

@@ -163,7 +163,7 @@ pub(super) fn refusal(status: u16, text: &str) -> ApiFailure {
             status,
             "refused",
             format!("The server answered with status {status}."),
-            "Try again. The log of the server may contain more.",
+            "Try again. The log of the server may contain more details.",
         ),
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn Verdicts(
     let rows = rows.collect_view();
     view! {
         <div role="status">{sentences}</div>
-        <div class="scroll" role="region" tabindex="0" aria-label="Numbers of the comparison">
+        <div class="scroll" role="region" tabindex="0" aria-label="Results of the comparison">
             <table>
                 <thead>
                     <tr>

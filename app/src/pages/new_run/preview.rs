@@ -284,7 +284,7 @@ fn StartButton() -> impl IntoView {
             }.into_any()
         } else {
             view! {
-                <p class="small dim">"Your role is view. To start a run you need the role steer or admin."</p>
+                <p class="small dim">"Your role is view. To start a run, you need the role steer or admin."</p>
             }.into_any()
         }}
     }

@@ -99,7 +99,7 @@ pub(super) fn CheckpointMenu(id: CheckpointId, saved: Memo<Option<CheckpointView
                 <button
                     title=move || match is_pinned.get() {
                         true => "Allow newer checkpoints to replace this one.",
-                        false => "Keep this checkpoint whatever “Checkpoints to keep” says.",
+                        false => "Keep this checkpoint regardless of “Checkpoints to keep”.",
                     }
                     on:click=pin
                 >

@@ -265,9 +265,9 @@ impl RunContext {
 }
 
 /// Why someone cannot control the run.
-const NO_PERMISSION: &str = "Your role is view. To control a run you need the role steer or admin.";
+const NO_PERMISSION: &str = "Your role is view. To control a run, you need the role steer or admin.";
 /// Why someone cannot fork the run.
-const NO_FORK: &str = "Your role permits no new runs here. To fork a run you need the role steer or admin.";
+const NO_FORK: &str = "Your role does not permit new runs here. To fork a run, you need the role steer or admin.";
 
 fn not_running(state: RunState) -> Option<String> {
     let reason = match state {

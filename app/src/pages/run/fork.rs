@@ -137,8 +137,8 @@ pub(super) fn ForkForm() -> impl IntoView {
                 <OverrideField
                     label="Total steps"
                     unit=""
-                    meaning="Step at which the fork ends. Default: the last step of this run. A fork that starts at the last step \
-                             trains as many steps again."
+                    meaning="Step at which the fork ends. Default: the last step of this run. A fork that starts at the last step trains \
+                             the same number of steps again."
                     inherited=Signal::derive(move || number::whole(ends_at(None)))
                     number=steps
                 />

@@ -58,7 +58,7 @@ pub(super) fn SampleForm() -> impl IntoView {
                 <NumberField number=tokens />
             </label>
             <p class="effect">{move || match temperature.get() {
-                0.0 => "With temperature 0, the model always chooses the most likely token.".to_owned(),
+                0.0 => "At temperature 0, the model always chooses the most likely token.".to_owned(),
                 _ => {
                     let then = match context.state.get() {
                         RunState::Paused => "The run stays paused.",

@@ -24,7 +24,7 @@ pub(super) fn Samples() -> impl IntoView {
         <section class="panel samples" aria-labelledby="samples-title">
             <h2
                 id="samples-title"
-                title="Text that the model generated from the prompt: every Sampling interval, and on request"
+                title="Text that the model generated from the prompt, at the sampling interval and when you select Sample"
             >
                 "Samples"
                 <span class="unit">{move || format!(" {}", numbers.read().len())}</span>

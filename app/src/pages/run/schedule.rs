@@ -83,7 +83,7 @@ fn ConstantTail() -> impl IntoView {
                     {note} " "
                     <button
                         type="button"
-                        title="Stretch the planned schedule to the length of the run, from the next step on. It can be undone."
+                        title="Stretch the planned schedule to the length of the run, from the next step on. This can be undone."
                         disabled=move || context.disabled_reason.read().is_some()
                         on:click=move |_| context.send(refit_to(steps))
                     >

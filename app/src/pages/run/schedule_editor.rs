@@ -138,7 +138,7 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
             </div>
             <p class="small dim">
                 {move || match is_curve() {
-                    true => "This schedule has no points. “Convert to points” makes some that can be moved.",
+                    true => "This schedule has no points. Select “Convert to points” to get points that you can move.",
                     false => "Drag a point, or focus it and press: arrow keys to move the point, Shift + arrow to move it 10 times as \
                               far, Del to remove the point, + to insert one after it. A double click adds a point.",
                 }}

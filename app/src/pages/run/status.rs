@@ -11,11 +11,11 @@ use crate::route::run_path;
 use crate::session::Session;
 
 /// Hint for a failed run.
-const FAILED: &str = "Its metrics and journal are kept. Resume continues from its newest checkpoint; fork the run to continue from an \
-    older one.";
+const FAILED: &str = "The metrics and the journal of the run are kept. Resume continues from its newest checkpoint; a fork can continue \
+    from an older one.";
 /// Hint for a lost run.
-const LOST: &str = "All values that the worker reported are kept. When it reconnects, it sends the values that it stored meanwhile. \
-    Resume continues from the newest checkpoint.";
+const LOST: &str = "All values that the worker reported are kept. When the worker reconnects, it sends the values that it has stored \
+    since. Resume continues from the newest checkpoint.";
 
 /// Shown above the charts; nothing for a run that has finished or trains without a message.
 #[component]
@@ -67,8 +67,8 @@ fn queued(context: RunContext, message: Option<String>) -> impl IntoView + use<>
             <p>{waits}</p>
             {move || paused_before(live, context).map(|(run, name)| view! {
                 <p>
-                    <a href=run_path(&run) title="Open the run that holds the device">{name}</a>
-                    " is paused and holds the device, so this run does not start by itself. Suspend or stop that run, or resume it \
+                    <a href=run_path(&run) title="Open the run that occupies the device">{name}</a>
+                    " is paused and occupies the device, so this run does not start by itself. Suspend or stop that run, or resume it \
                      and wait for its end."
                 </p>
             })}
@@ -101,8 +101,8 @@ fn failed(
             <div>
                 <strong>{what}</strong>
                 <p>
-                    {message.unwrap_or_else(|| "No reason was reported. The log of the server may contain \
-                        more.".into())}
+                    {message.unwrap_or_else(|| "No reason was reported. The log of the server may contain more \
+                        details.".into())}
                 </p>
                 <p class="dim">{hint}</p>
                 {session.can_steer().then(|| view! {

@@ -29,7 +29,7 @@ pub(super) fn TasksPanel() -> impl IntoView {
         <section class="panel tasks" aria-labelledby="tasks-title">
             <h2
                 id="tasks-title"
-                title="A task has questions with known answers, or texts. A checkpoint is scored by the likelihood that it gives to them."
+                title="A task consists of questions with known answers, or of texts. A checkpoint is scored by the likelihood that it assigns to them."
             >
                 "Evaluation tasks"
             </h2>

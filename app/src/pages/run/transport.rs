@@ -77,7 +77,7 @@ pub(super) fn Transport() -> impl IntoView {
                 title=move || hint(context, false, match is_queued.get() {
                     true => "Remove the run from the queue, after a confirmation.".to_owned(),
                     false => format!(
-                        "End the run before step {} with a checkpoint, after a confirmation. To free the device for a while, pause the \
+                        "End the run before step {} with a checkpoint, after a confirmation. To free the device only for a while, pause the \
                          run and suspend it.",
                         step_now(context)
                     ),
@@ -92,8 +92,8 @@ pub(super) fn Transport() -> impl IntoView {
             <button
                 class="control"
                 title=move || hint(context, false, match is_paused() {
-                    true => "Free the device for other runs for a while. The state of the run is saved, and Resume queues it again.".into(),
-                    false => "Available while the run is paused: saves its state and frees the device.".into(),
+                    true => "Save the state of the run and free the device for other runs. Resume queues the run again.".into(),
+                    false => "Available while the run is paused: saves the state of the run and frees the device.".into(),
                 })
                 disabled=move || is_off(context, false) || !is_paused()
                 on:click=move |_| context.send(Command::Suspend { reason: None })

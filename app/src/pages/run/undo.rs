@@ -134,7 +134,7 @@ fn inverse(context: RunContext, record: &EventRecord) -> String {
         }
     };
     match record.event {
-        Event::WeightsEdited { .. } => format!("{what} The other training since then stays."),
+        Event::WeightsEdited { .. } => format!("{what} All other training since then is kept."),
         _ => format!("{what} The weights stay as they are."),
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn FindingCard(id: u64) -> impl IntoView {
             <button
                 class="quiet finding-head"
                 aria-expanded=says(move || is_open.get().to_string())
-                title="Show what the rule saw, and what can be done"
+                title="Show what the rule found, and the remedies"
                 on:click=clicks(toggle)
             >
                 {shows(move || match level() {
@@ -98,17 +98,17 @@ fn CardBody(id: u64, state: FindingsState) -> impl IntoView {
 fn action_line(action: &TakenAction) -> AnyView {
     let act = super::rule_draft::act_phrase(action.act);
     let text = match (&action.failure, action.event) {
-        (Some(failure), _) => format!("The rule was to {act}, and did not: {failure}"),
+        (Some(failure), _) => format!("The rule was set to {act} but did not: {failure}"),
         (None, Some(_)) if action.was_done_before => {
             format!(
-                "The rule was to {act}, but the run had paused before. The journal has the event. {}",
+                "The rule was set to {act}, but the run was already paused. The event is in the journal. {}",
                 how_to_revert(action.act)
             )
         }
         (None, Some(_)) => {
-            format!("The rule did this: {act}. The journal has the event. {}", how_to_revert(action.act))
+            format!("The rule acted as set: {act}. The event is in the journal. {}", how_to_revert(action.act))
         }
-        (None, None) => format!("The rule has asked to {act}; the run has not answered yet."),
+        (None, None) => format!("The rule has sent the command to {act}; the run has not responded yet."),
     };
     view! { <p class="finding-action">{text}</p> }.into_any()
 }
@@ -136,8 +136,8 @@ fn facts(found: &RunFinding, rule: Option<&RuleInfo>) -> AnyView {
         false => format!("steps {} to {}", number::whole(finding.first_step), number::whole(finding.step)),
     };
     let mut rows = vec![
-        ("Value", value, "What the rule computed at this step, by its formula"),
-        ("Threshold", with_unit(finding.threshold), "The value that it passed; a setting of the rule"),
+        ("Value", value, "The value that the rule computed at this step with its formula"),
+        ("Threshold", with_unit(finding.threshold), "The limit that the value crossed; a setting of the rule"),
         ("Window", window, "The steps that the rule looked at"),
     ];
     rows.extend(rule.map(|rule| {
@@ -168,10 +168,10 @@ fn DismissButton(id: u64, state: FindingsState, is_dismissed: bool) -> impl Into
         false => dismiss(state, toasts, state.context.id(), id),
     };
     let (word, meaning) = match is_dismissed {
-        true => ("Restore", "Show this finding among the others again, and count it"),
+        true => ("Restore", "Move this finding back to the list and count it again"),
         false => (
             "Dismiss",
-            "The finding needs no attention any more: it is not counted and moves to the folded list. Can be undone.",
+            "Mark the finding as handled: it is no longer counted and moves to the collapsed list. This can be undone.",
         ),
     };
     view! {

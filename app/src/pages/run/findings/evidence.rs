@@ -190,10 +190,10 @@ fn Links(found: RunFinding, context: RunContext) -> impl IntoView {
         .map(|(query, text)| link(&format!("{query}&step={step}"), text, "Open this part of the model in the X-ray"));
     // Snapshots are those of the path of the run.
     let inspections = match found.is_abandoned {
-        true => view! { <span class="small dim">"The X-ray shows the weights of the present branch only."</span> }.into_any(),
+        true => view! { <span class="small dim">"The X-ray shows the weights of the current branch only."</span> }.into_any(),
         false => view! {
             {part}
-            {link(&format!("view=overview&step={step}"), format!("X-ray at step {at}"), "Show the inspection that was kept at this step or last before it")}
+            {link(&format!("view=overview&step={step}"), format!("X-ray at step {at}"), "Show the snapshot of this step, or else the last one before it")}
         }
         .into_any(),
     };

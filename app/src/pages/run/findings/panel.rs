@@ -57,7 +57,7 @@ pub(in crate::pages::run) fn FindingsPanel() -> impl IntoView {
             {shows(move || (!folded.read().is_empty()).then(|| view! { <Folded ids=folded card /> }))}
             <div class="row">
                 <button
-                    title="Mute rules, change their thresholds, and choose which may act on this run"
+                    title="Mute rules, change their thresholds, and choose which of them may act on this run"
                     disabled=move || state.rules.read().is_empty()
                     on:click=clicks(move |_| is_set.set(true))
                 >
@@ -89,7 +89,7 @@ fn Folded(ids: Memo<Vec<u64>>, card: RwSignal<Option<u64>>) -> impl IntoView {
     });
     view! {
         <details node_ref=details>
-            <summary title="Findings that a person dismissed, and those before a rollback">
+            <summary title="Dismissed findings, and findings on abandoned branches">
                 {says(move || format!("{} dismissed or abandoned", ids.read().len()))}
             </summary>
             <Cards ids />
@@ -144,12 +144,12 @@ fn none(state: FindingsState) -> String {
     let diagnosis = state.diagnosis.read();
     let Some(Diagnosis { health, settings, checked_step, .. }) = &*diagnosis else { return String::new() };
     let Some(step) = checked_step else {
-        return "The rules read a run from its first step on.".into();
+        return "The rules check a run from its first step on.".into();
     };
     let muted = match settings.muted.len() {
         0 => String::new(),
         1 => " 1 rule is muted.".to_owned(),
         muted => format!(" {muted} rules are muted."),
     };
-    format!("No findings: {} rules have read the run up to step {}.{muted}", health.checks, number::whole(*step))
+    format!("No findings: {} rules have checked the run up to step {}.{muted}", health.checks, number::whole(*step))
 }

@@ -30,7 +30,7 @@ pub(super) fn Remedies(id: u64, state: FindingsState, remedies: Memo<Vec<Remedy>
     // Its place in the list, which stays the same while its texts follow the run.
     let open = RwSignal::new(None::<usize>);
     let places = Memo::new(move |_| remedies.read().iter().map(kind).enumerate().collect::<Vec<_>>());
-    let heading = move || (!places.read().is_empty()).then(|| view! { <h3>"What can be done"</h3> });
+    let heading = move || (!places.read().is_empty()).then(|| view! { <h3>"Remedies"</h3> });
     view! {
         {shows(heading)}
         <ul class="remedies">
@@ -99,7 +99,7 @@ fn carried_out(id: u64, state: FindingsState) -> Option<AnyView> {
         .collect();
     (!done.is_empty()).then(|| {
         view! {
-            <h3>"Done about this finding"</h3>
+            <h3>"Actions taken on this finding"</h3>
             <ul class="done">{done.into_iter().map(|line| view! { <li>{line}"."</li> }).collect_view()}</ul>
         }
         .into_any()
@@ -245,7 +245,7 @@ fn RemedyForm(
                 <button
                     class="primary"
                     type="submit"
-                    title="Do what is described above"
+                    title="Apply the remedy as described above"
                     disabled=move || is_busy.get()
                 >
                     {verb}
@@ -300,7 +300,7 @@ fn form_of(context: RunContext, action: &RemedyAction, reason: RwSignal<String>)
         context.drawer.set(Some(drawer));
     };
     let button = view! {
-        <button type="button" class="quiet" title="Open the form of the controls and enter other values" on:click=clicks(press)>
+        <button type="button" class="quiet" title="Open the form of the controls to enter other values" on:click=clicks(press)>
             "Other values"
         </button>
     };

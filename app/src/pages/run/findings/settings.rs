@@ -44,7 +44,7 @@ pub(super) fn RuleSettings(state: FindingsState, is_open: RwSignal<bool>) -> imp
                 Ok(_) => {
                     toasts.say(match context.state.try_get_untracked() {
                         Some(RunState::Finished) => {
-                            "The rules of this run were changed; it has finished, and no step follows"
+                            "The rules of this run were changed; the run has finished, so this has no effect"
                         }
                         _ => "The rules of this run were changed",
                     });
@@ -70,7 +70,7 @@ pub(super) fn RuleSettings(state: FindingsState, is_open: RwSignal<bool>) -> imp
             // The other list of messages is behind the dialog.
             <ToastList />
             <p>
-                "A muted rule reports nothing. A rule that may act does so once for each finding, and the journal has the event. A rollback can be \
+                "A muted rule reports nothing. A rule that may act acts once for each finding, and the journal records the event. A rollback can be \
                  undone; a run that was paused or stopped can be resumed. "
                 {says(move || validity(context.state.get()).to_owned())}
             </p>
@@ -81,7 +81,7 @@ pub(super) fn RuleSettings(state: FindingsState, is_open: RwSignal<bool>) -> imp
                 <div class="row end">
                     <button
                         type="button"
-                        title="Enter the defaults of all rules: none is muted, and none acts"
+                        title="Enter the defaults of all rules: no rule is muted, and none acts"
                         on:click=clicks(move |_| drafts.with_value(|drafts| drafts.iter().for_each(RuleDraft::reset)))
                     >
                         "Reset all"
@@ -103,9 +103,9 @@ pub(super) fn RuleSettings(state: FindingsState, is_open: RwSignal<bool>) -> imp
 /// When new settings take effect.
 fn validity(state: RunState) -> &'static str {
     match state {
-        RunState::Finished => "The run has finished: changes have no effect, because no step follows.",
-        state if state.is_over() => "Changes hold from the next step on, if the run is resumed.",
-        _ => "Changes hold from the next step on.",
+        RunState::Finished => "The run has finished: changes have no effect.",
+        state if state.is_over() => "Changes take effect from the next step on, if the run is resumed.",
+        _ => "Changes take effect from the next step on.",
     }
 }
 
@@ -149,14 +149,14 @@ fn RuleFields(draft: RuleDraft) -> impl IntoView {
     // Training itself pauses at what such a rule reports.
     let mute_meaning = match rule.always {
         Some(_) => "The rule reports nothing. The run still pauses.",
-        None => "The rule reports nothing and does not act. It still reads the run.",
+        None => "The rule reports nothing and does not act. It still checks the run.",
     };
     let action = action_field(&rule, choice, kept.with_value(RuleDraft::can_roll_back));
     let rollback = move || {
         (choice.get() == Choice::RollBack).then(|| {
             view! {
                 <div class="pair">
-                    <label title="The run returns to the newest checkpoint before the change that may have caused the finding; without one, to the newest that is at least so many steps before the finding.">
+                    <label title="The run returns to the newest checkpoint before the change that may have caused the finding; if there is none, to the newest one that is at least this many steps before the finding.">
                         "Back"<span class="unit">", steps"</span>
                         <NumberField number=steps />
                     </label>
@@ -201,7 +201,7 @@ fn RuleFields(draft: RuleDraft) -> impl IntoView {
 /// What the rule may do; for one that always acts, what it does.
 fn action_field(rule: &RuleInfo, choice: RwSignal<Choice>, can_roll_back: bool) -> AnyView {
     if rule.always.is_some() {
-        let text = "The run always pauses at a non-finite value, also while this rule is muted: training on would destroy the weights.";
+        let text = "The run always pauses at a non-finite value, even while this rule is muted: further training would destroy the weights.";
         return view! { <p class="small">{text}</p> }.into_any();
     }
     let offered = Choice::ALL.into_iter().filter(|(of, ..)| can_roll_back || *of != Choice::RollBack);

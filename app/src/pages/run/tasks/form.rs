@@ -110,13 +110,13 @@ fn Schedule(task: TaskInfo) -> impl IntoView {
     let now = move || match present.get() {
         Some(1) => "Each checkpoint of this run is scored.".to_owned(),
         Some(every) => {
-            format!("Checkpoints at multiples of {} steps are scored, and the last one.", number::whole(every))
+            format!("The last checkpoint and those at multiples of {} steps are scored.", number::whole(every))
         }
-        None => "Checkpoints of this run are scored on request only.".to_owned(),
+        None => "Checkpoints of this run are scored only when you select Evaluate.".to_owned(),
     };
     view! {
         <form class="row" on:submit=set>
-            <label title="Checkpoints whose step is a multiple of this are scored on the task, and the last one; 1 for all">
+            <label title="The last checkpoint and those whose step is a multiple of this number are scored on the task; 1 scores all">
                 "Score checkpoints every " <NumberField number=typed /> " steps"
             </label>
             <button
@@ -132,7 +132,7 @@ fn Schedule(task: TaskInfo) -> impl IntoView {
             {shows(move || present.get().map(|_| view! {
                 <button
                     type="button"
-                    title="Score checkpoints of this run on this task on request only; scores stay"
+                    title="Stop scoring the checkpoints of this run on this task automatically; existing scores stay"
                     disabled=move || no_permission.read().is_some() || state.is_sending.get()
                     on:click=clicks(move |_| state.schedule(name.get_value(), None))
                 >
