@@ -66,7 +66,7 @@ test("an unknown run is named, and nothing is said of its plan or lineage", asyn
   // Beside an unknown run and a word that is none, the others are shown as without them.
   await page.goto(`${lab.url}/compare?runs=nope,${parent},Red%20Owl,${fork}`);
   await page.getByText("The lab has no run “nope”").waitFor();
-  await page.getByText("“Red Owl” in the address is no id of a run.").waitFor();
+  await page.getByText("“Red Owl” in the address is not the id of a run.").waitFor();
   await page.locator(".tree a.segment").nth(1).waitFor();
   await page.locator(".difference .verdict", { hasText: /from step [\d\u202f]+ on they differ/ }).waitFor();
   for (const name of ["root", "branch"]) await page.locator(`.chart.main canvas[aria-label*="${name}"]`).first().waitFor();
@@ -122,7 +122,7 @@ test("more seeds of a run are queued from the comparison, and give its noise flo
   const family = async () => (await lab.api(`/runs?tag=seeds:${parent}`)).filter((run) => run.state === "finished");
   await lab.until("the repeats", async () => (await family()).length === 4, 240);
   await page.goto(`${lab.url}/compare?runs=${parent},${fork}&chart=loss.valid`);
-  await page.getByText("noise floor: the range of 95 % of runs with another seed").waitFor();
+  await page.getByText("noise floor: the range of 95 % of runs with other seeds").waitFor();
   await panel.getByText(/Noise floor: the standard deviation over seeds is .* from 4 runs/).waitFor();
   await page.locator(".chart.main canvas[aria-label*='noise floor']").first().waitFor();
   // The family is named by its first run, and a press on its tag in the list of runs shows it alone.
@@ -134,7 +134,7 @@ test("more seeds of a run are queued from the comparison, and give its noise flo
   await page.setViewportSize({ width: 1440, height: 900 });
   await page.goto(lab.url);
   await page.locator("button.tag", { hasText: "seeds of root" }).first().click();
-  await page.getByRole("group", { name: "Filters in force" }).getByText("tag: seeds of root").waitFor();
+  await page.getByRole("group", { name: "Active filters" }).getByText("tag: seeds of root").waitFor();
   await lab.until("the family alone", async () => (await page.locator(".runs .run-name").count()) === 4, 20);
 });
 

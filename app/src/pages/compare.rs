@@ -137,8 +137,8 @@ impl Others {
         let words: Vec<String> = self.words.iter().map(|word| format!("“{}”", visible(word))).collect();
         let of_words = match words.as_slice() {
             [] => String::new(),
-            [word] => format!("{word} in the address is no id of a run. "),
-            words => format!("{} in the address are no ids of runs. ", words.join(", ")),
+            [word] => format!("{word} in the address is not the id of a run. "),
+            words => format!("{} in the address are not ids of runs. ", words.join(", ")),
         };
         let beyond = match self.beyond {
             0 => String::new(),

@@ -124,7 +124,7 @@ fn three() -> u32 {
     3
 }
 
-/// Queues runs that differ from a run in the seed only, for its noise floor. They and the run get the tag `seeds:ID`.
+/// Queues runs that differ from a run only in the seed, for its noise floor. All of them, and the run itself, get the tag `seeds:ID`.
 #[utoipa::path(post, path = "/runs/{id}/seeds", tag = "runs", params(("id" = RunId, Path)), request_body = MoreSeeds,
     responses((status = 201, body = Vec<RunSummary>),
         (status = 409, description = "The run was changed while it trained, or the queue is full.", body = ApiErrorBody)))]

@@ -148,7 +148,7 @@ fn described(found: &FairComparison) -> String {
     }
     lines.extend(found.noise.map(|noise| {
         format!(
-            "Noise floor: standard deviation {} {unit} over {} runs that differ in the seed only, 95 % interval {} to {}.",
+            "Noise floor: standard deviation {} {unit} over {} runs that differ only in the seed, 95 % interval {} to {}.",
             brief(noise.sigma),
             found.noise_runs.len(),
             brief(noise.low),

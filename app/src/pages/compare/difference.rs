@@ -237,8 +237,8 @@ fn verdict(comparison: &Comparison, names: &Names, are_selected: bool, steps: im
         _ => "Over all steps since shortly before then",
     };
     let noise = match are_selected {
-        true => "Fair comparison says whether that is more than noise.",
-        false => "Select both runs, and Fair comparison says whether that is more than noise.",
+        true => "Fair comparison shows whether that is more than noise.",
+        false => "Select both runs; Fair comparison then shows whether that is more than noise.",
     };
     format!("{begun} {}{newest} {noise}", mean_in_words(&whole, all, names))
 }
@@ -326,8 +326,8 @@ mod tests {
         assert!(words.contains("lower than that of parent") && !words.contains("standard error"), "{words}");
         let newest = "Over the last 10\u{202f}% of them (7\u{202f}950 to 7\u{202f}999)";
         assert!(words.contains(newest), "the newest tenth: {words}");
-        assert!(words.ends_with(" Fair comparison says whether that is more than noise."), "{words}");
+        assert!(words.ends_with(" Fair comparison shows whether that is more than noise."), "{words}");
         let alone = verdict(&compared, &names, false, || (8000, 30_000));
-        assert!(alone.contains("Select both runs, and Fair comparison"), "only one of the runs is selected: {alone}");
+        assert!(alone.contains("Select both runs; Fair comparison"), "only one of the runs is selected: {alone}");
     }
 }

@@ -113,8 +113,8 @@ pub(super) fn FairPanel() -> impl IntoView {
                 <h2
                     id="fair-title"
                     title="Differences of the validation loss at an equal budget, on the same validation text, with 95 % intervals. An \
-                           interval over seeds says whether a change would help again with other seeds; one over validation text says \
-                           whether these very models differ on other text of this kind."
+                           interval over seeds shows whether a change would also help with other seeds; an interval over validation text shows \
+                           whether these particular models differ on other text of this kind."
                 >
                     "Fair comparison"
                 </h2>
@@ -122,7 +122,7 @@ pub(super) fn FairPanel() -> impl IntoView {
             </div>
             <Show
                 when=move || has_pair.get()
-                fallback=|| view! { <p class="none">"All selected runs are in one group. Group them in another way."</p> }
+                fallback=|| view! { <p class="none">"All selected runs are in one group. Choose another grouping."</p> }
             >
                 {verdict}
             </Show>
@@ -146,7 +146,7 @@ fn Controls(shown: Memo<Wanted>) -> impl IntoView {
         Signal::derive(move || shown.read().groups.first().map(|group| group.key.clone()).unwrap_or_default());
     view! {
         <div class="tools">
-            <label class="pick" title="Which runs count as repeats of one another: a group of several runs has a spread over seeds">
+            <label class="pick" title="Which runs count as repeats of the same experiment; a group of several runs has a spread over seeds">
                 <span>"Groups "</span>
                 <Select
                     entries=Signal::stored(groupings)

@@ -30,12 +30,12 @@ const REFRESH: Duration = Duration::from_secs(3);
 const SERIES: [(&str, &str, &str); 2] = [(name::TRAIN, "train", TRAIN), (name::VALID, "val", VALID)];
 const TRAIN: &str = "Training loss: mean cross-entropy over the batch of each step, in nats/token. Default.";
 const VALID: &str = "Validation loss: mean cross-entropy over the same batches of the validation split at each evaluation, in \
-                     nats/token. The last evaluation of a run reads more of them. A gray band is the noise floor: the range of \
-                     95 % of runs with another seed.";
-const BAND: &str = "Range in which the validation loss of 95 % of runs with another seed would be: mean and spread of the baseline's runs that \
-                    differ in the seed only.";
-const SMOOTH: &str = "Draw the centered running mean over 2 % of the range in view, which evens out the noise of single batches; the losses \
-                      themselves stay, faint. On by default.";
+                     nats/token. The last evaluation of a run covers more batches. A gray band is the noise floor: the range of \
+                     95 % of runs with other seeds.";
+const BAND: &str = "Range that would contain the validation loss of 95 % of runs with other seeds, from the mean and the spread of the \
+                    baseline's runs that differ only in the seed.";
+const SMOOTH: &str = "Draw the centered running mean over 2 % of the range in view, which smooths the noise of single batches; the raw \
+                      losses stay visible, but faint. On by default.";
 
 /// A fetched run.
 #[derive(Clone)]
@@ -370,7 +370,7 @@ pub(super) fn ChosenRuns() -> impl IntoView {
         <Show when=move || compared.has_band()>
             <p class="small dim" title=BAND>
                 <i class="swatch band"></i>
-                " noise floor: the range of 95 % of runs with another seed"
+                " noise floor: the range of 95 % of runs with other seeds"
             </p>
         </Show>
     }
@@ -409,7 +409,7 @@ fn ChosenRun(run: RunId) -> impl IntoView {
         Some((_, Some(step))) => {
             format!("Loss at step {}, the nearest to the crosshair, in nats/token", number::whole(step))
         }
-        _ => "Newest loss, in nats/token. At a crosshair: the loss of the nearest step that has one".to_owned(),
+        _ => "Newest loss, in nats/token. With a crosshair: the loss of the nearest step that has one".to_owned(),
     };
     let reading = move || reading().map_or("–".to_owned(), |(loss, _)| number::fixed(loss, 3));
     view! {

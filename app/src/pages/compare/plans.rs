@@ -198,8 +198,8 @@ pub(super) fn PlanTable() -> impl IntoView {
             <div class="row">
                 <h2
                     id="plans-title"
-                    title="The hyperparameters in which the runs differ: as planned, and at the newest step. The tooltip of a row gives the \
-                        name of its field in the plan."
+                    title="The hyperparameters in which the runs differ: as planned, and at the newest step. The tooltip of a row \
+                        names its field in the plan."
                 >
                     "Plans"
                 </h2>
@@ -213,7 +213,7 @@ pub(super) fn PlanTable() -> impl IntoView {
                     "All hyperparameters"
                 </label>
             </div>
-            <Show when=move || !rows.read().is_empty() fallback=|| view! { <p class="dim">"The plans are equal."</p> }>
+            <Show when=move || !rows.read().is_empty() fallback=|| view! { <p class="dim">"The plans are identical."</p> }>
                 <div class="scroll"><table>
                     <thead><tr><th scope="col" title="Hyperparameter, or property of the run">"Hyperparameter"</th>{heads}</tr></thead>
                     <tbody>{body}</tbody>

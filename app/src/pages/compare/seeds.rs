@@ -43,7 +43,7 @@ pub(super) fn MoreSeeds(run: RunId, name: String) -> impl IntoView {
         });
     };
     let title = format!(
-        "Add {SEEDS} runs to the queue that differ from {name} in the seed only. The spread of their validation losses is the noise floor."
+        "Queue {SEEDS} runs that differ from {name} only in the seed. The spread of their validation losses is the noise floor."
     );
     view! {
         <Show when=move || can_start.get()>

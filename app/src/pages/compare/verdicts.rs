@@ -48,7 +48,7 @@ pub(super) fn Verdicts(
             <table>
                 <thead>
                     <tr>
-                        <th title="A run, or runs that count as repeats of one another">"Group"</th>
+                        <th title="A run, or several runs that count as repeats of the same experiment">"Group"</th>
                         <th class="number" title="Runs of the group that are compared">"Runs"</th>
                         <th class="number" title="Mean validation loss of the group at the equal budget">{format!("Loss ({unit})")}</th>
                         <th class="number" title="Loss of the group minus that of the baseline; below 0 the group is better">"Difference"</th>
@@ -128,8 +128,8 @@ fn conditions(comparison: &FairComparison) -> String {
     let text = comparison.validation.as_ref().map(|text| format!(" on the validation text {text}."));
     let noise = comparison.noise.map(|noise| {
         format!(
-            " Noise floor: the standard deviation over seeds is {} {unit} (95{thin}% interval {} to {}), from {} runs that differ in the \
-             seed only.",
+            " Noise floor: the standard deviation over seeds is {} {unit} (95{thin}% interval {} to {}), from {} runs that differ only in \
+             the seed.",
             number::short(noise.sigma),
             number::short(noise.low),
             number::short(noise.high),
