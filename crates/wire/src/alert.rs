@@ -31,7 +31,7 @@ pub enum AlertKind {
     Finding,
     /// A run has finished or was stopped.
     RunEnded,
-    /// A run has failed, has lost its worker, or was paused by a value that is not finite.
+    /// A run has failed, has lost its worker, or was paused by a non-finite value.
     RunFailed,
     /// A worker has stopped reporting, or something is wrong with its machine.
     Machine,

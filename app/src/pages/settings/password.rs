@@ -42,7 +42,7 @@ pub(super) fn ChangePassword() -> impl IntoView {
             <summary title="Set another password for your account">"Change password"</summary>
             <form class="stack" on:submit=submit>
                 <label class="field" title="The password that you sign in with now. Leave it empty if the account has none.">
-                    <span class="label">"Present password"</span>
+                    <span class="label">"Current password"</span>
                     <input
                         type="password"
                         autocomplete="current-password"
@@ -56,7 +56,7 @@ pub(super) fn ChangePassword() -> impl IntoView {
                     <button
                         type="submit"
                         title=move || match is_complete() {
-                            true => "Store the new password and sign out your other browsers",
+                            true => "Save the new password and sign out your other browsers",
                             false => "Enter a new password of at least 10 characters first.",
                         }
                         disabled=move || is_busy.get() || !is_complete()

@@ -136,7 +136,7 @@ fn TokenForm(created: RwSignal<Option<CreatedToken>>, list: TokenList) -> impl I
                     <span class="label">"Highest role"</span>
                     <RoleSelect
                         name="Highest role of the token"
-                        title="The most that the token permits; it never permits more than you may do. Default: view"
+                        title="The highest role that the token has; it never permits more than you may do. Default: view"
                         role
                         choose=move |chosen| role.set(chosen)
                     />
@@ -168,8 +168,8 @@ fn TokenForm(created: RwSignal<Option<CreatedToken>>, list: TokenList) -> impl I
 fn ProjectBoxes(limited_to: RwSignal<BTreeSet<String>>) -> impl IntoView {
     let projects = expect_context::<Projects>();
     let note = move || match limited_to.read().is_empty() {
-        true => "None is selected: the token reaches all that you reach.",
-        false => "The token reaches these projects only.",
+        true => "None is selected: the token gives access to everything that you can access.",
+        false => "The token gives access to these projects only.",
     };
     view! {
         <fieldset class="project-roles">
@@ -214,7 +214,7 @@ fn TokenLine(token: TokenView, list: TokenList) -> impl IntoView {
             </div>
             <button
                 class="quiet"
-                title="Revoke it, after a confirmation"
+                title="Revoke it, after confirmation"
                 aria-label=format!("Revoke the token {name}")
                 on:click=move |_| list.ask_revoke(&token)
             >

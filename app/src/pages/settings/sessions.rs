@@ -80,7 +80,7 @@ pub(super) fn Sessions() -> impl IntoView {
                 <Show when=move || { list.others().len() > 1 }>
                     <div class="row">
                         <button
-                            title="Sign out all browsers but this one, after a confirmation"
+                            title="Sign out all browsers but this one, after confirmation"
                             on:click=move |_| {
                                 let others = untrack(|| list.others());
                                 list.ask_end(others, "Sign out all other browsers?".to_owned(), "Sign out")
@@ -116,7 +116,7 @@ fn SessionLine(session: TokenView, list: SessionList) -> impl IntoView {
             {(!is_own).then(|| view! {
                 <button
                     class="quiet"
-                    title="Sign this browser out, after a confirmation"
+                    title="Sign this browser out, after confirmation"
                     aria-label=label
                     on:click=move |_| list.ask_end(vec![id], title.clone(), "Sign out")
                 >

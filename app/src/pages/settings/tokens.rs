@@ -307,7 +307,7 @@ fn TokenLine(token: TokenView, list: TokenList) -> impl IntoView {
             </div>
             <button
                 class="quiet"
-                title="Revoke it, after a confirmation"
+                title="Revoke it, after confirmation"
                 aria-label=label
                 on:click=move |_| list.ask_revoke(token.clone())
             >

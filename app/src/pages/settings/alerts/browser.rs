@@ -17,8 +17,8 @@ pub(super) fn BrowserNotices() -> impl IntoView {
     };
     let meaning = |shown| match shown {
         Shown::All => "Show all new alerts of runs that you may see (default)",
-        Shown::Urgent => "Show new alerts that are urgent, and no others",
-        Shown::None => "Show no alerts in this browser; channels still get them",
+        Shown::Urgent => "Show only new alerts that are urgent",
+        Shown::None => "Show no alerts in this browser; channels still receive them",
     };
     view! {
         <div class="row">
@@ -54,13 +54,13 @@ fn Notifications(notices: Notices) -> impl IntoView {
     };
     shows(move || {
         if !has_notifications() {
-            let text = "This browser shows no notifications of this page. Browsers show them only over HTTPS or on the server's machine.";
+            let text = "This browser does not show notifications from this page. Browsers show them only over HTTPS or on the server's machine.";
             return view! { <p class="small dim">{text}</p> }.into_any();
         }
         let (title, label) = match is_on() {
             true => ("Show new alerts on open pages only", "Turn browser notifications off"),
             false => (
-                "Show new alerts as notifications of the system too, while a page of the lab is open",
+                "Also show new alerts as system notifications while a page of the lab is open",
                 "Turn browser notifications on",
             ),
         };
@@ -73,7 +73,7 @@ fn Notifications(notices: Notices) -> impl IntoView {
                 <button title=title on:click=press>{label}</button>
                 {is_refused.get().then(|| view! {
                     <span class="small" role="alert">
-                        "The browser does not permit notifications of this page. Permit them in its settings for this site."
+                        "The browser blocks notifications from this page. Allow them in its settings for this site."
                     </span>
                 })}
             </div>

@@ -69,7 +69,7 @@ pub(super) fn ChannelLine(id: i64, list: ChannelList) -> impl IntoView {
                     })}
                     <button
                         class="quiet"
-                        title="Delete the channel with its messages, after a confirmation"
+                        title="Delete the channel with its messages, after confirmation"
                         on:click=clicks(move |_| channel.get_untracked().iter().for_each(|channel| ask_delete(list, channel)))
                     >
                         "Delete"
@@ -89,7 +89,7 @@ pub(super) fn ChannelLine(id: i64, list: ChannelList) -> impl IntoView {
 #[component]
 fn Toggle(id: i64, is_enabled: bool, list: ChannelList) -> impl IntoView {
     let (title, label) = match is_enabled {
-        true => ("Send nothing until it is turned on again; messages that wait are given up", "Turn off"),
+        true => ("Send nothing until it is turned on again; waiting messages are discarded", "Turn off"),
         false => ("Send alerts that are raised from now on", "Turn on"),
     };
     let press = move |_| {
@@ -130,7 +130,7 @@ fn ask_delete(list: ChannelList, channel: &ChannelView) {
         });
     });
     let loses =
-        "Messages that wait are not sent, and the list of its messages is lost. This cannot be undone.".to_owned();
+        "Waiting messages are not sent, and the list of its messages is lost. This cannot be undone.".to_owned();
     list.confirm.ask(Question { title, loses, verb: "Delete", act });
 }
 

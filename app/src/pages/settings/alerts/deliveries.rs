@@ -36,7 +36,7 @@ pub(super) fn Deliveries(channel: i64, timing: Signal<Timing>) -> impl IntoView 
                 }
             })}
             <div class="row">
-                <button class="quiet" title="List the messages again with their present state" on:click=clicks(move |_| fetch())>"Refresh"</button>
+                <button class="quiet" title="Refresh the list and the state of each message" on:click=clicks(move |_| fetch())>"Refresh"</button>
             </div>
         </div>
     }
@@ -51,7 +51,7 @@ fn MessageLine(message: DeliveryView, timing: Timing) -> impl IntoView {
     };
     let DeliveryView { delivery, created_ms, title, answer, .. } = message;
     let title = match title.is_empty() {
-        true => "An alert that you may not see any more".to_owned(),
+        true => "An alert that you may no longer see".to_owned(),
         false => isolated(&title),
     };
     view! {

@@ -129,12 +129,12 @@ fn ReceiverFields(draft: Draft, offers: ChannelOffers, is_new: bool) -> impl Int
         "email" => ("E-mail address", "The address that the server sends e-mails to", "ada@example.org"),
         "slack" => (
             "Address of the webhook",
-            "An incoming webhook of Slack, Mattermost or another program that takes {\"text\": ...}",
+            "An incoming webhook of Slack, Mattermost or another program that accepts {\"text\": ...}",
             "https://hooks.slack.com/services/…",
         ),
         "ntfy" => (
             "Topic",
-            "The topic of ntfy, 1 to 64 letters, digits, - and _. Who knows it can read the messages",
+            "The topic of ntfy, 1 to 64 letters, digits, - and _. Anyone who knows it can read the messages",
             "a topic that is hard to guess",
         ),
         _ => (
@@ -145,14 +145,14 @@ fn ReceiverFields(draft: Draft, offers: ChannelOffers, is_new: bool) -> impl Int
     };
     let placeholder = move || match (is_new, draft.of.with_value(|of| of.as_ref().is_some_and(|of| is_kind(&of.kind))))
     {
-        (false, true) => "leave empty to keep the present one".to_owned(),
+        (false, true) => "leave empty to keep the current one".to_owned(),
         _ => receiver().2.to_owned(),
     };
     let is_fixed = Signal::derive(move || is_kind("email") && !draft.is_of_lab.get());
     view! {
         <TextField label="Name" title=Signal::stored(name_title) value=draft.name placeholder=Signal::stored("e.g. night shift".to_owned()) />
         {may_choose_owner.then(|| view! {
-            <label class="field" title="A channel of the lab sends alerts of all runs and is managed by admins; one of your own sends those of runs that you may see">
+            <label class="field" title="A channel of the lab sends the alerts of all runs and is managed by admins; a channel of your own sends the alerts of runs that you may see">
                 <span class="label">"Belongs to"</span>
                 <select on:change:target=move |event| choose_owner(event.target().value() == "lab")>
                     <option value="lab" prop:selected=move || draft.is_of_lab.get()>"the lab"</option>
@@ -183,13 +183,13 @@ fn ReceiverFields(draft: Draft, offers: ChannelOffers, is_new: bool) -> impl Int
         <Show when=move || is_kind("ntfy") && draft.is_of_lab.get()>
             <TextField
                 label="Server"
-                title=Signal::stored("Address of the ntfy server; empty: that of the lab".to_owned())
+                title=Signal::stored("Address of the ntfy server; empty: the server that the lab uses".to_owned())
                 value=draft.server
                 placeholder=Signal::derive(move || kept.with_value(|offers| offers.ntfy_server.clone()))
             />
             <TextField
                 label="Access token"
-                title=Signal::stored("An access token of the ntfy server; empty: none. Saving another topic without it removes it".to_owned())
+                title=Signal::stored("Access token of the ntfy server; empty: none. If you save another topic and leave this empty, the stored token is removed".to_owned())
                 value=draft.token
                 placeholder=Signal::stored("none".to_owned())
             />
@@ -228,13 +228,13 @@ fn FilterFields(draft: Draft) -> impl IntoView {
         />
         <TextField
             label="Only these projects"
-            title=Signal::stored("Names of projects, separated by commas; alerts of machines are sent all the same. Empty: all".to_owned())
+            title=Signal::stored("Names of projects, separated by commas. Alerts of machines are sent regardless. Empty: all".to_owned())
             value=draft.projects
             placeholder=Signal::stored("all".to_owned())
         />
         <TextField
             label="Only runs with one of these tags"
-            title=Signal::stored("Tags, separated by commas; alerts of machines are sent all the same. Empty: all runs".to_owned())
+            title=Signal::stored("Tags, separated by commas. Alerts of machines are sent regardless. Empty: all runs".to_owned())
             value=draft.tags
             placeholder=Signal::stored("all".to_owned())
         />
@@ -252,13 +252,13 @@ fn TimingFields(draft: Draft) -> impl IntoView {
         }
     };
     view! {
-        <label class="field" title="Alerts of so many minutes after the first one are sent as one message, 0 to 1\u{202f}440. Empty or 0: each at once">
+        <label class="field" title="Alerts raised within this many minutes after the first are sent as one message, 0 to 1\u{202f}440. Empty or 0: each is sent at once">
             <span class="label">"Collect alerts for"<span class="unit">", minutes"</span></span>
             <NumberField number=draft.digest placeholder="0" />
         </label>
         <CheckField
             label="Quiet hours"
-            title="Send nothing in these hours of each day; what was raised in them is sent as one message at their end"
+            title="Send nothing in these hours of each day; alerts raised in these hours are sent as one message when the hours end"
             value=draft.has_quiet
         />
         <Show when=move || draft.has_quiet.get()>
@@ -266,7 +266,7 @@ fn TimingFields(draft: Draft) -> impl IntoView {
                 {time("From", "Start of the quiet hours, by the clock of this browser", draft.from)}
                 {time("To", "End of the quiet hours, by the clock of this browser", draft.to)}
             </div>
-            <p class="small dim">"The hours are those of this browser's present time zone and do not follow daylight saving time."</p>
+            <p class="small dim">"The hours are in the current time zone of this browser and do not follow daylight saving time."</p>
         </Show>
         <CheckField
             label="Send urgent alerts at once"

@@ -3,8 +3,8 @@
 use wire::alert::AlertKind;
 
 /// What is urgent, as a sentence.
-pub(super) const URGENT: &str = "Urgent alerts are failed and lost runs, values that are not finite, findings of the level alert, workers that \
-                                 have stopped reporting, nearly full disks and memory errors.";
+pub(super) const URGENT: &str = "Urgent alerts are failed and lost runs, non-finite values, findings of the level alert, workers that have \
+                                 stopped reporting, nearly full disks and memory errors.";
 
 /// Label of a kind of alert.
 pub(super) fn kind_word(kind: AlertKind) -> &'static str {
@@ -23,7 +23,7 @@ pub(super) fn kind_meaning(kind: AlertKind) -> &'static str {
             "A rule has found that a run is failing: a finding of the level alert, such as a loss spike"
         }
         AlertKind::RunEnded => "A run has finished or was stopped",
-        AlertKind::RunFailed => "A run has failed, has lost its worker, or was paused by a value that is not finite",
+        AlertKind::RunFailed => "A run has failed, has lost its worker, or was paused by a non-finite value",
         AlertKind::Machine => {
             "A worker has stopped reporting, or the memory, the disk or the clock of its machine needs attention"
         }
