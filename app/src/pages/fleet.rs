@@ -57,7 +57,7 @@ pub(crate) fn FleetPage() -> impl IntoView {
                 <h1 class="grow">"Fleet"</h1>
                 <button
                     class="switch"
-                    title="List the machines and devices first whose runs have findings: alerts, then notes"
+                    title="List machines and devices with findings in their runs first: alerts, then notes"
                     aria-pressed=move || feed.by_health.get().to_string()
                     on:click=move |_| feed.by_health.update(|is_on| *is_on = !*is_on)
                 >

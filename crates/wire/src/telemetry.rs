@@ -15,7 +15,7 @@ const REASON_BYTES: usize = 80;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Telemetry {
-    /// Fraction of the time in which the GPU computed, 0 to 1.
+    /// Fraction of the time in which the GPU was computing, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpu_utilization: Option<f64>,
     /// Memory of the GPU in use by all programs, bytes.

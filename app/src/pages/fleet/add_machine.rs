@@ -111,7 +111,7 @@ fn AddForm() -> impl IntoView {
     };
     view! {
         <p>
-            "A machine joins a pool with a token and then takes runs of that pool. It connects to this server, and needs no open port."
+            "A machine joins a pool with a token and then trains runs of that pool. It opens the connection to this server, so it needs no open port."
         </p>
         <form class="stack" on:submit=submit>
             <div class="join-fields">
@@ -190,7 +190,7 @@ fn Commands(token: CreatedJoinToken) -> impl IntoView {
             })}
             <p class="small dim">
                 "The first command writes the token into a file that only you can read. The second exchanges it for a token of the worker's own, \
-                 and starts the worker, which appears on this page within seconds. Kindling has to be installed there in the same version."
+                 and starts the worker, which appears on this page within seconds. The machine needs the same version of Kindling."
             </p>
             <div class="row end">
                 <CopyButton text=move || copied.clone() title="Copy the commands to the clipboard" done="The commands were copied" />

@@ -60,7 +60,7 @@ fn TokenLine(token: JoinTokenView, version: RwSignal<u32>) -> impl IntoView {
         token.expires_ms.map_or_else(|| "never expires".to_owned(), |at| format!("expires {}", clock(at as f64)));
     let uses = match (token.used, token.uses_left) {
         (used, None) => format!("{used} joined"),
-        (used, Some(left)) => format!("{used} joined, {left} more may"),
+        (used, Some(left)) => format!("{used} joined, {left} more can join"),
     };
     let about =
         format!("{uses} · created {} by {}, {until}", ago(token.created_ms as f64), isolated(&token.created_by));
@@ -87,7 +87,7 @@ fn TokenLine(token: JoinTokenView, version: RwSignal<u32>) -> impl IntoView {
             </div>
             <button
                 class="quiet"
-                title="Revoke it, after a confirmation"
+                title="Revoke it, after confirmation"
                 aria-label=format!("Revoke a join token of {}", token.pool)
                 on:click=revoke
             >

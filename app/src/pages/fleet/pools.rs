@@ -10,8 +10,8 @@ use crate::components::Toasts;
 use crate::net::api::fleet;
 use crate::session::Session;
 
-const MEANING: &str = "Runs that each device of the pool trains at once, at most. A further run starts on a device only if the memory \
-                       estimates of all its runs together fit in the memory of the device. On a CPU, the runs share the cores";
+const MEANING: &str = "Maximum number of runs that each device of the pool trains at once. A further run starts on a device only if the memory \
+                       estimates of all its runs fit in the memory of the device together. On a CPU, the runs share the cores";
 
 /// The list; nothing before it is fetched.
 #[component]

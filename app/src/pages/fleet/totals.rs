@@ -45,7 +45,7 @@ fn figures(state: &FleetState) -> Vec<(&'static str, String, String)> {
             "Wasted, last hour",
             share(hour.wasted_secs),
             format!(
-                "Time in which a device was idle while a run waited that it could have trained, or was reserved by a paused run: {} of all \
+                "Time in which a device was idle while a run that it could have trained waited, or was reserved by a paused run: {} of all \
                  devices together",
                 duration(hour.wasted_secs)
             ),

@@ -6,8 +6,8 @@ use wire::telemetry::Usage;
 use super::values::percent;
 use crate::components::number::duration;
 
-const MEANING: &str = "Busy: a run trained. Idle: there was nothing to train. Wasted: the device stood still while a run that it could train \
-                       was waiting, or because a paused run held the device. Time without a connection is not counted.";
+const MEANING: &str = "Busy: a run trained. Idle: there was nothing to train. Wasted: the device was idle while a run that it \
+                       could train waited, or a paused run reserved it. Time without a connection is not counted.";
 
 /// The bar of a usage, with its numbers below; `span` names the time: `last hour`, `secs` is its length.
 pub(super) fn usage_bar(usage: &Usage, span: &'static str, secs: f64) -> AnyView {

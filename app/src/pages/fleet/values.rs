@@ -27,7 +27,7 @@ pub(super) fn kind(info: &DeviceInfo) -> String {
 pub(super) fn utilization(device: &FleetDevice) -> AnyView {
     let share = device.telemetry.as_ref().and_then(|telemetry| telemetry.utilization(device.info.kind));
     let (label, meaning) = match device.info.kind {
-        DeviceKind::Gpu => ("GPU load", "Fraction of the last seconds in which the GPU computed"),
+        DeviceKind::Gpu => ("GPU load", "Fraction of the last seconds in which the GPU was computing"),
         _ => ("CPU load", "CPU time of the machine in use, by all programs"),
     };
     let is_live = device.run.is_some() && device.is_connected;
@@ -67,7 +67,7 @@ pub(super) fn sensors(telemetry: &Telemetry, kind: DeviceKind) -> Vec<(String, S
     let power = telemetry.power_w.map(|power| match telemetry.power_limit_w {
         Some(limit) => (
             format!("{power:.0} / {limit:.0}{THIN}W"),
-            "Power that the GPU draws / power at which it lowers its clock".to_owned(),
+            "Power that the GPU draws / power limit at which the GPU lowers its clock".to_owned(),
         ),
         None => (format!("{power:.0}{THIN}W"), "Power that the GPU draws".to_owned()),
     });

@@ -168,8 +168,8 @@ fn EditDialog(of: WorkerView, editing: RwSignal<Option<WorkerView>>, feed: Fleet
                         on:input:target=move |event| name.set(event.target().value())
                     />
                 </label>
-                <label class="field" title="At most 20 labels of 1 to 40 characters, with commas between them">
-                    <span class="label">"Labels, with commas between them"</span>
+                <label class="field" title="At most 20 labels of 1 to 40 characters, separated by commas">
+                    <span class="label">"Labels, separated by commas"</span>
                     <input
                         type="text"
                         autocomplete="off"
@@ -180,8 +180,8 @@ fn EditDialog(of: WorkerView, editing: RwSignal<Option<WorkerView>>, feed: Fleet
                 </label>
                 {move || failure.get().map(|failure| view! { <Failure what="The worker was not changed" failure /> })}
                 <div class="row end">
-                    <button type="button" title="Close without a change" on:click=move |_| editing.set(None)>"Cancel"</button>
-                    <button class="primary" type="submit" title="Store name and labels" disabled=move || name.read().trim().is_empty()>
+                    <button type="button" title="Close without saving" on:click=move |_| editing.set(None)>"Cancel"</button>
+                    <button class="primary" type="submit" title="Save the name and the labels" disabled=move || name.read().trim().is_empty()>
                         "Save"
                     </button>
                 </div>

@@ -15,7 +15,7 @@ macro_rules! measured {
 
 /// Metrics with one value for each device that reports it: name, meaning, value.
 const METRICS: &[(&str, &str, Read)] = &[
-    measured!("gpu_utilization_ratio", "Fraction of the time in which the GPU computed.", |of: &Telemetry| of
+    measured!("gpu_utilization_ratio", "Fraction of the time in which the GPU was computing.", |of: &Telemetry| of
         .gpu_utilization),
     measured!("cpu_utilization_ratio", "Fraction of the machine's CPU time in use.", |of: &Telemetry| of
         .cpu_utilization),
