@@ -31,7 +31,7 @@ const DATASET: Fields = &[
 ];
 
 /// What the project of a dataset does.
-pub(crate) const ONLY_PROJECT: &str = "Project whose runs alone can use the dataset";
+pub(crate) const ONLY_PROJECT: &str = "Only runs of this project can use the dataset";
 /// The choice of no project.
 pub(crate) const ALL_PROJECTS: &str = "all projects";
 

@@ -21,7 +21,7 @@ use crate::error::ApiError;
 use crate::lab::Lab;
 
 /// Receives the files of a dataset without importing them, and says what an import gives: documents, encodings, fields, what is skipped. The
-/// upload waits for an hour after it was last asked for. Of large files the beginning is read. Only its sender may preview, import and
+/// upload waits for an hour after it was last asked for. Of large files, only the beginning is read. Only its sender may preview, import and
 /// delete it, and at most 4 of one sender wait at the same time.
 #[utoipa::path(post, path = "/uploads", tag = "data", params(UploadQuery, ImportOptions),
     request_body(content = Vec<u8>, description = "As for POST /corpora.", content_type = "application/octet-stream"),

@@ -300,7 +300,7 @@ fn vocabulary(info: &DatasetInfo) -> AnyView {
     }
     let used = grouped(u64::from(info.vocab - info.unused));
     let meaning = format!(
-        "The text gave only {used} tokens. The other {} rows of the embedding are never used: a vocabulary of {used} is enough.",
+        "The tokenizer found only {used} tokens in this text. The other {} rows of the embedding are never used: a vocabulary of {used} is enough.",
         grouped(u64::from(info.unused))
     );
     view! { <Number text=format!("{size}, {} unused", grouped(u64::from(info.unused))) meaning /> }.into_any()
@@ -342,8 +342,8 @@ fn TokenizeMenu(id: CorpusId, missing: Vec<Tokenizer>) -> impl IntoView {
         });
     };
     (!missing.is_empty() && session.can_steer()).then(|| view! {
-        <select class="tokenize" aria-label="Tokenize with another tokenizer" title="Tokenize the dataset, so that its \
-            counts and entropies are known before a run" disabled=is_busy on:change:target=move |event| {
+        <select class="tokenize" aria-label="Tokenize with another tokenizer" title="Tokenize the dataset now, to know \
+            its token counts and entropies before a run" disabled=is_busy on:change:target=move |event| {
             let chosen = event.target();
             tokenize(chosen.value());
             // Back to the first option, which names the action.
@@ -388,7 +388,7 @@ fn DeleteButton(info: CorpusInfo) -> impl IntoView {
     let ask = move |_| confirm.ask(question(&title, text_bytes, confirm.keep(delete.clone())));
     can_delete().then(|| {
         view! {
-            <button class="quiet" title="Delete the dataset from the lab, after a confirmation" on:click=ask>"Delete …"</button>
+            <button class="quiet" title="Delete the dataset from the lab, after confirmation" on:click=ask>"Delete …"</button>
         }
     })
 }

@@ -130,7 +130,7 @@ pub(super) fn Preview(
             {move || view! { <FileList files=report.read().files.clone() count=report.read().file_count /> }}
             {(!left_out.is_empty()).then(|| view! {
                 <p class="small dim wrap">{format!(
-                    "{} files of the folder were not sent, because their names do not end like a file that is read: {}",
+                    "{} files of the folder were not sent, because their extensions are not supported: {}",
                     grouped(left_out.len() as u64),
                     some(&left_out)
                 )}</p>
@@ -146,7 +146,7 @@ pub(super) fn Preview(
                 <p class="small field-error">"Strict import refuses skipped records. Repair the file, or clear Strict."</p>
             })}
             {move || lacks_separator().then(|| view! {
-                <p class="small field-error" role="alert">"Enter a separator. The preview is that of the marker <|endoftext|>."</p>
+                <p class="small field-error" role="alert">"Enter a separator. Until then the preview uses the marker <|endoftext|>."</p>
             })}
             <div class="row end">
                 <button type="button" disabled=is_importing on:click=cancel>"Cancel"</button>
@@ -186,7 +186,7 @@ fn summary(report: &ImportReport) -> String {
     let found = format!("{}, {}", counted(report.documents, "document"), bytes(report.text_bytes));
     match report.is_complete {
         true => format!("{found} of text"),
-        false => format!("{found} of text in the beginning of the files; the rest is read when you import them"),
+        false => format!("{found} of text at the beginning of the files; the rest is read when you import them"),
     }
 }
 
@@ -194,7 +194,7 @@ fn summary(report: &ImportReport) -> String {
 fn nothing(report: &ImportReport) -> Option<&'static str> {
     (report.documents == 0).then(|| match report.issues.is_empty() {
         false => "Nothing to import: everything was skipped, for the reasons above.",
-        true => "Nothing to import: the files hold no text.",
+        true => "Nothing to import: the files contain no text.",
     })
 }
 

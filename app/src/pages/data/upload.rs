@@ -74,8 +74,8 @@ fn nothing_found(found: &Found) -> String {
     match found.left_out.len() {
         0 => "No files were found.".to_owned(),
         count => format!(
-            "None of the {} files of the folder has an extension that is read: .txt, .md, .json, .jsonl, .csv, .tsv, \
-             .parquet, or one of these with .gz or .zst. Files that are selected one by one are sent whatever their name.",
+            "None of the {} files of the folder has a supported extension: .txt, .md, .json, .jsonl, .csv, .tsv, \
+             .parquet, or one of these with .gz or .zst. Files that you select one by one are sent regardless of their names.",
             grouped(count as u64)
         ),
     }
