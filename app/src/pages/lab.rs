@@ -43,7 +43,7 @@ enum Filter {
 impl Filter {
     const ALL: [(Self, &'static str, &'static str); 3] = [
         (Self::Active, "Active", "Runs that are neither archived nor deleted"),
-        (Self::Archived, "Archived", "Runs that were archived. Nothing of them is deleted."),
+        (Self::Archived, "Archived", "Archived runs. None of their data is deleted."),
         (Self::Deleted, "Deleted", "Deleted runs, which can be restored for 7 days"),
     ];
 

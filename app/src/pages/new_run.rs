@@ -24,8 +24,8 @@ use preview::Preview;
 use training::TrainingChoice;
 
 /// What a duplicate of a fork does not have.
-const FORK: &str = " The copied run is a fork: the new run begins at step 0 with random weights, and without the changes that were made at \
-    or after the fork.";
+const FORK: &str = " The copied run is a fork: the new run starts at step 0 with random weights, without the changes made at \
+    the fork or later.";
 
 #[component]
 pub(crate) fn NewRunPage() -> impl IntoView {

@@ -133,10 +133,10 @@ fn Content() -> impl IntoView {
     };
     let second_title = move || match play.sides[0].source.oldest() {
         Some(_) => {
-            "Complete the same prompt with the same seed by a second checkpoint. Default: the oldest of this run"
+            "Complete the same prompt with the same seed and a second checkpoint. Default: the oldest of this run"
         }
         None => {
-            "Complete the same prompt with the same seed by a second checkpoint. This run has no second one yet: select another run \
+            "Complete the same prompt with the same seed and a second checkpoint. This run has no second one yet: select another run \
              in the second column."
         }
     };
@@ -148,7 +148,7 @@ fn Content() -> impl IntoView {
                 <Show
                     when=move || !play.is_busy()
                     fallback=move || view! {
-                        <button class="large" title="Stop; the generated tokens stay" on:click=move |_| play.stop()><Icon name="stopped" />"Stop"</button>
+                        <button class="large" title="Stop; the generated tokens are kept" on:click=move |_| play.stop()><Icon name="stopped" />"Stop"</button>
                     }
                 >
                     <button

@@ -236,7 +236,7 @@ fn ListActions(
         <button
             class="danger"
             disabled=is_live
-            title=if is_live { "Stop the run first." } else { "Move the run to Deleted, after a confirmation" }
+            title=if is_live { "Stop the run first." } else { "Move the run to Deleted, after confirmation" }
             on:click=ask_delete
         >
             "Delete …"

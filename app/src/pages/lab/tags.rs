@@ -21,8 +21,8 @@ pub(super) fn TagChips(tags: Memo<Vec<String>>) -> impl IntoView {
     let (live, filter) = (expect_context::<Live>(), expect_context::<TagFilter>());
     let chip = move |tag: String| {
         let title = match first_of_seeds(&tag) {
-            Some(_) => format!("These runs differ in the seed only (tag {tag}). Press to show them alone."),
-            None => format!("Tag {}. Press to show the runs with this tag alone.", isolated(&tag)),
+            Some(_) => format!("These runs differ only in the seed (tag {tag}). Press to show only them."),
+            None => format!("Tag {}. Press to show only the runs with this tag.", isolated(&tag)),
         };
         let name = {
             let tag = tag.clone();
@@ -89,7 +89,7 @@ pub(super) fn TagActions(
                 maxlength=TAG_CHARS.to_string()
                 placeholder="New tag"
                 aria-label="New tag"
-                title="A word by which runs are found, grouped and chosen for alerts: 1 to 40 characters without spaces and commas"
+                title="A word for finding and grouping runs, and for choosing the runs of alerts: 1 to 40 characters without spaces and commas"
                 prop:value=new
                 on:input:target=move |event| new.set(event.target().value())
             />

@@ -252,7 +252,7 @@ fn TokenizerChoice() -> impl IntoView {
                 </div>
                 {move || bpe_vocab.get().map(|vocab| view! {
                     <label class="row">
-                        <span title="Tokens of the vocabulary. Default: 1\u{202f}024.">"Vocabulary size"</span>
+                        <span title="Number of tokens in the vocabulary. Default: 1\u{202f}024.">"Vocabulary size"</span>
                         <select
                             on:change:target=move |event| set_vocab(&event.target().value())
                         >

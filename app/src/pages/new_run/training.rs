@@ -76,7 +76,7 @@ fn ProjectChoice() -> impl IntoView {
     view! {
         <ProjectField
             project=Signal::derive(move || draft.spec.read().project.clone())
-            meaning="Project that the run belongs to. Its people see the run; its limits apply."
+            meaning="Project that the run belongs to. The people of the project see the run, and its limits apply."
             all=None
             choose=move |project| draft.set(|spec| spec.project = project)
         />

@@ -64,7 +64,7 @@ pub(super) fn SamplingForm(parameters: SamplingParameters) -> impl IntoView {
             <ParameterField
                 label="Temperature"
                 note="0 = greedy"
-                meaning="Logits are divided by the temperature before the softmax; 0 always takes the most likely \
+                meaning="Logits are divided by the temperature before the softmax; 0 always chooses the most likely \
                          token. From 0 to 2. Default: 0.8."
                 number=parameters.temperature
             />

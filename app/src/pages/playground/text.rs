@@ -209,7 +209,7 @@ fn Footer(generation: Generation) -> impl IntoView {
             </span>
             {move || generation.prompt_dropped().map(|dropped| view! { <span>{cropped(dropped)}</span> })}
             {move || generation.tokens_per_sec().map(|speed| view! {
-                <span class="dim" title="Generated tokens per second, without the loading of the checkpoint">
+                <span class="dim" title="Generated tokens per second, not counting the time to load the checkpoint">
                     {format!("· {}", number::with_unit(speed, "tok/s"))}
                 </span>
             })}

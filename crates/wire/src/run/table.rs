@@ -164,7 +164,7 @@ pub struct SavedFilter {
     pub query: RunQuery,
 }
 
-/// A filter to save. One of the same name is replaced.
+/// A filter to save. An existing filter with this name is replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]

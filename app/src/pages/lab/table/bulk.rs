@@ -87,7 +87,7 @@ fn counted(runs: usize) -> String {
 fn question(action: &BulkAction) -> Option<(&'static str, &'static str)> {
     match action {
         BulkAction::Archive => {
-            Some(("Archive", "The runs move from the active runs to Archived. Nothing of them is deleted."))
+            Some(("Archive", "The runs move from the active runs to Archived. None of their data is deleted."))
         }
         BulkAction::Delete => Some((
             "Delete",
@@ -175,19 +175,19 @@ pub(super) fn BulkBar() -> impl IntoView {
                                 bulk
                                 action=BulkAction::Stop
                                 label="Stop"
-                                title="Stop the selected runs, after a confirmation"
+                                title="Stop the selected runs, after confirmation"
                             />
                             <BulkButton
                                 bulk
                                 action=BulkAction::Delete
                                 label="Delete"
-                                title="Move the selected runs to Deleted, after a confirmation"
+                                title="Move the selected runs to Deleted, after confirmation"
                             />
                         }.into_any()
                     }}
                 </Show>
                 <Show when=move || session.can_steer() && !can_change.get()>
-                    <span class="dim">"Your role permits no change of some of these runs."</span>
+                    <span class="dim">"Your role does not permit changing some of these runs."</span>
                 </Show>
                 <Show when=move || { count.get() > MAX_BULK }>
                     <span class="dim">{format!("Select at most {MAX_BULK} runs to change them together.")}</span>

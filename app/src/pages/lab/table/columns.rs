@@ -73,7 +73,7 @@ fn ColumnList(table: TableState) -> impl IntoView {
             type="search"
             placeholder="Search columns"
             aria-label="Search columns"
-            title="Words of the name or path of a column"
+            title="Words from the name or path of a column"
             prop:value=search
             on:input:target=move |event| search.set(event.target().value())
         />

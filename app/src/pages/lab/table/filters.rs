@@ -41,7 +41,7 @@ pub(super) fn SearchField() -> impl IntoView {
             class="search wide"
             placeholder="Search, or lr>1e-3  /"
             aria-label="Search runs by name, tag, note or hyperparameter"
-            title="Words of the name, id, state, preset, dataset, device, tags and notes; tag:NAME; comparisons such as lr>1e-3 or model.layers=6 (/)"
+            title="Words from the name, id, state, preset, dataset, device, tags and notes; tag:NAME; comparisons such as lr>1e-3 or model.layers=6 (/)"
             prop:value=shown
             on:input:target=move |event| search(event.target().value())
             on:keydown=clear
@@ -135,7 +135,7 @@ fn FacetButton(facet: Facet, group: RunGroup) -> impl IntoView {
     view! {
         <button
             aria-pressed=move || is_on().to_string()
-            title="Show the runs with this value alone, or remove the filter"
+            title="Show only the runs with this value, or remove the filter"
             on:click=move |_| table.change(|query| facet.toggle(query, &value.read_value()))
         >
             <span class="grow">{move || facet.shown(live, &key)}</span>
@@ -147,11 +147,11 @@ fn FacetButton(facet: Facet, group: RunGroup) -> impl IntoView {
 /// What a group has in common, its label, and its meaning.
 const GROUPS: [(Option<GroupBy>, &str, &str); 6] = [
     (None, "No groups", "List the runs without groups"),
-    (Some(GroupBy::Preset), "Preset", "Runs of one preset come together"),
-    (Some(GroupBy::Dataset), "Dataset", "Runs of the same datasets come together"),
-    (Some(GroupBy::Tag), "Tags", "Runs with the same tags come together"),
-    (Some(GroupBy::Parent), "Parent", "Forks of one run come together"),
-    (Some(GroupBy::Project), "Project", "Runs of one project come together"),
+    (Some(GroupBy::Preset), "Preset", "List runs of the same preset together"),
+    (Some(GroupBy::Dataset), "Dataset", "List runs of the same datasets together"),
+    (Some(GroupBy::Tag), "Tags", "List runs with the same tags together"),
+    (Some(GroupBy::Parent), "Parent", "List forks of the same run together"),
+    (Some(GroupBy::Project), "Project", "List runs of the same project together"),
 ];
 
 /// Chooses the column by which the table is grouped.
@@ -201,7 +201,7 @@ pub(super) fn Chips() -> impl IntoView {
     };
     view! {
         <Show when=move || !chips.read().is_empty()>
-            <div class="row chips" role="group" aria-label="Filters in force">
+            <div class="row chips" role="group" aria-label="Active filters">
                 {move || chips.get().into_iter().map(chip).collect_view()}
                 <button class="quiet" title="Remove the search and all filters" on:click=move |_| table.clear()>
                     "Clear filters"

@@ -107,11 +107,11 @@ fn SaveField(save: Callback<String>) -> impl IntoView {
                 maxlength=FILTER_NAME_CHARS.to_string()
                 placeholder="Name of this filter"
                 aria-label="Name of the filter to save"
-                title="Saves search, filters, order, groups and columns under this name. One of the same name is replaced."
+                title="Saves search, filters, order, groups and columns under this name. An existing filter with this name is replaced."
                 prop:value=name
                 on:input:target=move |event| name.set(event.target().value())
             />
-            <button type="submit" title="Save the present filter for everyone who uses the lab" disabled=is_empty>"Save"</button>
+            <button type="submit" title="Save the current filter for everyone who uses the lab" disabled=is_empty>"Save"</button>
         </form>
     }
 }
