@@ -95,7 +95,7 @@ pub(crate) fn AuditPage() -> impl IntoView {
         false => view! {
             <main class="page">
                 <h1 class="unseen">"Audit log"</h1>
-                <Empty title="Only admins of the lab see the audit log" text="Your role does not permit it. An admin can export it for you." />
+                <Empty title="Only admins of the lab see the audit log" text="Your role does not permit access to it. An admin can export it for you." />
             </main>
         }
         .into_any(),

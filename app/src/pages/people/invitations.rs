@@ -71,7 +71,7 @@ fn InvitationLine(invitation: InvitationView) -> impl IntoView {
                 <p><strong>{name}</strong>" "<span class="dim">{format!("· {}", reach(role, &projects))}</span></p>
                 <p class="small dim">{about}</p>
             </div>
-            <button class="quiet" title="Revoke it, after a confirmation" aria-label=label on:click=revoke>"Revoke"</button>
+            <button class="quiet" title="Revoke it, after confirmation" aria-label=label on:click=revoke>"Revoke"</button>
         </li>
     }
 }

@@ -60,7 +60,7 @@ fn MemberLine(member: ProjectMember, project: StoredValue<String>, can_change: M
                 <button
                     class="quiet icon-only"
                     aria-label=format!("Remove {} from {}", name.read_value(), project.read_value())
-                    title="Remove them from this project, after a confirmation"
+                    title="Remove them from this project, after confirmation"
                     on:click=move |_| ask_remove(team, project.get_value(), person, &name.read_value())
                 >
                     <Icon name="close" />
@@ -93,7 +93,7 @@ fn ask_remove(team: Team, project: String, person: i64, name: &str) {
             team.renew();
         });
     });
-    let loses = "They no longer reach its runs and datasets, unless by a role in the lab. Their account and their runs stay. You can add them \
+    let loses = "They lose access to its runs and datasets, unless they have a role in the lab. Their account and their runs stay. You can add them \
                  again.";
     team.confirm.ask(Question { title, loses: loses.to_owned(), verb: "Remove", act });
 }
@@ -118,7 +118,7 @@ fn AddMember(people: Memo<Vec<ProjectMember>>, project: StoredValue<String>) -> 
     view! {
         <Show
             when=move || !others.read().is_empty()
-            fallback=|| view! { <p class="small dim">"There is nobody else whom you can add here. Others need an invitation first."</p> }
+            fallback=|| view! { <p class="small dim">"There is nobody else that you can add here. Others need an invitation first."</p> }
         >
             <div class="row">
                 <select

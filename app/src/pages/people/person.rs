@@ -13,7 +13,7 @@ use crate::net::api::{ApiFailure, people};
 
 /// What removing an account ends, and what it leaves.
 const REMOVAL: &str = "Their password, the browsers in which they are signed in, their API tokens, share links and roles end at once. Their \
-                       runs, datasets and lines in journals and in the audit log stay. They can be invited again. With OpenID Connect they \
+                       runs, datasets and entries in journals and in the audit log stay. They can be invited again. With OpenID Connect they \
                        cannot sign in until an admin lets their account in again, on this page.";
 /// Why one's own role stays as it is.
 const OWN_ROLE: &str =
@@ -65,14 +65,14 @@ pub(super) fn PersonRow(id: i64) -> impl IntoView {
                 {move || is_admin.get().then(|| view! {
                     <Menu label=format!("Actions for {}", label.get())>
                         <button
-                            title="Change the name under which journals and lists show this person"
+                            title="Change the name of this person in journals and lists"
                             on:click=move |_| renamed.set(person.get_untracked())
                         >
                             "Rename …"
                         </button>
                         <button
                             class="danger"
-                            title=if is_you.get() { OWN_ROLE } else { "Remove the account, after a confirmation" }
+                            title=if is_you.get() { OWN_ROLE } else { "Remove the account, after confirmation" }
                             disabled=is_you.get()
                             on:click=move |_| actions.ask_remove()
                         >
@@ -217,12 +217,12 @@ fn RenameDialog(of: PersonView, renamed: RwSignal<Option<PersonView>>) -> impl I
                         prop:value=name
                         on:input:target=move |event| name.set(event.target().value())
                     />
-                    <span class="small dim">"Journals and the audit log keep the old name in the lines that they have."</span>
+                    <span class="small dim">"Existing entries of journals and of the audit log keep the old name."</span>
                 </label>
                 {move || failure.get().map(|failure| view! { <Failure what="The person was not renamed" failure /> })}
                 <div class="row end">
-                    <button type="button" title="Close without a change" on:click=move |_| renamed.set(None)>"Cancel"</button>
-                    <button class="primary" type="submit" title="Store the name" disabled=move || name.read().trim().is_empty()>
+                    <button type="button" title="Close without saving" on:click=move |_| renamed.set(None)>"Cancel"</button>
+                    <button class="primary" type="submit" title="Save the name" disabled=move || name.read().trim().is_empty()>
                         "Save"
                     </button>
                 </div>

@@ -157,7 +157,7 @@ fn DeleteButton(project: Memo<Option<ProjectView>>) -> impl IntoView {
     view! {
         <button
             class="quiet"
-            title=move || obstacle.get().unwrap_or("Delete the project, after a confirmation. Only a project without datasets can be deleted.")
+            title=move || obstacle.get().unwrap_or("Delete the project, after confirmation. Only a project without datasets can be deleted.")
             disabled=move || obstacle.read().is_some()
             on:click=ask
         >
@@ -210,7 +210,7 @@ fn LimitForm(name: String, limits: ProjectLimits) -> impl IntoView {
             <div class="row">
                 <button
                     type="submit"
-                    title="Apply these limits; runs that wait are considered again at once"
+                    title="Apply these limits at once; queued runs may then start"
                     disabled=move || !typed.is_readable()
                 >
                     "Save limits"

@@ -67,10 +67,10 @@ fn meaning(status: u16) -> &'static str {
     match status {
         401 => "Refused: not signed in, or a wrong password or token",
         403 => "Refused: the role does not permit it",
-        404 => "Nothing of this name exists, or the sender may not see it",
-        409 => "Refused: what was asked for does not fit the run, dataset or account as it is now",
+        404 => "Nothing with this name exists, or the sender may not see it",
+        409 => "Refused: the request conflicts with the current state of the run, dataset or account",
         410 => "Refused: expired or already used",
-        429 => "Refused: too many tries",
+        429 => "Refused: too many attempts",
         400..=499 => "Refused: the request is not valid",
         500.. => "Failed: an error of the server",
         _ => "Done",

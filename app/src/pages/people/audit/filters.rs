@@ -68,7 +68,7 @@ fn SearchField() -> impl IntoView {
             class="search wide"
             placeholder="Search"
             aria-label="Search the audit log"
-            title="Words of who, action, target and address"
+            title="Words of the person, action, target or address"
             prop:value=move || log.query.read().q.clone().unwrap_or_default()
             on:input:target=move |event| search(event.target().value())
         />

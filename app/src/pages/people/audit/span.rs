@@ -54,7 +54,7 @@ pub(super) fn SpanFilter() -> impl IntoView {
         }
     });
     view! {
-        <select aria-label="Time" title="Only entries of this time" on:change:target=move |event| choose(event.target().value())>
+        <select aria-label="Time" title="Only entries in this period" on:change:target=move |event| choose(event.target().value())>
             <option value="" prop:selected=move || chosen.read().is_empty()>"All time"</option>
             {SPANS.map(|(value, label, _)| view! {
                 <option value=value prop:selected=move || *chosen.read() == value>{label}</option>
