@@ -186,8 +186,8 @@ fn DisconnectedBar() -> impl IntoView {
         )),
         Connection::Polling => Some((
             "Slower updates ",
-            "because no WebSocket can be opened: the page polls once per second. A proxy before the server must pass \
-             the headers Upgrade, Connection and Host on; the guide has examples"
+            "because no WebSocket can be opened: the page polls once per second. A proxy in front of the server \
+             must forward the headers Upgrade, Connection and Host; the guide has examples"
                 .to_owned(),
         )),
         _ => None,

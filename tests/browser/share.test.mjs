@@ -120,7 +120,7 @@ test("a run whose link ends while other links remain is not shown any more", asy
   await page.goto(`${lab.url}/runs/${run}`);
   await runState(page, "running").waitFor();
   await lab.api(`/links/${first.id}`, { method: "DELETE" });
-  await page.getByText("it is not shared with you any more").waitFor();
+  await page.getByText("it is no longer shared with you").waitFor();
   assert.equal(await page.locator(".chart").count(), 0);
   await page.goto(`${lab.url}/runs/${other}`);
   await page.locator(".run-head").waitFor();
@@ -178,13 +178,13 @@ test("watchers follow page, step and pointer of a presenter, look around, and re
   // One looks around: the presenter goes on, and this page stays.
   await watcher.mouse.move(400, 400);
   await watcher.mouse.wheel(0, 200);
-  await bar(watcher).getByText("You look around.").waitFor();
+  await bar(watcher).getByText("You are looking around on your own.").waitFor();
   await presenter.getByRole("link", { name: "Run", exact: true }).click();
   await visitor.waitForURL(new RegExp(`/runs/${run}$`));
   assert.match(watcher.url(), /xray/);
   await watcher.getByRole("button", { name: "Return to admin" }).click();
   await watcher.waitForURL(new RegExp(`/runs/${run}$`));
-  await bar(watcher).getByText(/You follow admin/).waitFor();
+  await bar(watcher).getByText(/You are following admin/).waitFor();
 
   // Scrolling, and a page that a guest may not see.
   await presenter.mouse.wheel(0, 600);

@@ -95,7 +95,7 @@ pub(crate) fn RunFailure(
     let to_lab = || view! { <a class="button" href=at("/") title="All runs and devices">"Open the Lab"</a> };
     if failure.status == 404 {
         let is_shared = expect_context::<Session>().me().is_some_and(|me| me.is_shared || me.kind == TokenKind::Guest);
-        let or_ended = if is_shared { ", or it is not shared with you any more" } else { "" };
+        let or_ended = if is_shared { ", or it is no longer shared with you" } else { "" };
         let text = format!("There is no run \u{201c}{run}\u{201d}. It may have been deleted{or_ended}.");
         return view! {
             <h1 class="unseen">"Run not found"</h1>

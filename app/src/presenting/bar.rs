@@ -75,7 +75,7 @@ fn OwnBar(presenting: Presenting) -> impl IntoView {
         <p class="grow" role="status">
             <strong>"Presenting"</strong>
             {shows(move || match watchers() {
-                (0, _) => "; nobody follows yet. Everyone who can see this page gets an offer to follow you.".to_owned(),
+                (0, _) => "; nobody follows yet. Everyone who can see this page is offered to follow you.".to_owned(),
                 (_, followers) => format!("; {followers}"),
             })}
         </p>
@@ -111,12 +111,12 @@ fn FollowedBar(presenting: Presenting, follower: Follower, followed: Followed) -
     let text = {
         let name = name.clone();
         move || match (is_paused, follower.is_hidden.get()) {
-            (true, _) => "You look around.".to_owned(),
+            (true, _) => "You are looking around on your own.".to_owned(),
             (false, true) => format!("{name} shows a page that is not shared with you."),
             (false, false) => {
                 let (total, followers) = watchers(presenting, Some(id));
                 let others = if total > 1 { format!(" {followers}.") } else { String::new() };
-                format!("You follow {name}.{others} Scroll or click to look around.")
+                format!("You are following {name}.{others} Scroll or click to look around.")
             }
         }
     };
@@ -132,7 +132,7 @@ fn FollowedBar(presenting: Presenting, follower: Follower, followed: Followed) -
                 {format!("Return to {name}")}
             </button>
         })}
-        <button title="Follow no longer (Esc)" on:click=clicks(move |_| presenting.leave())>"Leave"</button>
+        <button title="Stop following (Esc)" on:click=clicks(move |_| presenting.leave())>"Leave"</button>
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) fn ShareDialog(scope: LinkScope, path: String, is_open: RwSignal<bool
             </div>
             {has_charts.then(|| view! {
                 <div class="tabs" role="group" aria-label="What to create">
-                    {tab(false, "Link", "A link that opens this view, with what it shows and nothing else of the lab")}
+                    {tab(false, "Link", "A link that opens this view and nothing else of the lab")}
                     {tab(true, "Embed", "A live chart or an inspection in another page, a README or a slide")}
                 </div>
             })}

@@ -169,7 +169,7 @@ pub(super) fn EmbedForm(scope: LinkScope, path: String, links: Links) -> impl In
     view! {
         <form class="stack" on:submit=submit>
             <p class="small">
-                "Everyone who sees the other page sees the chart, without an account. It updates while the run trains, and contains nothing \
+                "Anyone who sees the other page sees the chart, without an account. It updates while the run trains, and shows nothing \
                  else of the lab."
             </p>
             <div class="fields">
@@ -324,7 +324,7 @@ fn Preview(draft: Draft, live: Live) -> impl IntoView {
     });
     let shown = move || match source.get() {
         Some(_) if is_broken.get() => {
-            view! { <p class="small dim">"There is nothing to show yet: the run has no values of it."</p> }.into_any()
+            view! { <p class="small dim">"There is nothing to show yet: the run has no values for it."</p> }.into_any()
         }
         Some(address) => {
             let title = draft.what.get_untracked().title("this page");

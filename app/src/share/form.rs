@@ -18,14 +18,14 @@ const ROLES: [(Role, &str, &str, &str); 2] = [
     (
         Role::View,
         "View",
-        "They can look at it and change nothing",
-        "Everyone who has the link can look at {}, without an account, and at nothing else; they can change nothing.",
+        "They can view it but change nothing",
+        "Anyone with the link can view {} without an account, and nothing else; they cannot change anything.",
     ),
     (
         Role::Steer,
         "Steer",
         "They can also pause, change, fork and stop",
-        "Everyone who has the link can look at {} and steer it, without an account: pause, change, fork and stop. Give it only to people \
+        "Anyone with the link can view and steer {} without an account: pause, change, fork and stop. Give it only to people \
          whom you trust.",
     ),
 ];

@@ -37,10 +37,10 @@ impl Links {
 
     fn ask_revoke(self, link: &LinkView) {
         let (title, loses) = match link.is_embed {
-            true => ("Revoke this embed?", "Pages that contain it show no chart any more."),
+            true => ("Revoke this embed?", "Pages that contain it no longer show the chart."),
             false => (
                 "Revoke this link?",
-                "Whoever has opened it loses access at once, and a page that shows it says that the link has ended.",
+                "Everyone who has opened it loses access at once, and their open pages show that the link has ended.",
             ),
         };
         let id = link.id;
@@ -122,7 +122,7 @@ fn LinkLine(link: LinkView, links: Links) -> impl IntoView {
             <button
                 type="button"
                 class="quiet"
-                title="Revoke it, after a confirmation"
+                title="Revoke it, after confirmation"
                 aria-label=label
                 on:click=clicks(move |_| links.ask_revoke(&link))
             >

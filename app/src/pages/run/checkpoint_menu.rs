@@ -106,7 +106,7 @@ pub(super) fn CheckpointMenu(id: CheckpointId, saved: Memo<Option<CheckpointView
                     <Icon name="pin" />
                     {move || if is_pinned.get() { "Unpin (may be deleted)" } else { "Pin (kept until unpinned)" }}
                 </button>
-                <button class="danger" title="Delete the checkpoint from the disk, after a confirmation" on:click=ask_delete>
+                <button class="danger" title="Delete the checkpoint from the disk, after confirmation" on:click=ask_delete>
                     "Delete …"
                 </button>
             </Show>

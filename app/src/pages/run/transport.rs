@@ -75,9 +75,9 @@ pub(super) fn Transport() -> impl IntoView {
             <button
                 class="control"
                 title=move || hint(context, false, match is_queued.get() {
-                    true => "Remove the run from the queue, after a confirmation.".to_owned(),
+                    true => "Remove the run from the queue, after confirmation.".to_owned(),
                     false => format!(
-                        "End the run before step {} with a checkpoint, after a confirmation. To free the device only for a while, pause the \
+                        "End the run before step {} with a checkpoint, after confirmation. To free the device only for a while, pause the \
                          run and suspend it.",
                         step_now(context)
                     ),

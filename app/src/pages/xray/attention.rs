@@ -110,7 +110,7 @@ fn content(heads: Heads) -> AnyView {
             <Facts heads />
         </div>
         <AttendedText heads />
-        <details><summary title="The facts of every head of the block as a table">"Statistics of all heads"</summary>{shows(table)}</details>
+        <details><summary title="Statistics of every head of the block as a table">"Statistics of all heads"</summary>{shows(table)}</details>
     }
     .into_any()
 }

@@ -50,7 +50,7 @@ fn Tools(projection: Projection) -> impl IntoView {
             <button
                 class="switch"
                 aria-pressed=says(move || has_trails.get().to_string())
-                title="Show the path of the chosen token and of its 3 nearest neighbors over the snapshots; on by \
+                title="Show how the chosen token and its 3 nearest neighbors move over the snapshots; on by \
                        default"
                 on:click=clicks(move |_| has_trails.update(|has| *has = !*has))
             >

@@ -184,7 +184,7 @@ fn tokens_read(xray: XrayState) -> usize {
 fn past_steps(xray: XrayState) -> AnyView {
     let is_on = xray.prompt_at_past_steps;
     let text = move || match is_on.get() {
-        true => "Past steps are computed from checkpoints over this text.",
+        true => "Past steps are computed from checkpoints on this text.",
         false => "Past steps show stored snapshots. Those were computed on validation window 0, not on your text.",
     };
     // Beside the newest step, a past one has its text in any case.
@@ -197,7 +197,7 @@ fn past_steps(xray: XrayState) -> AnyView {
             {shows(text)}
             <button
                 class="switch"
-                title="Compute past steps from checkpoints over this text in place of the snapshots"
+                title="Compute past steps from checkpoints on this text instead of showing the snapshots"
                 aria-pressed=says(move || is_on.get().to_string())
                 on:click=clicks(move |_| is_on.update(|is_on| *is_on = !*is_on))
             >

@@ -83,7 +83,7 @@ fn strongest(values: &[f32]) -> String {
     let share: f64 = order.iter().map(|at| energy(values[*at])).sum::<f64>() / all;
     let named: Vec<String> = order.iter().map(usize::to_string).collect();
     format!(
-        "The strongest frequencies, {}, contain {} of the energy, the constant component left out.",
+        "The strongest frequencies, {}, contain {} of the energy, without the constant component.",
         named.join(", "),
         percent(share)
     )

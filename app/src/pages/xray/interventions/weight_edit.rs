@@ -19,7 +19,7 @@ const MIN_STEPS: u64 = 100;
 const CONTROL: &str = "A control run is a fork from the same state without the edit, trained on the same batches. The \
                        difference between the two runs is the effect of the edit. It queues a second run on the same \
                        device. Off by default.";
-const APPLY: &str = "Multiply the weights of this run once, before its next step, after a confirmation";
+const APPLY: &str = "Multiply the weights of this run once, before its next step, after confirmation";
 const FORK: &str = "Queue a new run from the newest checkpoint with this edit; this run does not change";
 
 /// The outcome of the last action.
