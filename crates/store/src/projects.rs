@@ -50,8 +50,8 @@ impl Store {
         commit(transaction).await
     }
 
-    /// Deletes a project and what gives access to it: a later project of the same name is another one. Its links end; invitations and tokens
-    /// lose it, and an invitation that gives nothing else ends.
+    /// Deletes a project and what gives access to it: a later project of the same name is another one. Its links end; invitations and
+    /// tokens lose it, and an invitation that gives nothing else ends.
     ///
     /// # Errors
     /// [`StoreError::UnknownProject`]; [`StoreError::ProjectInUse`] while runs or datasets belong to it, and for `default`.
@@ -69,8 +69,8 @@ impl Store {
         commit(transaction).await
     }
 
-    /// Sets the role of a person in a project. What they have shared and may not share any more ends. `by` is the token of the sender, `None`
-    /// for the server itself.
+    /// Sets the role of a person in a project. What they have shared and may not share any more ends. `by` is the token of the sender,
+    /// `None` for the server itself.
     ///
     /// # Errors
     /// [`StoreError::UnknownProject`], [`StoreError::UnknownPerson`], [`StoreError::RoleLost`].
@@ -85,8 +85,8 @@ impl Store {
         commit(transaction).await
     }
 
-    /// Takes a person out of a project. The links and invitations end that gave access to it by their role. `by` is the token of the sender,
-    /// `None` for the server itself.
+    /// Removes a person from a project. The links and invitations end that gave access to it by their role. `by` is the token of the
+    /// sender, `None` for the server itself.
     ///
     /// # Errors
     /// [`StoreError::UnknownProject`]; [`StoreError::UnknownPerson`] for someone who is not in it; [`StoreError::RoleLost`].

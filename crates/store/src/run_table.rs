@@ -207,7 +207,8 @@ impl Store {
         })
     }
 
-    /// Of the runs that may be seen, those that are queued or loaded by a worker and the newest 200 others, newest first, and their numbers.
+    /// Of the runs that may be seen, those that are queued or loaded by a worker and the newest 200 others, newest first, and their
+    /// numbers.
     pub async fn current_runs(&self, visible: &Visible) -> Result<(Vec<RunSummary>, RunCounts), StoreError> {
         let mut connection = self.database().snapshot().await?;
         let runs = database::runs::current(&mut connection, NEWEST, visible).await?;
@@ -242,7 +243,7 @@ impl Store {
         database::run_table::filters(&mut *self.database().read().await?).await
     }
 
-    /// Saves a filter without its limit and cursor, in place of one of the same name.
+    /// Saves a filter without its limit and cursor, replacing an existing filter with this name.
     ///
     /// # Errors
     /// The errors of [`Self::run_page`].

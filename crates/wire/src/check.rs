@@ -165,7 +165,7 @@ impl CheckReport {
         if !interrupted.is_empty() || !waiting.is_empty() {
             let left =
                 [interrupted, waiting].into_iter().filter(|names| !names.is_empty()).collect::<Vec<_>>().join(", ");
-            return (Outcome::Running, format!("the check did not end; without a result: {left}{rest}"));
+            return (Outcome::Running, format!("the check did not finish; no result for: {left}{rest}"));
         }
         if passed.is_empty() {
             return (Outcome::NotRun, format!("nothing was checked{rest}"));

@@ -234,13 +234,13 @@ pub mod name {
 pub mod definition {
     /// Attention entropy, nats.
     pub const ATTENTION_ENTROPY: &str = "Entropy of the attention pattern of a head, −Σ p ln p, averaged over all queries except the first. \
-        A head that attends to all tokens equally has the mean of ln(number of keys); near 0, each query attends to one token. The metric reads validation window 0.";
+        For a head that attends to all tokens equally, it is the mean of ln(number of keys); near 0, each query attends to one token. Measured on validation window 0.";
     /// Largest attention score.
     pub const ATTENTION_SCORE: &str = "Largest |q·k| / √d_head before the softmax, over queries and their allowed keys. Above 100 the softmax is saturated. \
-        The metric reads validation window 0.";
+        Measured on validation window 0.";
     /// Dead neurons, a fraction.
     pub const DEAD_NEURONS: &str = "Fraction of the MLP neurons of a layer whose output is at most 0.01 times the RMS of the layer, in absolute \
-        value, at every token. The metric reads validation window 0.";
+        value, at every token. Measured on validation window 0.";
 }
 
 /// Attention score above which the softmax is saturated: that of QK-Clip in Kimi K2 (arXiv 2507.20534).
@@ -305,7 +305,7 @@ pub fn describe(series: &str) -> SeriesInfo {
         VALID => info(
             "val",
             "nats/token",
-            "Validation loss: mean cross-entropy, −ln p(next token), over the same batches of the validation split each time; the last evaluation of the run reads the whole split, or 4,096 windows of a large one, so it is not comparable with the others.",
+            "Validation loss: mean cross-entropy, −ln p(next token), over the same batches of the validation split each time; the last evaluation of the run covers the whole split, or 4,096 windows of a large one, so it is not comparable with the others.",
         ),
         LEARNING_RATE => info("learning rate", "", "Learning rate of each step."),
         GRAD_NORM => info("gradient norm", "", "L2 norm of the gradient of all parameters, before clipping."),
@@ -325,12 +325,12 @@ pub fn describe(series: &str) -> SeriesInfo {
         DUPLICATE_WINDOWS => info(
             "duplicate windows",
             "windows",
-            "Training windows so far whose text (at least 256 tokens from the start on) came before at another place of the datasets. Windows that are drawn again at the same place are epochs. Of more than 262,144 windows, 131,072 per doubling are compared.",
+            "Training windows so far whose text (at least 256 tokens from the start on) has already occurred elsewhere in the datasets. A window that is drawn again from the same place counts as another epoch, not as a duplicate. Beyond 262,144 windows, 131,072 per doubling are compared.",
         ),
         NOISE_SCALE => info(
             "gradient noise scale",
             "tokens",
-            "Batch size at which the noise of the gradient is as large as the gradient, tr(Σ) / |G|² (McCandlish et al. 2018), by replicas or micro-batches, averaged over about 20 measurements. Smaller batches waste steps, larger ones tokens.",
+            "Batch size at which the noise of the gradient is as large as the gradient, tr(Σ) / |G|² (McCandlish et al. 2018), estimated from replicas or micro-batches and averaged over about 20 measurements. Smaller batches waste steps, larger batches waste tokens.",
         ),
         other => info(other, "value", "A series of this run."),
     }

@@ -45,7 +45,7 @@ pub async fn set_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Lists your tokens of programs, oldest first.
+/// Lists the tokens of your programs, oldest first.
 #[utoipa::path(get, path = "/me/tokens", tag = "access", responses((status = 200, body = Vec<TokenView>)))]
 pub async fn list_own_tokens(
     SignedIn(own): SignedIn,
@@ -54,7 +54,7 @@ pub async fn list_own_tokens(
     tokens::list(&lab, &own, TokenKind::Api).await.map(Json)
 }
 
-/// Creates a token for a program, which reaches at most what you do. Only this response contains the text of the token.
+/// Creates a token for a program, which never permits more than you may do. Only this response contains the text of the token.
 #[utoipa::path(post, path = "/me/tokens", tag = "access", request_body = NewPersonalToken,
     responses((status = 201, body = CreatedToken),
         (status = 409, description = "The request was not made by a signed-in person, or they have too many tokens.", body = ApiErrorBody)))]
@@ -66,7 +66,7 @@ pub async fn create_own_token(
     Ok((StatusCode::CREATED, Json(tokens::create(&lab, &own, new).await?)))
 }
 
-/// Revokes one of your tokens of programs.
+/// Revokes a token of one of your programs.
 #[utoipa::path(delete, path = "/me/tokens/{id}", tag = "access", params(("id" = i64, Path)),
     responses((status = 204), (status = 409, description = "A token of a program revokes only itself.", body = ApiErrorBody)))]
 pub async fn revoke_own_token(

@@ -31,14 +31,14 @@ pub async fn list_alerts(
     Ok(Json(lab.store().alerts(&own.grants, query.after.unwrap_or(0), limit as usize).await?))
 }
 
-/// Lists your alert channels, as an admin also those of the lab, and what you may create.
+/// Lists your alert channels, for an admin also those of the lab, and which channels you may create.
 #[utoipa::path(get, path = "/alert-channels", tag = "alerts", responses((status = 200, body = Channels)))]
 pub async fn list_alert_channels(Member(own): Member, State(lab): State<Lab>) -> Result<Json<Channels>, ApiError> {
     channels::list(&lab, &own).await.map(Json)
 }
 
-/// Creates an alert channel. Admins create channels of the lab, to any receiver. Channels of one's own go to the e-mail address of the account
-/// or to a topic of the lab's ntfy server, and send alerts of runs that the person may see.
+/// Creates an alert channel. Admins create channels of the lab, to any receiver. Other people create channels of their own, which go to the
+/// e-mail address of the account or to a topic of the lab's ntfy server and send alerts of runs that the person may see.
 #[utoipa::path(post, path = "/alert-channels", tag = "alerts", request_body = NewChannel,
     responses((status = 201, body = ChannelView),
         (status = 409, description = "You have no account, or there are too many channels.", body = ApiErrorBody)))]
@@ -50,7 +50,7 @@ pub async fn create_alert_channel(
     Ok((StatusCode::CREATED, Json(channels::create(&lab, &own, new).await?)))
 }
 
-/// Changes an alert channel. What waits for a channel that is turned off is given up.
+/// Changes an alert channel. Waiting messages of a channel that is turned off are discarded.
 #[utoipa::path(patch, path = "/alert-channels/{id}", tag = "alerts", params(("id" = i64, Path)), request_body = ChannelChange,
     responses((status = 200, body = ChannelView)))]
 pub async fn change_alert_channel(
@@ -73,8 +73,8 @@ pub async fn delete_alert_channel(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Sends a test message to an alert channel now, and answers what its receiver said. Once in 5 s for each channel of the lab
-/// and for each person.
+/// Sends a test message to an alert channel now, and returns the answer of its receiver. At most once in 5 s for each channel of the
+/// lab and for each person.
 #[utoipa::path(post, path = "/alert-channels/{id}/test", tag = "alerts", params(("id" = i64, Path)), responses((status = 200, body = TestResult)))]
 pub async fn test_alert_channel(
     Member(own): Member,

@@ -15,8 +15,8 @@ use crate::live::clock::now_ms;
 /// Header with the size of the backup, bytes, which its reader compares its progress with.
 pub const BYTES_HEADER: HeaderName = HeaderName::from_static("kindling-backup-bytes");
 
-/// Streams a backup of the whole lab as one tar file, as of now, while runs train; `kindling restore` reads it. Reports of workers are stored
-/// again after a moment; nothing is lost meanwhile.
+/// Streams a backup of the whole lab as one tar file, as of now, while runs train; `kindling restore` reads it. The storing of reports
+/// pauses for a moment; no report is lost.
 #[utoipa::path(get, path = "/backup", tag = "lab",
     responses((status = 200, description = "A tar file.", content_type = "application/x-tar", body = Vec<u8>)))]
 pub async fn back_up(Admin(identity): Admin, State(lab): State<Lab>) -> Result<Response, ApiError> {

@@ -22,7 +22,8 @@ use crate::runs::seeds;
 /// Maximum number of groups that are compared with one baseline.
 const MAX_GROUPS: usize = 16;
 
-/// What is compared. A group is a list of runs, separated by commas; `tag:NAME` stands for the runs with this tag that trained all their steps.
+/// What is compared. A group is a list of runs, separated by commas; `tag:NAME` stands for the runs with this tag that trained all their
+/// steps.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct FairQuery {
@@ -42,7 +43,7 @@ fn tokens() -> Axis {
 }
 
 /// Compares groups of runs by their validation loss at an equal budget: the difference with its confidence interval, the variation that the
-/// interval contains, and the conclusion in a sentence. What cannot be compared fairly has the reasons instead.
+/// interval contains, and the conclusion in a sentence. Where a fair comparison is not possible, the answer has the reasons instead.
 #[utoipa::path(get, path = "/compare", tag = "runs", params(FairQuery),
     responses((status = 200, body = FairComparison), (status = 404, description = "A run does not exist.", body = ApiErrorBody)))]
 pub async fn compare_fairly(

@@ -18,7 +18,7 @@ use crate::lab::Lab;
 use crate::runs::completion;
 
 /// Completes a prompt with a checkpoint of a run. The response has a JSON line for each token as it is generated, and a last line with the
-/// reason of the end.
+/// reason why the completion ended.
 #[utoipa::path(post, path = "/completions", tag = "inspect", request_body = CompletionRequest,
     responses((status = 200, description = "JSON lines.", content_type = "application/x-ndjson", body = CompletionLine),
         (status = 404, description = "Unknown run or checkpoint.", body = ApiErrorBody),

@@ -28,8 +28,8 @@ pub async fn list_corpora(Member(identity): Member, State(lab): State<Lab>) -> R
     datasets::list(&lab, &identity).await.map(Json)
 }
 
-/// Uploads a dataset: a plain body, or the files of a form. What cannot be used is skipped and listed in `import` of the answer. Long work
-/// continues as a job.
+/// Uploads a dataset: a plain body, or the files of a form. Files and records that cannot be used are skipped and listed in `import` of the
+/// answer. Long work continues as a job.
 #[utoipa::path(post, path = "/corpora", tag = "data", params(UploadQuery, ImportOptions),
     request_body(content = Vec<u8>, description = "Text, Markdown, JSON, JSON Lines, CSV, TSV or Parquet, compressed with gzip or zstd or not; or multipart/form-data with one or more such files.", content_type = "application/octet-stream"),
     responses((status = 201, body = CorpusInfo), (status = 202, body = Job), (status = 409, description = "The project has reached its limit of disk.", body = ApiErrorBody),
@@ -130,7 +130,7 @@ pub async fn list_catalogue(_: Member) -> Json<Vec<CatalogueEntry>> {
     Json(catalogue::entries())
 }
 
-/// Downloads a dataset of the catalogue as a job. An interrupted download continues after the bytes that it has.
+/// Downloads a dataset of the catalogue as a job. An interrupted download continues where it stopped.
 #[utoipa::path(post, path = "/catalogue/{id}", tag = "data", params(("id" = CorpusId, Path)),
     responses((status = 202, body = Job), (status = 404, body = ApiErrorBody), (status = 409, description = "The lab has it already.", body = ApiErrorBody)))]
 pub async fn download_corpus(

@@ -20,7 +20,7 @@ pub async fn list_filters(_: Viewer, State(lab): State<Lab>) -> Result<Json<Vec<
     Ok(Json(lab.store().filters().await?))
 }
 
-/// Saves a filter for everyone who uses the lab, in place of one of the same name.
+/// Saves a filter for everyone who uses the lab, replacing an existing filter with this name.
 #[utoipa::path(post, path = "/filters", tag = "runs", request_body = NewFilter,
     responses((status = 201, body = SavedFilter), (status = 409, description = "The lab has 200 filters.", body = ApiErrorBody)))]
 pub async fn save_filter(

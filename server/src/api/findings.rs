@@ -21,8 +21,8 @@ pub async fn list_rules(_: SignedIn) -> Json<Vec<RuleInfo>> {
     Json(RULES.iter().map(Rule::info).collect())
 }
 
-/// Returns what the rules found in a run, newest first, with remedies for the run as it is now. Values that the rules have not read are read
-/// first.
+/// Returns what the rules found in a run, newest first, with remedies for the run as it is now. Values that the rules have not checked yet
+/// are checked first.
 #[utoipa::path(get, path = "/runs/{id}/findings", tag = "runs", params(("id" = RunId, Path)),
     responses((status = 200, body = Diagnosis)))]
 pub async fn list_findings(
@@ -35,8 +35,8 @@ pub async fn list_findings(
     Ok(Json(found))
 }
 
-/// Replaces the settings of a run's rules from the next step on: muted rules, thresholds, and rules that may act. What has changed is an
-/// event of the journal.
+/// Replaces the settings of a run's rules from the next step on: muted rules, thresholds, and rules that may act. The change is recorded as
+/// an event in the journal.
 #[utoipa::path(put, path = "/runs/{id}/rules", tag = "runs", params(("id" = RunId, Path)), request_body = DiagnosisSettings,
     responses((status = 200, body = DiagnosisSettings),
         (status = 422, description = "A rule or threshold is unknown, or a value is outside its limits.", body = ApiErrorBody)))]
@@ -66,7 +66,7 @@ fn label(id: &str) -> String {
     rule(id).map_or_else(|| id.to_owned(), |rule| rule.label.to_owned())
 }
 
-/// Dismisses a finding: it stays in the list, and is not counted any more.
+/// Dismisses a finding: it stays in the list but is no longer counted.
 #[utoipa::path(post, path = "/runs/{id}/findings/{finding}/dismiss", tag = "runs",
     params(("id" = RunId, Path), ("finding" = u64, Path, description = "Number of the finding in the run.")),
     responses((status = 200, body = RunFinding)))]

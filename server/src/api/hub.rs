@@ -14,7 +14,7 @@ use crate::export::hub;
 use crate::lab::Lab;
 
 /// Imports a dataset of the Hugging Face hub as a job: its files of text, JSON, CSV, TSV and Parquet, or those of a path. An interrupted
-/// download continues after the bytes that it has.
+/// download continues where it stopped.
 #[utoipa::path(post, path = "/hub/datasets", tag = "data", request_body = HubDatasetArgs,
     responses((status = 202, body = Job), (status = 404, description = "The hub has no such dataset or revision.", body = ApiErrorBody),
         (status = 409, description = "Another job downloads it.", body = ApiErrorBody),
@@ -29,9 +29,9 @@ pub async fn import_hub_dataset(
     Ok((StatusCode::ACCEPTED, Json(lab.data.added_by(&identity, project).import_from_hub(args).await?)))
 }
 
-/// Imports a model of the Hugging Face hub as a job, whose `run` is the finished run that came of it. Only the files that the model needs are
-/// downloaded: config.json, generation_config.json, the weights as safetensors, and the files of its tokenizer. An interrupted download
-/// continues after the bytes that it has.
+/// Imports a model of the Hugging Face hub as a job, whose `run` is the resulting finished run. Only the files that the model needs are
+/// downloaded: config.json, generation_config.json, the weights as safetensors, and the files of its tokenizer. An interrupted
+/// download continues where it stopped.
 #[utoipa::path(post, path = "/hub/models", tag = "runs", request_body = HubModelArgs,
     responses((status = 202, body = Job), (status = 404, description = "The hub has no such model or revision.", body = ApiErrorBody),
         (status = 409, description = "Another job downloads it.", body = ApiErrorBody),

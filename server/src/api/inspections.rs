@@ -35,7 +35,7 @@ pub async fn list_inspections(
 }
 
 /// Computes one inspection of the current weights of a run or of a checkpoint. The run does not change. `Accept: application/x-postcard`
-/// keeps values that are not finite.
+/// keeps non-finite values.
 #[utoipa::path(post, path = "/runs/{id}/inspections", tag = "inspect", params(("id" = RunId, Path)), request_body = InspectionArgs,
     responses((status = 200, body = InspectionUpdate), (status = 404, description = "Unknown run or checkpoint.", body = ApiErrorBody),
         (status = 409, description = "No worker trains the run.", body = ApiErrorBody),

@@ -24,7 +24,7 @@ pub async fn get_lab(SignedIn(identity): SignedIn, State(lab): State<Lab>) -> Re
     lab.states.now(&Audience::of(&identity.grants)).await.map(Json)
 }
 
-/// Returns the free space of the disk and what the files of the lab take, by kind and by run; measured at most once a minute.
+/// Returns the free space of the disk and the space that the files of the lab use, by kind and by run; measured at most once a minute.
 #[utoipa::path(get, path = "/disk", tag = "lab", responses((status = 200, body = DiskUse)))]
 pub async fn get_disk(_: Viewer, State(lab): State<Lab>) -> Result<Json<DiskUse>, ApiError> {
     let runs = lab.store().runs(true).await?;

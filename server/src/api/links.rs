@@ -11,7 +11,7 @@ use crate::auth::{Member, links};
 use crate::error::ApiError;
 use crate::lab::Lab;
 
-/// Lists the share links that you may revoke: your own, and as an admin of the lab or of a project all of that.
+/// Lists the share links that you may revoke: your own, and for an admin of the lab or of a project all of its links.
 #[utoipa::path(get, path = "/links", tag = "access", responses((status = 200, body = Vec<LinkView>)))]
 pub async fn list_links(Member(own): Member, State(lab): State<Lab>) -> Result<Json<Vec<LinkView>>, ApiError> {
     links::list(&lab, &own).await.map(Json)

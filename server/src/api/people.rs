@@ -72,8 +72,8 @@ pub async fn let_account_in_again(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Takes the password of a person away and ends their sessions. The response contains a sign-in link (`/signin?token=` with its text), with which
-/// they sign in once to set another password.
+/// Removes the password of a person and ends their sessions. The response contains a sign-in link (`/signin?token=` with its text), with
+/// which they sign in once to set another password.
 #[utoipa::path(post, path = "/people/{id}/reset", tag = "access", params(("id" = i64, Path)),
     responses((status = 201, body = CreatedToken), (status = 409, description = "A person's token of a program gives no rights to others.", body = ApiErrorBody)))]
 pub async fn reset_password(
@@ -84,8 +84,8 @@ pub async fn reset_password(
     Ok((StatusCode::CREATED, Json(passwords::reset(&lab, &own, id).await?)))
 }
 
-/// Lists the invitations that were neither used nor revoked and have not expired: all for admins of the lab, else those to projects that you
-/// administer.
+/// Lists the invitations that were neither used nor revoked and have not expired: all for admins of the lab, else those to projects that
+/// you administer.
 #[utoipa::path(get, path = "/invitations", tag = "access", responses((status = 200, body = Vec<InvitationView>)))]
 pub async fn list_invitations(
     Member(own): Member,
@@ -107,7 +107,7 @@ pub async fn create_invitation(
     Ok((StatusCode::CREATED, Json(invitations::create(&lab, &own, new).await?)))
 }
 
-/// Revokes an invitation: its link works no more.
+/// Revokes an invitation: its link no longer works.
 #[utoipa::path(delete, path = "/invitations/{id}", tag = "access", params(("id" = i64, Path)), responses((status = 204)))]
 pub async fn revoke_invitation(
     Member(own): Member,

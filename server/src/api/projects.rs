@@ -67,7 +67,7 @@ pub async fn set_member(
     projects::set_member(&lab, &own, &name, id, role).await.map(Json)
 }
 
-/// Takes a person out of a project.
+/// Removes a person from a project.
 #[utoipa::path(delete, path = "/projects/{name}/members/{id}", tag = "access", params(("name" = String, Path), ("id" = i64, Path)),
     responses((status = 204), (status = 404, description = "The person is not in the project.", body = ApiErrorBody)))]
 pub async fn remove_member(

@@ -38,8 +38,8 @@ pub struct SignInLink {
     token: String,
 }
 
-/// Returns how people sign in. The data folder, which the command that prints a sign-in link needs, is only in answers to `localhost`. Works
-/// without a token.
+/// Returns how people sign in. The data folder, which the command that prints a sign-in link needs, is only in answers to `localhost`.
+/// Works without a token.
 #[utoipa::path(get, path = "/session", tag = "access", responses((status = 200, body = SignInInfo)), security(()))]
 pub async fn sign_in_info(
     State(lab): State<Lab>,
@@ -102,7 +102,7 @@ pub async fn sign_out(
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, session_cookie(&lab, &reached, ""))]).into_response())
 }
 
-/// Returns who is signed in.
+/// Returns the person or token that is signed in.
 #[utoipa::path(get, path = "/me", tag = "access", responses((status = 200, body = Me), (status = 401, body = ApiErrorBody)))]
 pub async fn get_me(SignedIn(identity): SignedIn, State(lab): State<Lab>) -> Result<Json<Me>, ApiError> {
     me(&lab, identity).await.map(Json)

@@ -38,7 +38,7 @@ pub async fn open_live(
     }))
 }
 
-/// Sends the messages of a page, and answers with those for it after at most a second: for pages behind a proxy that lets no WebSocket pass.
+/// Sends the messages of a page, and answers within a second with the messages for it: for pages behind a proxy that blocks WebSockets.
 #[utoipa::path(post, path = "/live/poll", tag = "sockets",
     request_body(content = Vec<u8>, description = "Postcard: wire::transport::live::Poll.", content_type = "application/x-postcard"),
     responses((status = 200, description = "Postcard: a list of wire::transport::live::ToPage.", content_type = "application/x-postcard", body = Vec<u8>),

@@ -21,7 +21,7 @@ use crate::lab::Lab;
 use crate::workers::transfer::uploads::{self, CheckpointFile};
 use crate::workers::transfer::{access, contents};
 
-/// Returns what a worker needs of its pool: how many runs each device trains at once.
+/// Returns the setting of its pool that a worker needs: how many runs each device trains at once.
 #[utoipa::path(get, path = "/transfer/pool", tag = "transfer",
     responses((status = 200, body = WorkerPool), (status = 404, description = "The token belongs to no worker.", body = ApiErrorBody)))]
 pub async fn get_pool(Worker(worker): Worker, State(lab): State<Lab>) -> Result<Json<WorkerPool>, ApiError> {
@@ -44,7 +44,7 @@ pub async fn list_dataset_files(
     Ok(Json(listed.into_iter().map(|(file, _)| file).collect()))
 }
 
-/// A file of a run's tokenized dataset. `Range: bytes=N-` asks for the rest from a byte on.
+/// A file of a run's tokenized dataset. `Range: bytes=N-` requests the rest from byte N on.
 #[utoipa::path(get, path = "/transfer/runs/{id}/dataset/{file}", tag = "transfer", params(("id" = RunId, Path), ("file" = String, Path)),
     responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>),
         (status = 206, description = "The rest of the file.", content_type = "application/octet-stream", body = Vec<u8>),
@@ -65,8 +65,8 @@ pub async fn get_dataset_file(
     contents::send(&file.path, &headers, None).await
 }
 
-/// Compares the checkpoints on a worker's disk with those of the run: which it uploads, and which it removes. The answers are in the order of
-/// the list.
+/// Compares the checkpoints on a worker's disk with those of the run, and answers which ones the worker uploads and which it removes. The
+/// answers are in the order of the list.
 #[utoipa::path(post, path = "/transfer/runs/{id}/checkpoints", tag = "transfer", params(("id" = RunId, Path)),
     request_body = Vec<SavedCheckpoint>, responses((status = 200, body = Vec<UploadVerdict>)))]
 pub async fn compare_saved(
@@ -83,7 +83,7 @@ pub async fn compare_saved(
     Ok(Json(lab.store().upload_verdicts(&run, &saved).await?))
 }
 
-/// A checkpoint as the server has it: the hash of its tensors, and its files, if they are here.
+/// A checkpoint as the server has it: the hash of its tensors, and its files, if the server has them.
 #[utoipa::path(get, path = "/transfer/runs/{id}/checkpoints/{cid}", tag = "transfer", params(("id" = RunId, Path), ("cid" = String, Path)),
     responses((status = 200, body = StoredCheckpoint)))]
 pub async fn describe_stored(
@@ -112,7 +112,7 @@ pub async fn describe_stored(
     Ok(Json(stored))
 }
 
-/// A file of a checkpoint. `Range: bytes=N-` asks for the rest from a byte on.
+/// A file of a checkpoint. `Range: bytes=N-` requests the rest from byte N on.
 #[utoipa::path(get, path = "/transfer/runs/{id}/checkpoints/{cid}/{file}", tag = "transfer",
     params(("id" = RunId, Path), ("cid" = String, Path), ("file" = String, Path)),
     responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>),
@@ -130,7 +130,7 @@ pub async fn get_checkpoint_file(
     contents::send(&lab.store().checkpoint_dir(&run, id).join(file.name()), &headers, Some(held)).await
 }
 
-/// The number of bytes of an uploaded file that are here, from which the upload continues.
+/// Returns how many bytes of an uploaded file are stored; the upload continues from there.
 #[utoipa::path(get, path = "/transfer/runs/{id}/uploads/{cid}/{file}", tag = "transfer",
     params(("id" = RunId, Path), ("cid" = String, Path), ("file" = String, Path)),
     responses((status = 200, body = ReceivedBytes), (status = 410, description = "The checkpoint is not kept.", body = ApiErrorBody),
@@ -153,8 +153,8 @@ pub struct PartQuery {
     offset: u64,
 }
 
-/// Uploads a part of a file, at most 8 MiB. A part that does not begin at the end of what is here changes nothing. The answer is the number of
-/// bytes that are here then.
+/// Uploads a part of a file, at most 8 MiB. A part that does not begin where the stored part ends changes nothing. The answer is the number
+/// of bytes stored after the request.
 #[utoipa::path(put, path = "/transfer/runs/{id}/uploads/{cid}/{file}", tag = "transfer",
     params(("id" = RunId, Path), ("cid" = String, Path), ("file" = String, Path), PartQuery),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),

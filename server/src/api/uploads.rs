@@ -20,9 +20,9 @@ use crate::data::upload::{UploadQuery, set_option};
 use crate::error::ApiError;
 use crate::lab::Lab;
 
-/// Receives the files of a dataset without importing them, and says what an import gives: documents, encodings, fields, what is skipped. The
-/// upload waits for an hour after it was last asked for. Of large files, only the beginning is read. Only its sender may preview, import and
-/// delete it, and at most 4 of one sender wait at the same time.
+/// Receives the files of a dataset without importing them, and previews the import: documents, encodings, fields, what is skipped. The
+/// upload is kept for an hour after its last request. Of large files, only the beginning is read. Only its sender may preview, import and
+/// delete it. A sender can have at most 4 uploads at the same time.
 #[utoipa::path(post, path = "/uploads", tag = "data", params(UploadQuery, ImportOptions),
     request_body(content = Vec<u8>, description = "As for POST /corpora.", content_type = "application/octet-stream"),
     responses((status = 201, body = StagedUpload), (status = 413, description = "The upload is too large.", body = ApiErrorBody),
@@ -45,7 +45,7 @@ pub async fn stage_upload(
     Ok((StatusCode::CREATED, Json(staged)))
 }
 
-/// Says what an import of a waiting upload gives with these options.
+/// Previews the import of a waiting upload with these options.
 #[utoipa::path(get, path = "/uploads/{id}", tag = "data", params(("id" = String, Path), ImportOptions),
     responses((status = 200, body = StagedUpload), (status = 404, body = ApiErrorBody), (status = 422, description = "An option is invalid.", body = ApiErrorBody)))]
 pub async fn preview_upload(

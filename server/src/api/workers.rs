@@ -18,7 +18,7 @@ pub async fn list_workers(_: Viewer, State(lab): State<Lab>) -> Result<Json<Vec<
     members::list(&lab).await.map(Json)
 }
 
-/// Renames, labels or drains a worker. One that drains takes no new run; the run that it trains continues.
+/// Renames, labels or drains a worker. A draining worker takes no new run; the run that it trains continues.
 #[utoipa::path(patch, path = "/workers/{id}", tag = "fleet", params(("id" = i64, Path)), request_body = WorkerChange,
     responses((status = 200, body = WorkerView)))]
 pub async fn change_worker(

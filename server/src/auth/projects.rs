@@ -126,7 +126,7 @@ async fn is_seen(lab: &Lab, own: &Identity, person: i64) -> Result<bool, ApiErro
     Ok(found.is_some_and(is_seen))
 }
 
-/// Takes a person out of a project.
+/// Removes a person from a project.
 ///
 /// # Errors
 /// 404 for somebody who is not in it; an error of the store.

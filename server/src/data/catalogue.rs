@@ -74,7 +74,7 @@ pub fn entries() -> Vec<CatalogueEntry> {
     CATALOGUE.iter().filter_map(entry).collect()
 }
 
-/// Downloads a dataset as a job. An interrupted download continues after the bytes that it has.
+/// Downloads a dataset as a job. An interrupted download continues where it stopped.
 ///
 /// # Errors
 /// 404 for an unknown id, 409 for a dataset that exists.

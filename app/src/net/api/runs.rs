@@ -50,7 +50,7 @@ pub(crate) async fn filters() -> Result<Vec<SavedFilter>, ApiFailure> {
     get("/filters").await
 }
 
-/// Saves a filter, in place of one of the same name.
+/// Saves a filter, replacing an existing filter with this name.
 pub(crate) async fn save_filter(filter: &NewFilter) -> Result<SavedFilter, ApiFailure> {
     send("POST", "/filters", Some(filter)).await
 }

@@ -165,7 +165,7 @@ pub(super) fn LossChart() -> impl IntoView {
     let meaning = format!(
         "Cross-entropy, −ln p(next token). train: mean over the batch of the step. val: mean over the same {batches} batches \
          of the validation split each time; its point stands at the last step trained before the evaluation. The last \
-         evaluation reads the whole split, or 4 096 windows of a large one, so its value is not comparable with the others."
+         evaluation covers the whole split, or 4 096 windows of a large one, so its value is not comparable with the others."
     );
     let changed = Signal::derive(move || context.track_charts());
     let pressed = move || context.pressed.get().filter(|step| *step < context.summary.read().step);

@@ -88,7 +88,7 @@ pub(crate) async fn set_member(
     Ok(done.rows_affected() == 1)
 }
 
-/// Takes a person out of a project. Returns whether they were in it.
+/// Removes a person from a project. Returns whether they were in it.
 pub(crate) async fn remove_member(
     connection: &mut SqliteConnection,
     project: &str,

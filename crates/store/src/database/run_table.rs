@@ -215,7 +215,7 @@ pub(crate) async fn filters(connection: &mut SqliteConnection) -> Result<Vec<Sav
     rows.into_iter().map(filter).collect()
 }
 
-/// Saves a filter, in place of one of the same name. Returns its id.
+/// Saves a filter, replacing an existing filter with this name. Returns its id.
 pub(crate) async fn save_filter(
     connection: &mut SqliteConnection,
     name: &str,

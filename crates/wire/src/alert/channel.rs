@@ -143,7 +143,7 @@ fn check_url(field: &str, url: &str) -> Result<(), PlanError> {
     // The address is not repeated: it may contain a secret.
     match has_host && url.len() <= MAX_ADDRESS && url.chars().all(|c| c.is_ascii_graphic()) {
         true => Ok(()),
-        false => Err(PlanError::new(field, "the address is not one of a receiver")
+        false => Err(PlanError::new(field, "the address of the receiver is not valid")
             .hint("enter an address such as https://hooks.example.org/TEXT, without a user name in it")),
     }
 }
@@ -166,8 +166,8 @@ fn check_email(to: &str) -> Result<(), PlanError> {
 pub struct ChannelFilter {
     /// At least one.
     pub kinds: BTreeSet<AlertKind>,
-    /// Only urgent alerts: failed and lost runs, values that are not finite, findings of the level `alert`, workers that have stopped reporting,
-    /// nearly full disks, memory errors.
+    /// Only urgent alerts: failed and lost runs, values that are not finite, findings of the level `alert`, workers that have stopped
+    /// reporting, nearly full disks, memory errors.
     pub urgent_only: bool,
     /// Of alerts about runs, only those of these projects; empty for all.
     pub projects: BTreeSet<String>,
@@ -198,7 +198,7 @@ impl ChannelFilter {
         if self.kinds.is_empty() {
             let kinds = AlertKind::ALL.map(AlertKind::word).join(", ");
             return Err(
-                PlanError::new("filter.kinds", "the channel sends no kind of alert").hint(format!("choose of {kinds}"))
+                PlanError::new("filter.kinds", "the channel sends no kind of alert").hint(format!("choose at least one of {kinds}"))
             );
         }
         for (field, names) in [("filter.projects", &self.projects), ("filter.tags", &self.tags)] {
@@ -231,8 +231,8 @@ pub struct Channel {
 pub struct NewChannel {
     /// What the list calls it, 1 to 80 characters.
     pub name: String,
-    /// Whether it belongs to the lab and sends alerts of all runs; else it is yours and sends those of runs that you may see. Only admins of
-    /// the lab create channels of the lab.
+    /// Whether it belongs to the lab and sends alerts of all runs; else it is yours and sends those of runs that you may see. Only admins
+    /// of the lab create channels of the lab.
     #[serde(default)]
     pub is_of_lab: bool,
     pub target: Target,

@@ -79,13 +79,13 @@ impl Timing {
     pub fn check(&self) -> Result<(), PlanError> {
         if self.digest_minutes > MAX_DIGEST_MINUTES {
             let message = format!("the digest interval is {} minutes", self.digest_minutes);
-            return Err(PlanError::new("timing.digest_minutes", message).hint(format!("set 0 to {MAX_DIGEST_MINUTES}")));
+            return Err(PlanError::new("timing.digest_minutes", message).hint(format!("enter 0 to {MAX_DIGEST_MINUTES}")));
         }
         let Some(QuietHours { from, to, utc_offset_minutes }) = self.quiet else { return Ok(()) };
         let is_minute = |minute: u16| i64::from(minute) < DAY_MINUTES;
         if !is_minute(from) || !is_minute(to) || from == to {
             let message = format!("the quiet hours begin at minute {from} and end at minute {to} of the day");
-            return Err(PlanError::new("timing.quiet", message).hint("set two different minutes of 0 to 1439"));
+            return Err(PlanError::new("timing.quiet", message).hint("set two different minutes from 0 to 1439"));
         }
         if utc_offset_minutes.unsigned_abs() > MAX_OFFSET_MINUTES.unsigned_abs() {
             let message = format!("the local time differs from UTC by {utc_offset_minutes} minutes");

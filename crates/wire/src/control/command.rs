@@ -16,7 +16,7 @@ use crate::hyperparameters::schedule::ScheduleCurve;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
-    /// Pause before the next step, with the model still loaded.
+    /// Pause before the next step; the model stays loaded.
     Pause {
         /// Reason given by the author.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,8 +58,8 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
-    /// Edit the weights: multiply the outputs of components once, by scaling their output weights. Training continues from there and may
-    /// undo the effect of the edit. The moments of the optimizer stay.
+    /// Edit the weights: multiply the outputs of components once, by scaling their output weights. Training continues from there and
+    /// may undo the effect of the edit. The optimizer moments stay.
     EditWeights {
         /// Components and their factors, applied in order.
         interventions: Vec<Intervention>,
@@ -85,7 +85,7 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
-    /// Save a checkpoint and release the device; resuming takes a device again.
+    /// Save a checkpoint and release the device; a resumed run waits for a device again.
     Suspend {
         /// Reason given by the author.
         #[serde(default, skip_serializing_if = "Option::is_none")]

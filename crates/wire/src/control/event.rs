@@ -45,7 +45,7 @@ pub struct EventRecord {
 pub enum Event {
     /// The run was created and waits for a device.
     Queued,
-    /// A worker took the run and is loading dataset and weights.
+    /// A worker took the run and is loading the dataset and the weights.
     Starting {
         /// Name of the device.
         device: String,
@@ -149,7 +149,8 @@ pub enum Event {
         loss_nats: f64,
         /// Mean loss, bits per byte of text.
         bits_per_byte: f64,
-        /// Losses by validation window. Only on its way from the worker to the store, which keeps them apart from the journal, and in archives.
+        /// Losses by validation window. Only on its way from the worker to the store, which keeps them apart from the journal, and in
+        /// archives.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "openapi", schema(ignore))]
         windows: Option<Box<WindowLosses>>,
@@ -180,7 +181,7 @@ pub enum Event {
     },
     /// All steps are done.
     Finished,
-    /// Ended early, on request.
+    /// A command stopped the run before its last step.
     Stopped,
     /// Ended by an error.
     Failed {

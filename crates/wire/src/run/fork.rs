@@ -35,7 +35,7 @@ pub fn resolve_fork(
     origin.hyperparameters.steps = match spec.steps {
         Some(steps) if steps <= here => {
             let message = format!(
-                "the fork starts at step {} and would end at step {}, so it would train nothing",
+                "the fork starts at step {} and would end at step {}, so it would train no steps",
                 grouped(here),
                 grouped(steps)
             );

@@ -493,7 +493,7 @@ fn notes(plan: &RunPlan, estimate: &Estimate, corpora: &[(&CorpusInfo, f64)]) ->
     {
         let used = made.vocab - made.unused;
         notes.push(format!(
-            "{} gave the tokenizer {} only {} tokens; the other {} rows of the embedding are never used.",
+            "In {} the tokenizer {} found only {} tokens; the other {} rows of the embedding are never used.",
             info.name,
             made.tokenizer,
             grouped(u64::from(used)),

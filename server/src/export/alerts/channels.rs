@@ -63,7 +63,7 @@ pub async fn create(lab: &Lab, own: &Identity, new: NewChannel) -> Result<Channe
     Ok(view(record))
 }
 
-/// Changes a channel. What waits for a channel that is turned off is given up.
+/// Changes a channel. Waiting messages of a channel that is turned off are discarded.
 ///
 /// # Errors
 /// 404 for an unknown channel and one of somebody else, 429 for one that others keep changing; the errors of [`create`].
