@@ -27,7 +27,7 @@ Examples:
 const TOKEN_MS: i64 = 24 * 3600 * 1000;
 const MB: u64 = 1_000_000;
 
-/// Writes the whole lab to one file: runs, metrics, checkpoints, datasets, people; works while its server runs and trains.
+/// Writes the whole lab to one file: runs, metrics, checkpoints, datasets, people; also works while its server runs and trains.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct BackupArgs {

@@ -28,10 +28,10 @@ pub struct BenchArgs {
     /// Text file to train on [default: the built-in dataset tales]
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
-    /// Optimizer steps of one training
+    /// Optimizer steps of each training
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
     steps: u64,
-    /// Trainings; each has the number of its round as seed
+    /// Number of trainings; each uses its number as seed
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: u64,
     /// Command of another program to run after each training and compare with; the last line it prints is JSON with

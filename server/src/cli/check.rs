@@ -26,7 +26,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct CheckArgs {
-    /// Device to check, as `kindling devices` lists it [default: every device; with --full the first GPU]
+    /// Device to check, as `kindling devices` lists it [default: every device; with --full, the first GPU]
     #[arg(long, value_name = "ID")]
     device: Option<DeviceId>,
     /// Run every section in separate processes with a time limit, and write a report
@@ -38,7 +38,7 @@ pub struct CheckArgs {
     /// Sections to run, separated by commas [default: all]
     #[arg(long, value_name = "SECTION", requires = "full", value_delimiter = ',', value_parser = SECTIONS)]
     only: Vec<String>,
-    /// Time limit of the full check, seconds
+    /// Time limit of the full check in seconds
     #[arg(long, value_name = "N", default_value_t = 350, value_parser = clap::value_parser!(u32).range(10..=86_400))]
     seconds: u32,
     /// Command of another program to compare with; its last line is JSON with `tokens_per_sec`; may be given several times [default:

@@ -27,16 +27,16 @@ pub struct CompareArgs {
     /// Runs that the others are compared with: names or ids, separated by commas
     #[arg(value_name = "BASELINE")]
     baseline: String,
-    /// Runs that are compared with them; give it several times for several groups
+    /// Runs that are compared with the baseline; repeat it for several groups
     #[arg(value_name = "CHANGE", required = true)]
     changes: Vec<String>,
     /// Read BASELINE and CHANGE as tags of finished runs
     #[arg(long)]
     groups: bool,
-    /// What is equal in the comparison
+    /// Quantity that is equal in the comparison
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = Equal::Tokens)]
     equal: Equal,
-    /// How much of it: tokens, FLOPs or seconds [default: as much as all runs have used]
+    /// Amount of this quantity: tokens, FLOPs or seconds [default: the largest that all runs have reached]
     #[arg(long, value_name = "BUDGET")]
     at: Option<f64>,
     /// Print JSON

@@ -89,7 +89,7 @@ fn write(data: &Path, request: impl Read, out: &mut impl Write) -> Result<(), Ap
     let stopped = sample::generate(&mut reader, args, Truncation { top_k: ask.top_k, top_p: ask.top_p }, |drawn| {
         writer.write(drawn)
     })
-    .map_err(|source: EngineError| refusal("internal", source, "the server's log may say more"))?;
+    .map_err(|source: EngineError| refusal("internal", source, "the server's log may contain more details"))?;
     let done = CompletionSummary {
         done: true,
         tokens_per_sec: writer.lines as f64 / began.elapsed().as_secs_f64().max(1e-9),

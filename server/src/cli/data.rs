@@ -18,7 +18,7 @@ pub struct DataArgs {
 /// The folder holds no lab.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{} holds no lab: no server and no training has used this folder yet. Start one with `kindling serve --data {}`, or name the lab's \
+    "{} contains no lab: no server and no training run has used this folder yet. Start one with `kindling serve --data {}`, or name the lab's \
      folder with --data",
     folder.display(),
     folder.display()

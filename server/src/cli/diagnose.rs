@@ -19,13 +19,13 @@ Examples:
   Count the alerts of a run in a script:
     kindling diagnose amber-fox-7k2q --json";
 
-/// Prints what the rules found in a run and what can be done about it; works while a server trains the run too.
+/// Prints the findings of the rules in a run and their remedies; also works while a server trains the run.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DiagnoseArgs {
     /// Run, by its name or id
     run: String,
-    /// Print JSON, as GET /api/v1/runs/{id}/findings answers it
+    /// Print JSON, as returned by GET /api/v1/runs/{id}/findings
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -92,7 +92,7 @@ impl DiagnoseArgs {
 /// The findings as text, newest first.
 fn described(run: &RunId, Diagnosis { health, findings, checked_step, .. }: &Diagnosis) -> String {
     let Some(health) = health.sentence() else {
-        return format!("{run}: no rule has read it yet; rules read a run from its first step on\n");
+        return format!("{run}: no rule has checked it yet; rules check a run from its first step on\n");
     };
     let until = checked_step.map(|step| format!(", up to step {}", grouped(step))).unwrap_or_default();
     let lines: String = findings.iter().map(finding).collect();

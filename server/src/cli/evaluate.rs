@@ -50,7 +50,7 @@ pub struct EvaluateArgs {
     /// Run, by its name or id, or the archive of a run (a file whose name ends in .tar)
     #[arg(value_name = "RUN|ARCHIVE")]
     subject: String,
-    /// Task: a file, or the name of a built-in one (tales-holder, modular-addition); give it several times for several tasks
+    /// Task: a file, or the name of a built-in one (tales-holder, modular-addition); repeat it for several tasks
     #[arg(long = "task", value_name = "FILE|NAME", required = true)]
     tasks: Vec<String>,
     /// Checkpoint, as segment and step: 0-1200 [default: the newest]

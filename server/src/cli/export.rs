@@ -38,7 +38,7 @@ Examples:
   Write the run with its checkpoints, metrics, journal and snapshots:
     kindling export archive amber-fox-7k2q --to amber-fox.tar";
 
-/// Writes a model, the metrics or the whole of a run to files, while no server has the folder open.
+/// Writes a model, the metrics or all of a run to files; no server may have the folder open.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ExportArgs {

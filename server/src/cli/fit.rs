@@ -46,7 +46,7 @@ Examples:
 /// Seed of the intervals: equal runs give equal intervals.
 const SEED: u64 = 1;
 
-/// Fits a law to finished runs, with intervals, and refuses what the runs do not determine.
+/// Fits a law to finished runs, with intervals; fails if the runs do not determine the law.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct FitArgs {
@@ -217,7 +217,7 @@ fn rates(found: &RangeTest) -> String {
     let diverges =
         found.diverges.map_or("not in the tested range".to_owned(), |rate| format!("from {} on", brief(rate)));
     format!(
-        "Suggested peak learning rate: {}\nThe loss falls fastest at {}, is least at {}, and rises {diverges}.",
+        "Suggested peak learning rate: {}\nThe loss falls fastest at {}, is lowest at {}, and rises {diverges}.",
         brief(found.suggested),
         brief(found.steepest),
         brief(found.lowest),

@@ -93,7 +93,7 @@ fn inspect(data: &Path, request: impl Read) -> Result<InspectionUpdate, ApiError
         Err(EngineError::Data(source)) => {
             Err(refusal("text_missing", source, "an inspection reads the run's dataset: add that dataset again"))
         }
-        Err(source) => Err(refusal("internal", source, "the server's log may say more")),
+        Err(source) => Err(refusal("internal", source, "the server's log may contain more details")),
     }
 }
 

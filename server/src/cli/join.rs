@@ -44,14 +44,14 @@ pub struct JoinArgs {
     /// File with a join token of the pool; not needed once this machine has joined [default: none]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Fingerprint of the server's certificate, where it is self-signed; the server prints it, and the Fleet page shows it [default: none]
+    /// Fingerprint of the server's certificate if it is self-signed; the server prints it, and the Fleet page shows it [default: none]
     #[arg(long, value_name = "SHA256")]
     fingerprint: Option<Fingerprint>,
     /// Device to train on, as `kindling devices` lists it [default: a GPU if there is one, else the CPU]
     #[arg(long, value_name = "ID")]
     device: Option<DeviceId>,
-    /// Folder of this worker: its token, datasets, checkpoints and reports that are not delivered [default: kindling/worker in the folder for
-    /// data of this user's programs]
+    /// Folder of this worker: its token, datasets, checkpoints and undelivered reports [default: kindling/worker in the data
+    /// folder of this user]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Name of the worker in the lab [default: the name of this machine and the device]
@@ -67,7 +67,7 @@ pub struct JoinArgs {
 pub enum JoinError {
     #[error("this machine has no device to train on: `kindling devices` lists none")]
     NoDevice,
-    #[error("the folder for data of this user's programs is unknown: choose a folder with --data")]
+    #[error("the data folder of this user is unknown: choose a folder with --data")]
     NoFolder,
     /// The folder is that of a lab, whose workers its server starts.
     #[error("{} is the folder of a lab: choose another one with --data", folder.display())]
@@ -82,7 +82,7 @@ pub enum JoinError {
     NoToken { server: String, pool: String },
     #[error("the join token cannot be read from {}: {source}", path.display())]
     TokenFile { path: PathBuf, source: io::Error },
-    #[error("{} holds no join token: it is empty", path.display())]
+    #[error("{} contains no join token: it is empty", path.display())]
     EmptyFile { path: PathBuf },
     #[error(transparent)]
     Exchange(#[from] ExchangeError),

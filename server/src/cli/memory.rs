@@ -7,7 +7,7 @@ pub(super) fn keep_private() {
     use rustix::process::{Resource, Rlimit, setrlimit};
 
     if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {
-        tracing::warn!("core dumps stay enabled: {error}");
+        tracing::warn!("core dumps could not be disabled: {error}");
     }
     // With a handler of dumps in /proc/sys/kernel/core_pattern, the limit alone does not prevent them.
     #[cfg(target_os = "linux")]
@@ -29,7 +29,7 @@ pub(super) fn use_huge_pages(is_used: bool) {
         return;
     }
     if let Err(error) = rustix::thread::disable_transparent_huge_pages(!is_used) {
-        tracing::debug!("huge pages stay as they are: {error}");
+        tracing::debug!("huge pages could not be configured: {error}");
     }
 }
 

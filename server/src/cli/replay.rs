@@ -25,7 +25,7 @@ Examples:
 /// Runs of which a rule must not lose one.
 const WINNERS: usize = 3;
 
-/// Replays early stopping over finished runs: the compute that each rule would have saved, and what it would have lost.
+/// Replays early stopping over finished runs: the compute that each rule would have saved, and the loss that it would have cost.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ReplayArgs {
@@ -34,10 +34,10 @@ pub struct ReplayArgs {
     /// One rule, with each run that it stops [default: a table of all, with several thresholds]
     #[arg(long, value_enum, value_name = "RULE")]
     rule: Option<RuleName>,
-    /// Threshold of the rule, such as percentile=25 or eta=3; give it several times for several [default: those of the rule]
+    /// Threshold of the rule, such as percentile=25 or eta=3; repeat it for several thresholds [default: those of the rule]
     #[arg(long = "set", value_name = "NAME=VALUE", requires = "rule")]
     thresholds: Vec<Threshold>,
-    /// Runs that train at a time
+    /// Number of runs that train at the same time
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     parallel: u16,
     /// Print JSON
@@ -93,7 +93,7 @@ struct Threshold {
 
 /// A text that is no threshold.
 #[derive(Debug, thiserror::Error)]
-#[error("{text:?} is no threshold, such as eta=3")]
+#[error("{text:?} is not a threshold; write for example eta=3")]
 struct ThresholdError {
     text: String,
 }

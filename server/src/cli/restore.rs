@@ -20,7 +20,7 @@ Examples:
 
 const MB: u64 = 1_000_000;
 
-/// Makes a lab folder from a backup; runs that trained when it was made can be resumed from their newest checkpoint.
+/// Creates a lab folder from a backup; runs that were training during the backup can be resumed from their newest checkpoint.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct RestoreArgs {
@@ -65,14 +65,14 @@ impl RestoreArgs {
         let interrupted = end_training(&folder).await?;
         println!("{}: the lab is restored. Serve it with `kindling serve --data {0}`.", folder.display());
         if interrupted > 0 {
-            println!("{interrupted} of its runs trained when the backup was made. Resume them on their pages.");
+            println!("{interrupted} of its runs were training during the backup. Resume them on their pages.");
         }
         Ok(())
     }
 }
 
 fn lost() -> Event {
-    let message = "the lab was restored from a backup that was made while this run trained; resume it to continue from its newest checkpoint";
+    let message = "the lab was restored from a backup made while this run was training; resume the run to continue from its newest checkpoint";
     Event::Lost { message: message.to_owned() }
 }
 

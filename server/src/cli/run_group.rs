@@ -11,10 +11,10 @@ use crate::runs::trial_curves::TrialRun;
 /// The runs that a command reads.
 #[derive(Debug, Clone, Args)]
 pub struct RunGroupArgs {
-    /// Runs, by names or ids; separated by commas or spaces [default: those with the tag]
+    /// Runs, by names or ids; separated by commas or spaces [default: the runs with the tag]
     #[arg(value_name = "RUN", value_delimiter = ',', required_unless_present = "tag")]
     runs: Vec<String>,
-    /// Read the finished runs with this tag [default: the runs that are named]
+    /// Read the finished runs with this tag [default: the named runs]
     #[arg(long, value_name = "TAG", conflicts_with = "runs")]
     tag: Option<String>,
 }

@@ -69,6 +69,6 @@ fn score(data: &Path, request: impl Read) -> Result<TaskResult, ApiErrorBody> {
             field: Some("task".into()),
             ..refusal("task_invalid", source, "change the task, or score another run")
         },
-        other => refusal("internal", other, "the server's log may say more"),
+        other => refusal("internal", other, "the server's log may contain more details"),
     })
 }

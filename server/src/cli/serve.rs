@@ -72,7 +72,7 @@ impl From<FirstRole> for LabRole {
     }
 }
 
-/// Serves the lab in the browser and trains on this machine's devices; the first line printed is the address to open.
+/// Serves the lab in the browser and trains on this machine's devices; the first line that it prints is the address to open.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ServeArgs {
@@ -84,7 +84,7 @@ pub struct ServeArgs {
     /// Speak TLS with a self-signed certificate, which is kept in the lab's folder; its fingerprint is printed
     #[arg(long, conflicts_with = "tls_cert")]
     tls: bool,
-    /// Speak TLS with this certificate (PEM, with those between it and its authority) [default: none]
+    /// Speak TLS with this certificate (PEM, with its intermediate certificates) [default: none]
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
     /// Private key of the certificate (PEM) [default: none]
@@ -93,17 +93,18 @@ pub struct ServeArgs {
     /// Host name, besides this machine's own, under which browsers may open the server; may be given several times [default: none]
     #[arg(long = "allow-host", value_name = "NAME")]
     allowed_hosts: Vec<String>,
-    /// Address that browsers open where a reverse proxy stands before the server, with the path of the lab if it has one; the proxy may
-    /// remove that path or keep it [default: the address that is listened on]
+    /// Address that browsers open if a reverse proxy is in front of the server, with the path of the lab if it has one; the proxy may
+    /// remove that path or keep it [default: the address that the server listens on]
     #[arg(long, value_name = "URL", env = "KINDLING_PUBLIC_URL")]
     public_url: Option<PublicUrl>,
-    /// Address or range (CIDR) of a proxy whose X-Forwarded-For, -Host, -Proto and -Prefix headers count; may be given several times [default: none]
+    /// Address or range (CIDR) of a proxy whose X-Forwarded-For, -Host, -Proto and -Prefix headers are trusted; may be given several times
+    /// [default: none]
     #[arg(long = "trusted-proxy", value_name = "ADDRESS")]
     trusted_proxies: Vec<Network>,
     /// Address of the Hugging Face hub, or of a mirror, that models and datasets are imported from
     #[arg(long, value_name = "URL", env = "KINDLING_HUB_URL", default_value = DEFAULT_URL, value_parser = parse_hub_url)]
     hub_url: String,
-    /// File with an access token of the hub, for imports that give none [default: the environment variable HF_TOKEN, if it is set]
+    /// File with an access token of the hub, for imports without a token [default: the environment variable HF_TOKEN, if it is set]
     #[arg(long, value_name = "FILE", value_parser = read_token)]
     hub_token_file: Option<HubToken>,
     /// Issuer of OpenID Connect that people sign in with; it redirects to /oidc/callback of this lab [default: none]
@@ -118,11 +119,11 @@ pub struct ServeArgs {
     /// Name of the issuer on the page
     #[arg(long, value_name = "LABEL", default_value = "OpenID Connect", requires = "oidc_issuer")]
     oidc_name: String,
-    /// Role in the whole lab of people who sign in with the issuer for the first time; with none, they reach only the projects that they are
-    /// added to
+    /// Role in the whole lab of people who sign in with the issuer for the first time; with none, they can access only the projects that
+    /// they are added to
     #[arg(long, value_name = "ROLE", default_value = "none", requires = "oidc_issuer")]
     oidc_role: FirstRole,
-    /// SMTP server by which alerts are sent as e-mails [default: none]
+    /// SMTP server that sends alerts as e-mails [default: none]
     #[arg(long, value_name = "HOST", requires = "smtp_from")]
     smtp_host: Option<String>,
     /// Port of the SMTP server [default: 587 with starttls, 465 with tls, 25 with none]
@@ -140,11 +141,12 @@ pub struct ServeArgs {
     /// Sender of the e-mails, such as "Kindling <lab@example.org>" [default: none]
     #[arg(long, value_name = "ADDRESS", requires = "smtp_host")]
     smtp_from: Option<Mailbox>,
-    /// Server of ntfy channels that name none
+    /// Server of the ntfy channels that name no server
     #[arg(long, value_name = "URL", env = "KINDLING_NTFY_URL", default_value = DEFAULT_NTFY, value_parser = parse_ntfy_url)]
     ntfy_url: String,
-    /// Program of this machine that scores checkpoints as the task NAME: it gets the folder of the exported checkpoint (as `kindling export hf`
-    /// writes it) and prints a JSON object of numbers; it runs as the user of the server, for at most an hour; may be given several times [default: none]
+    /// Program on this machine that scores checkpoints as the task NAME: it receives the folder of the exported checkpoint (as `kindling
+    /// export hf` writes it) and prints a JSON object of numbers; it runs as the user of the server, for at most an hour; may be given
+    /// several times [default: none]
     #[arg(long = "evaluator", value_name = "NAME=PROGRAM")]
     evaluators: Vec<Evaluator>,
     /// Start no workers on this machine's devices
@@ -153,7 +155,7 @@ pub struct ServeArgs {
     /// Maximum number of queued runs per device
     #[arg(long, value_name = "N", default_value_t = QUEUE_LIMIT)]
     queue_limit: u64,
-    /// Time, seconds, that a worker on another machine may be out of reach before its run continues on another device
+    /// Seconds that a worker on another machine may be unreachable before its run continues on another device
     #[arg(long, value_name = "SECS", default_value_t = WORKER_TIMEOUT_SECS, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     worker_timeout: u64,
 }

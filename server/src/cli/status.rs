@@ -16,7 +16,7 @@ Examples:
   The same for another folder:
     kindling status --data my-lab";
 
-/// Prints the server, the workers and the runs of a lab that are not over; works without a server too.
+/// Prints the server, the workers and the unfinished runs of a lab; also works without a server.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct StatusArgs {
@@ -75,7 +75,7 @@ impl LabProcesses {
             workers => lines.extend(workers.iter().map(|(device, pid)| format!("Worker of {device}: process {pid}"))),
         }
         match self.runs.as_slice() {
-            [] => lines.push("Runs: none that trains, waits or is suspended".to_owned()),
+            [] => lines.push("Runs: none is training, waiting or suspended".to_owned()),
             runs => lines.extend(runs.iter().map(|run| self.about(run))),
         }
         lines.join("\n")

@@ -25,7 +25,7 @@ const BETWEEN_SIGNALS: Duration = Duration::from_millis(300);
 /// How often the processes are checked.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
 
-/// Ends the server and this machine's workers of a lab; runs that train save a checkpoint and are suspended.
+/// Ends the server of a lab and its workers on this machine; training runs save a checkpoint and are suspended.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct StopArgs {
@@ -44,7 +44,7 @@ pub enum StopError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A process belongs to another user, for example.
-    #[error("process {pid} cannot be asked to end: {source}")]
+    #[error("process {pid} cannot be stopped: {source}")]
     Signal {
         /// The process.
         pid: u32,

@@ -46,7 +46,7 @@ const OF_A_NEW_RUN: [&str; 9] =
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, group = ArgGroup::new("run").required(true).multiple(true).args(["spec", "preset", "corpus", "resume"]))]
 pub struct TrainArgs {
-    /// TOML file with the spec of the run; the options below override it [default: none, all from the options]
+    /// TOML file with the spec of the run; the options below override it [default: none, the options describe the run]
     #[arg(value_name = "SPEC.toml")]
     spec: Option<PathBuf>,
     /// Preset with the hyperparameters that are not set explicitly [default: nanogpt-cpu]
@@ -70,10 +70,10 @@ pub struct TrainArgs {
     /// Set a hyperparameter, by its path in the plan; may be given several times [default: the preset's hyperparameters]
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = parse_override)]
     overrides: Vec<Override>,
-    /// Name of the run, for people [default: a generated one]
+    /// Display name of the run [default: a generated name]
     #[arg(long)]
     name: Option<String>,
-    /// Continue this run of the folder from its newest checkpoint [default: none, a new run is made]
+    /// Continue this run of the folder from its newest checkpoint [default: none, a new run is created]
     #[arg(long, value_name = "RUN", conflicts_with_all = OF_A_NEW_RUN)]
     resume: Option<RunId>,
     /// Device to train on, as `kindling devices` lists it [default: the run's, else a GPU if there is one, else the CPU]

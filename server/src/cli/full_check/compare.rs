@@ -40,7 +40,7 @@ pub(crate) fn run(command: &str, limit: Duration) -> Result<ComparedProgram, Str
                 // Killing fails only if the process has already ended.
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(format!("it did not end within {:.0} s; --seconds gives more", limit.as_secs_f64()));
+                return Err(format!("it did not end within {:.0} s; raise --seconds", limit.as_secs_f64()));
             }
             None => std::thread::sleep(Duration::from_millis(20)),
         }

@@ -301,7 +301,7 @@ impl<'a> Runner<'a> {
                 )?;
             }
             Ending::Killed => {
-                let found = format!("not finished within {secs:.0} s: it hangs or needs more time (--seconds)");
+                let found = format!("not finished within {secs:.0} s: it hangs or needs more time; raise --seconds");
                 self.note(at, name, Outcome::Failed, &found)?;
             }
         }

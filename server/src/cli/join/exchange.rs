@@ -30,7 +30,7 @@ pub enum ExchangeError {
     },
     #[error("{server} answered with status {status} and not as a Kindling server does: check the address and its path")]
     NotKindling { server: String, status: u16 },
-    #[error("the token holds characters that no token has: check the content of the file")]
+    #[error("the token contains characters that are not valid in a token: check the content of the file")]
     Token,
     #[error("TLS cannot be used: {0}")]
     Tls(#[from] rustls::Error),

@@ -52,7 +52,7 @@ pub(super) async fn resume(
         return Err(cannot("it is deleted; restore it in the lab first"));
     }
     if view.summary.state == RunState::Finished {
-        return Err(cannot("it is finished; fork it in the lab to train on from its end"));
+        return Err(cannot("it is finished; fork it in the lab to continue training from its end"));
     }
     if has_spool(&settings.data, run) {
         return Err(cannot(
