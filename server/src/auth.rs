@@ -133,7 +133,7 @@ async fn person(parts: &Parts, lab: &Lab) -> Result<Identity, ApiError> {
 pub fn not_a_program(identity: &Identity) -> Result<(), ApiError> {
     match (identity.person, identity.kind) {
         (Some(_), TokenKind::Api) => {
-            let message = "a person's token of a program cannot give rights to others";
+            let message = "a personal API token cannot give rights to others";
             Err(ApiError::conflict("session_needed", message).hint("sign in with a browser, or use a token of the lab"))
         }
         _ => Ok(()),
@@ -196,7 +196,7 @@ impl FromRequestParts<Lab> for Joiner {
         let hint = "send Authorization: Bearer with a join token, which the Fleet page of the lab creates";
         match lab.store().identify(&text).await? {
             Some(Identity { name, .. }) => {
-                let message = format!("this needs a join token, and the token of {name:?} is none");
+                let message = format!("this needs a join token, and the token of {name:?} is not one");
                 Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message).hint(hint))
             }
             None => {

@@ -229,7 +229,7 @@ pub enum StoreError {
         most: u64,
     },
     /// A person has as many tokens of programs as they may have.
-    #[error("the account has {most} tokens of programs, which is the maximum: revoke some")]
+    #[error("the account has {most} personal API tokens, which is the maximum: revoke some")]
     TooManyTokens {
         /// The maximum.
         most: u64,

@@ -36,7 +36,7 @@ pub struct Telemetry {
     /// Clock of the GPU's cores, or the mean clock of the processor's cores on a CPU device, MHz.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock_mhz: Option<f64>,
-    /// Memory errors that ECC could not correct, since the driver was loaded.
+    /// Memory errors since the driver was loaded that ECC could not correct.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ecc_uncorrected: Option<u64>,
     /// Why the clock is lowered now: `temperature`, `power limit`, ...; empty if it is not, or if the platform does not report it.

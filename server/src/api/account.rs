@@ -45,7 +45,7 @@ pub async fn set_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Lists the tokens of your programs, oldest first.
+/// Lists your personal API tokens, oldest first.
 #[utoipa::path(get, path = "/me/tokens", tag = "access", responses((status = 200, body = Vec<TokenView>)))]
 pub async fn list_own_tokens(
     SignedIn(own): SignedIn,
@@ -54,10 +54,10 @@ pub async fn list_own_tokens(
     tokens::list(&lab, &own, TokenKind::Api).await.map(Json)
 }
 
-/// Creates a token for a program, which never permits more than you may do. Only this response contains the text of the token.
+/// Creates a personal API token, which never permits more than you may do. Only this response contains the text of the token.
 #[utoipa::path(post, path = "/me/tokens", tag = "access", request_body = NewPersonalToken,
     responses((status = 201, body = CreatedToken),
-        (status = 409, description = "The request was not made by a signed-in person, or they have too many tokens.", body = ApiErrorBody)))]
+        (status = 409, description = "The request was not made by a signed-in person, or this person has too many tokens.", body = ApiErrorBody)))]
 pub async fn create_own_token(
     SignedIn(own): SignedIn,
     State(lab): State<Lab>,
@@ -66,9 +66,9 @@ pub async fn create_own_token(
     Ok((StatusCode::CREATED, Json(tokens::create(&lab, &own, new).await?)))
 }
 
-/// Revokes a token of one of your programs.
+/// Revokes one of your personal API tokens.
 #[utoipa::path(delete, path = "/me/tokens/{id}", tag = "access", params(("id" = i64, Path)),
-    responses((status = 204), (status = 409, description = "A token of a program revokes only itself.", body = ApiErrorBody)))]
+    responses((status = 204), (status = 409, description = "A personal API token can revoke only itself.", body = ApiErrorBody)))]
 pub async fn revoke_own_token(
     SignedIn(own): SignedIn,
     State(lab): State<Lab>,
@@ -89,7 +89,7 @@ pub async fn list_own_sessions(
 
 /// Signs one of your browsers out.
 #[utoipa::path(delete, path = "/me/sessions/{id}", tag = "access", params(("id" = i64, Path)),
-    responses((status = 204), (status = 409, description = "A token of a program revokes only itself.", body = ApiErrorBody)))]
+    responses((status = 204), (status = 409, description = "A personal API token can revoke only itself.", body = ApiErrorBody)))]
 pub async fn end_own_session(
     SignedIn(own): SignedIn,
     State(lab): State<Lab>,

@@ -46,7 +46,7 @@ pub async fn change_checkpoint(
 
 /// Deletes a checkpoint.
 #[utoipa::path(delete, path = "/runs/{id}/checkpoints/{cid}", tag = "runs", params(("id" = RunId, Path), ("cid" = String, Path)),
-    responses((status = 204), (status = 409, description = "A fork begins with it, or the run could not be resumed without it.", body = ApiErrorBody)))]
+    responses((status = 204), (status = 409, description = "A fork starts from it, or the run could not be resumed without it.", body = ApiErrorBody)))]
 pub async fn delete_checkpoint(
     _: RunSteerer,
     State(lab): State<Lab>,

@@ -108,7 +108,7 @@ async fn group(lab: &Lab, identity: &Identity, text: &str, visible: &[RunSummary
 
 fn unknown(name: &str) -> ApiError {
     let shown: String = name.chars().take(80).collect();
-    ApiError::invalid("query_invalid", format!("{shown:?} is no id of a run"))
+    ApiError::invalid("query_invalid", format!("{shown:?} is not the id of a run"))
         .hint("give ids of runs, separated by commas, or tag:NAME")
 }
 

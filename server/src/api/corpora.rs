@@ -34,7 +34,7 @@ pub async fn list_corpora(Member(identity): Member, State(lab): State<Lab>) -> R
     request_body(content = Vec<u8>, description = "Text, Markdown, JSON, JSON Lines, CSV, TSV or Parquet, compressed with gzip or zstd or not; or multipart/form-data with one or more such files.", content_type = "application/octet-stream"),
     responses((status = 201, body = CorpusInfo), (status = 202, body = Job), (status = 409, description = "The project has reached its limit of disk.", body = ApiErrorBody),
         (status = 413, description = "The upload is too large.", body = ApiErrorBody),
-        (status = 422, description = "The files have no text, none has the field, or the import is strict and something would be skipped.", body = ImportRefusal),
+        (status = 422, description = "The files contain no text, no record has the field, or the import is strict and something would be skipped.", body = ImportRefusal),
         (status = 507, description = "The disk is full.", body = ApiErrorBody)))]
 pub async fn upload_corpus(
     Contributor(identity): Contributor,
@@ -132,7 +132,7 @@ pub async fn list_catalogue(_: Member) -> Json<Vec<CatalogueEntry>> {
 
 /// Downloads a dataset of the catalogue as a job. An interrupted download continues where it stopped.
 #[utoipa::path(post, path = "/catalogue/{id}", tag = "data", params(("id" = CorpusId, Path)),
-    responses((status = 202, body = Job), (status = 404, body = ApiErrorBody), (status = 409, description = "The lab has it already.", body = ApiErrorBody)))]
+    responses((status = 202, body = Job), (status = 404, body = ApiErrorBody), (status = 409, description = "The lab already has this dataset.", body = ApiErrorBody)))]
 pub async fn download_corpus(
     _: Contributor,
     State(lab): State<Lab>,

@@ -53,7 +53,7 @@ pub struct FigureQuery {
 #[utoipa::path(get, path = "/runs/{id}/figures/{file}", tag = "runs",
     params(("id" = RunId, Path), ("file" = String, Path, description = "Name of a series with .svg or .png; loss is the training and the validation loss."), FigureQuery),
     responses((status = 200, content_type = "image/svg+xml"), (status = 404, body = ApiErrorBody),
-        (status = 429, description = "Too many figures are drawn at once.", body = ApiErrorBody)))]
+        (status = 429, description = "Too many figures are being drawn at once.", body = ApiErrorBody)))]
 pub async fn draw_figure(
     _: RunViewer,
     State(lab): State<Lab>,

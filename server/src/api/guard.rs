@@ -89,7 +89,7 @@ fn origin_refused(reached: &Reached, origin: &str) -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, "origin_refused", message).hint(match origin.starts_with("http") {
         true => format!(
             "if {origin} is this lab behind a proxy, start the server with --public-url {origin}/ (and the path of the lab, if it has one), \
-             or let the proxy pass the Host header on"
+             or let the proxy forward the Host header"
         ),
         false => "open the page of this server, or call the API without a browser".to_owned(),
     })

@@ -22,7 +22,7 @@ pub async fn list_links(Member(own): Member, State(lab): State<Lab>) -> Result<J
 #[utoipa::path(post, path = "/links", tag = "access", request_body = NewLink,
     responses((status = 201, body = CreatedLink), (status = 404, description = "A run or the project is unknown.", body = ApiErrorBody),
         (status = 409, description = "The lab, or the sender, has too many links.", body = ApiErrorBody),
-        (status = 429, description = "Too many passphrases are hashed at once.", body = ApiErrorBody)))]
+        (status = 429, description = "Too many passphrases are being checked at once.", body = ApiErrorBody)))]
 pub async fn create_link(
     Member(own): Member,
     State(lab): State<Lab>,

@@ -62,7 +62,7 @@ pub async fn list_removed_accounts(_: Admin, State(lab): State<Lab>) -> Result<J
 /// Lets an account of OpenID Connect whose person was removed sign in again. Its next sign-in creates a new person.
 #[utoipa::path(delete, path = "/removed-accounts/{id}", tag = "access", params(("id" = i64, Path)),
     responses((status = 204), (status = 404, description = "The account is not in the list.", body = ApiErrorBody),
-        (status = 409, description = "A person's token of a program gives no rights to others.", body = ApiErrorBody)))]
+        (status = 409, description = "A personal API token gives no rights to others.", body = ApiErrorBody)))]
 pub async fn let_account_in_again(
     Admin(own): Admin,
     State(lab): State<Lab>,
@@ -75,7 +75,7 @@ pub async fn let_account_in_again(
 /// Removes the password of a person and ends their sessions. The response contains a sign-in link (`/signin?token=` with its text), with
 /// which they sign in once to set another password.
 #[utoipa::path(post, path = "/people/{id}/reset", tag = "access", params(("id" = i64, Path)),
-    responses((status = 201, body = CreatedToken), (status = 409, description = "A person's token of a program gives no rights to others.", body = ApiErrorBody)))]
+    responses((status = 201, body = CreatedToken), (status = 409, description = "A personal API token gives no rights to others.", body = ApiErrorBody)))]
 pub async fn reset_password(
     Admin(own): Admin,
     State(lab): State<Lab>,
@@ -98,7 +98,7 @@ pub async fn list_invitations(
 /// projects only.
 #[utoipa::path(post, path = "/invitations", tag = "access", request_body = NewInvitation,
     responses((status = 201, body = CreatedInvitation), (status = 404, description = "A project is unknown.", body = ApiErrorBody),
-        (status = 409, description = "The lab has too many invitations, or the request was made with a person's token of a program.", body = ApiErrorBody)))]
+        (status = 409, description = "The lab has too many invitations, or the request was made with a personal API token.", body = ApiErrorBody)))]
 pub async fn create_invitation(
     Member(own): Member,
     State(lab): State<Lab>,

@@ -62,7 +62,7 @@ pub async fn list_join_tokens(
 
 /// Creates a join token of a pool. Only this response contains its text.
 #[utoipa::path(post, path = "/pools/{name}/join-tokens", tag = "fleet", params(("name" = String, Path)), request_body = NewJoinToken,
-    responses((status = 201, body = CreatedJoinToken), (status = 409, description = "No other machine joins the pool local, and a person's token of a program lets no machine join.", body = ApiErrorBody)))]
+    responses((status = 201, body = CreatedJoinToken), (status = 409, description = "No other machine joins the pool local, and a personal API token lets no machine join.", body = ApiErrorBody)))]
 pub async fn create_join_token(
     Admin(own): Admin,
     State(lab): State<Lab>,
@@ -87,7 +87,7 @@ pub async fn revoke_join_token(
 #[utoipa::path(post, path = "/join", tag = "fleet", request_body = JoinRequest,
     responses((status = 200, body = Joined),
         (status = 401, description = "The token is unknown.", body = ApiErrorBody),
-        (status = 403, description = "It is no join token, or one of another pool.", body = ApiErrorBody),
+        (status = 403, description = "It is not a join token, or it belongs to another pool.", body = ApiErrorBody),
         (status = 409, description = "The device is in use.", body = ApiErrorBody),
         (status = 410, description = "The token was revoked, has expired, or is used up.", body = ApiErrorBody)))]
 pub async fn join(

@@ -57,7 +57,7 @@ pub async fn delete_project(
 
 /// Sets the role of a person in a project.
 #[utoipa::path(put, path = "/projects/{name}/members/{id}", tag = "access", params(("name" = String, Path), ("id" = i64, Path)),
-    request_body = NewRole, responses((status = 200, body = ProjectView), (status = 409, description = "A person's token of a program gives no rights to others.", body = ApiErrorBody)))]
+    request_body = NewRole, responses((status = 200, body = ProjectView), (status = 409, description = "A personal API token gives no rights to others.", body = ApiErrorBody)))]
 pub async fn set_member(
     ProjectAdmin(own): ProjectAdmin,
     State(lab): State<Lab>,

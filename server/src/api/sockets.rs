@@ -43,7 +43,7 @@ pub async fn open_live(
     request_body(content = Vec<u8>, description = "Postcard: wire::transport::live::Poll.", content_type = "application/x-postcard"),
     responses((status = 200, description = "Postcard: a list of wire::transport::live::ToPage.", content_type = "application/x-postcard", body = Vec<u8>),
         (status = 410, description = "The server keeps nothing of this page: begin again.", body = ApiErrorBody),
-        (status = 429, description = "Too many pages poll.", body = ApiErrorBody)))]
+        (status = 429, description = "Too many pages are polling.", body = ApiErrorBody)))]
 pub async fn poll_live(
     SignedIn(identity): SignedIn,
     State(lab): State<Lab>,
@@ -57,7 +57,7 @@ pub async fn poll_live(
     let list = answered.map_err(|error| match error {
         PollError::Unknown => ApiError::new(StatusCode::GONE, "poll_unknown", error.to_string()),
         PollError::TooMany(_) => {
-            ApiError::busy(error.to_string()).hint("close pages, or let the proxy pass WebSockets")
+            ApiError::busy(error.to_string()).hint("close some pages, or let the proxy forward WebSocket upgrades")
         }
     })?;
     Ok(([(CONTENT_TYPE, "application/x-postcard")], list).into_response())
@@ -81,6 +81,6 @@ async fn upgrade(request: Request) -> Result<WebSocketUpgrade, ApiError> {
     let found = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
     found.map_err(|rejection| {
         ApiError::new(rejection.status(), "no_socket", rejection.body_text())
-            .hint("open this address as a WebSocket; a proxy must pass the headers Upgrade and Connection on")
+            .hint("open this address as a WebSocket; a proxy must forward the headers Upgrade and Connection")
     })
 }

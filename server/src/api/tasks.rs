@@ -26,7 +26,7 @@ pub async fn list_tasks(_: Member, State(lab): State<Lab>) -> Result<Json<Vec<Ta
 /// Adds an evaluation task, as JSON or TOML of at most 8 MiB. Its name is a part of the names of its series.
 #[utoipa::path(post, path = "/tasks", tag = "evaluation", request_body(content = Task, content_type = "application/json"),
     responses((status = 201, body = TaskInfo),
-        (status = 409, description = "There is a task of this name already, or there are too many.", body = ApiErrorBody)))]
+        (status = 409, description = "A task with this name exists already, or there are too many tasks.", body = ApiErrorBody)))]
 pub async fn add_task(
     _: Steerer,
     State(lab): State<Lab>,

@@ -30,7 +30,7 @@ pub async fn list_tokens(Admin(own): Admin, State(lab): State<Lab>) -> Result<Js
 
 /// Creates a token. Only this response contains the text of the token.
 #[utoipa::path(post, path = "/tokens", tag = "access", request_body = NewToken,
-    responses((status = 201, body = CreatedToken), (status = 403, body = ApiErrorBody), (status = 409, description = "A person's token of a program gives no rights to others.", body = ApiErrorBody), (status = 422, body = ApiErrorBody)))]
+    responses((status = 201, body = CreatedToken), (status = 403, body = ApiErrorBody), (status = 409, description = "A personal API token gives no rights to others.", body = ApiErrorBody), (status = 422, body = ApiErrorBody)))]
 pub async fn create_token(
     Admin(own): Admin,
     State(lab): State<Lab>,

@@ -73,8 +73,8 @@ pub async fn discard_upload(
 /// Imports a waiting upload as a dataset. Long work continues as a job. A refused import can be tried again with other options.
 #[utoipa::path(post, path = "/uploads/{id}/import", tag = "data", params(("id" = String, Path)), request_body = ImportArgs,
     responses((status = 201, body = CorpusInfo), (status = 202, body = Job), (status = 404, body = ApiErrorBody), (status = 409, description = "The project has reached its limit of disk.", body = ApiErrorBody),
-        (status = 413, description = "The files hold too much text.", body = ApiErrorBody),
-        (status = 422, description = "The files have no text, none has the field, or the import is strict and something would be skipped.", body = ImportRefusal),
+        (status = 413, description = "The files contain too much text.", body = ApiErrorBody),
+        (status = 422, description = "The files contain no text, no record has the field, or the import is strict and something would be skipped.", body = ImportRefusal),
         (status = 507, description = "The disk is full.", body = ApiErrorBody)))]
 pub async fn import_upload(
     Contributor(identity): Contributor,

@@ -40,7 +40,7 @@ async fn require(parts: &mut Parts, lab: &Lab, needed: Role) -> Result<Identity,
         // Text that is not an id is answered by the route itself, for whoever reaches the whole lab.
         None if identity.grants.has_lab(needed) => {}
         None if identity.grants.lab.is_some() => return Err(forbidden(&identity, needed, None)),
-        None => return Err(ApiError::not_found("the path contains no id of a run")),
+        None => return Err(ApiError::not_found("the path contains no run id")),
     }
     Ok(identity)
 }

@@ -41,7 +41,7 @@ pub enum CertificateError {
         path: PathBuf,
         source: pem::Error,
     },
-    #[error("{} holds no certificate in PEM format", path.display())]
+    #[error("{} contains no certificate in PEM format", path.display())]
     NoCertificate {
         /// The file.
         path: PathBuf,

@@ -126,7 +126,7 @@ impl Drawings {
         &self,
         draw: impl FnOnce() -> Result<Image, ApiError> + Send + 'static,
     ) -> Result<Image, ApiError> {
-        let busy = || ApiError::busy("too many images are drawn at once").hint("try again in a moment");
+        let busy = || ApiError::busy("too many images are being drawn at once").hint("try again in a moment");
         let turn = timeout(WAIT, self.at_once.acquire()).await.map_err(|_| busy())?;
         let _turn = turn.map_err(|source| ApiError::internal("drawing a figure", source))?;
         let drawn = tokio::task::spawn_blocking(draw).await;

@@ -51,7 +51,7 @@ impl Passwords {
     }
 
     async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
-        let busy = |_| ApiError::busy("too many passwords are checked at once").hint("try again in a moment");
+        let busy = |_| ApiError::busy("too many passwords are being checked at once").hint("try again in a moment");
         let _waits = self.waiting.try_acquire().map_err(busy)?;
         let _computes = self.at_once.acquire().await.map_err(unreadable)?;
         tokio::task::spawn_blocking(work).await.map_err(unreadable)

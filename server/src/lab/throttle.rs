@@ -255,7 +255,7 @@ fn wait(count: u32, most: Duration) -> Duration {
 
 fn too_many(wait: Duration) -> ApiError {
     let secs = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", "too many tries have failed")
+    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", "too many attempts have failed")
         .hint(format!("try again in {secs} s"))
         .retry_after(secs)
 }
@@ -348,7 +348,7 @@ mod tests {
     async fn a_password_that_could_not_be_verified_is_not_counted_and_an_interrupted_one_is() {
         let throttle = Throttle::default();
         for _ in 0..20 {
-            let failed = async { Err(ApiError::busy("too many passwords are checked at once")) };
+            let failed = async { Err(ApiError::busy("too many passwords are being checked at once")) };
             assert!(throttle.check(None, Some("ada")).unwrap().end(failed).await.is_err());
         }
         for _ in 0..5 {

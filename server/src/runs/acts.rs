@@ -183,9 +183,9 @@ async fn checkpoint(
     let present = PresentRun::read(lab.store(), run).await?;
     let Some(checkpoint) = present.checkpoint_before(found, steps) else {
         return Ok(Err(match present.change_before(found) {
-            Some(change) => format!("No checkpoint before the change at step {} is kept.", grouped(change.step)),
+            Some(change) => format!("No checkpoint is kept from before the change at step {}.", grouped(change.step)),
             None => format!(
-                "No checkpoint that is before the fault began and at least {} steps before the finding is kept.",
+                "No checkpoint is kept from before the fault began and at least {} steps before the finding.",
                 grouped(steps)
             ),
         }));
@@ -198,7 +198,7 @@ async fn checkpoint(
     if rollbacks.iter().any(|record| is_own(&record.author) && is_same(&record.event)) {
         let step = grouped(checkpoint.step);
         return Ok(Err(format!(
-            "The rule has rolled back to the checkpoint of step {step} before, and found this again."
+            "The rule has already rolled back to the checkpoint of step {step}, and then found this again."
         )));
     }
     Ok(Ok(checkpoint))

@@ -91,7 +91,7 @@ pub async fn send_numbered(
             "command_pending",
             format!("the worker of {run} has received the command and not answered within 30 s"),
         )
-        .hint("it takes effect after the present step or evaluation; watch the journal for its event"),
+        .hint("it takes effect after the current step or evaluation; watch the journal for its event"),
         Unanswered::Over => {
             ApiError::conflict("run_over", format!("{run} ended or was suspended before the command took effect"))
                 .hint("see its journal; resume or fork the run to continue")

@@ -33,7 +33,7 @@ pub async fn repeat(lab: &Lab, identity: &Identity, run: &RunId, count: u32) -> 
     }
     let view = lab.feed.view(run).await?;
     if view.hyperparameters.changes != view.plan.live().changes {
-        let message = format!("{run} was changed while it trained, and a run with another seed repeats its plan only");
+        let message = format!("{run} was changed while it trained, and a run with another seed repeats only its plan");
         return Err(ApiError::conflict("run_changed", message)
             .hint("start a new run with the hyperparameters that it ended with, and run more seeds of that"));
     }

@@ -110,7 +110,7 @@ pub async fn expand(lab: &Lab, summary: &RunSummary, command: Command) -> Result
         UndoMethod::Rollback => {
             let kept = lab.store().checkpoint_ids(run).await?;
             let checkpoint = history.checkpoint_before(number, &kept).ok_or_else(|| {
-                let message = format!("the checkpoint before event {number} is not kept any more");
+                let message = format!("the checkpoint before event {number} is no longer kept");
                 ApiError::conflict("checkpoint_gone", message)
                     .field("method")
                     .hint(format!("undo it by the method inverse, or roll back to one of {}", newest(&kept)))

@@ -219,7 +219,7 @@ fn sentence(run: &WaitingRun, reason: &Reason) -> String {
         }
         Reason::Limit(reached) => format!("{head}; {}", limit_sentence(&run.project, *reached)),
         Reason::Beside { device, needed, available } => format!(
-            "{head}; waits until a run on {device} ends: with those that train there it needs {:.1} GB of memory, and {:.1} GB are available.",
+            "{head}; waits until a run on {device} ends: together with the runs that train there it needs {:.1} GB of memory, and {:.1} GB are available.",
             *needed as f64 / 1e9,
             *available as f64 / 1e9
         ),

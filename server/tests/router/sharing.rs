@@ -191,7 +191,7 @@ async fn a_passphrase_is_asked_for_and_guesses_are_slowed() {
     }
     let slowed = send(&lab, "POST", &path, None, "passphrase=open+sesame").await;
     assert_eq!(slowed.status, StatusCode::TOO_MANY_REQUESTS, "the right one too, so that it is not found by trying");
-    assert!(text_of(&slowed).contains("too many tries have failed"), "{}", text_of(&slowed));
+    assert!(text_of(&slowed).contains("too many attempts have failed"), "{}", text_of(&slowed));
     let stored = crate::tokens::bytes_on_disk(lab.folder.path());
     for secret in [text.as_str(), "open sesame"] {
         assert!(!stored.windows(secret.len()).any(|part| part == secret.as_bytes()), "only hashes are on disk");

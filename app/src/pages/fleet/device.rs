@@ -115,7 +115,7 @@ fn now(device: &FleetDevice) -> AnyView {
         rows.extend(telemetry.ecc_uncorrected.map(|count| {
             (
                 format!("{count} ECC errors"),
-                "Memory errors that ECC could not correct, since the driver was loaded".to_owned(),
+                "Memory errors since the driver was loaded that ECC could not correct".to_owned(),
             )
         }));
     }

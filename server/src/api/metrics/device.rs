@@ -31,7 +31,7 @@ const METRICS: &[(&str, &str, Read)] = &[
     measured!("clock_hertz", "Clock of the cores.", |of: &Telemetry| of.clock_mhz.map(|clock| clock * 1e6)),
     measured!(
         "ecc_uncorrected_errors",
-        "Memory errors that ECC could not correct, since the driver was loaded.",
+        "Memory errors since the driver was loaded that ECC could not correct.",
         |of: &Telemetry| of.ecc_uncorrected.map(|count| count as f64)
     ),
     measured!(

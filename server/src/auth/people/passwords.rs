@@ -61,7 +61,7 @@ pub async fn set(lab: &Lab, own: &Identity, sender: &Sender, new: NewPassword) -
     if let Some(stored) = lab.store().password_of(person).await? {
         let tried = lab.throttle.check(sender.address, Some(&own.name))?;
         if !tried.end(lab.passwords.verify(new.present.unwrap_or_default(), Some(stored))).await? {
-            return Err(ApiError::new(StatusCode::FORBIDDEN, "password_wrong", "the present password is wrong")
+            return Err(ApiError::new(StatusCode::FORBIDDEN, "password_wrong", "the current password is wrong")
                 .field("present"));
         }
     }
@@ -96,7 +96,7 @@ pub fn own_account(own: &Identity) -> Result<i64, ApiError> {
         (Some(person), TokenKind::Session) => Ok(person),
         (Some(_), _) => refused(
             "session_needed",
-            "a token of a program cannot change the account of its owner",
+            "a personal API token cannot change the account of its owner",
             "sign in with a browser",
         ),
         (None, _) => refused(

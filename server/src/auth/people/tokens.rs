@@ -84,7 +84,7 @@ pub async fn revoke(lab: &Lab, own: &Identity, id: i64, kind: TokenKind) -> Resu
         return Err(unknown());
     }
     if id != own.token_id && own.kind != TokenKind::Session {
-        let message = "a token of a program can revoke only itself";
+        let message = "a personal API token can revoke only itself";
         return Err(ApiError::conflict("session_needed", message).hint("sign in with a browser"));
     }
     if lab.revoke(id).await? { Ok(()) } else { Err(unknown()) }

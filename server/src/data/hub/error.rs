@@ -14,7 +14,7 @@ pub enum HubError {
     Name { given: String },
     #[error("{given:?} is not a branch, a tag or a commit")]
     Revision { given: String },
-    #[error("the access token has characters that no token has")]
+    #[error("the access token contains characters that are not valid in a token")]
     Token,
     #[error("cannot reach {host}: {}", why_offline(source))]
     Offline { host: String, source: Box<ureq::Error> },

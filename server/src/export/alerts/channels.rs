@@ -162,7 +162,7 @@ async fn check(
     }
     channel.target.check().map_err(ApiError::invalid_value)?;
     if matches!(channel.target, Target::Email { .. }) && lab.settings.alerts.smtp.is_none() {
-        return Err(ApiError::invalid("smtp_missing", "the server has no SMTP server to send e-mails by")
+        return Err(ApiError::invalid("smtp_missing", "the server has no SMTP server for sending e-mails")
             .field("target")
             .hint("start it with kindling serve --smtp-host HOST --smtp-from ADDRESS"));
     }

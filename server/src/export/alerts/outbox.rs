@@ -110,7 +110,7 @@ async fn attempt(lab: &Lab, message: OutgoingMessage, now_ms: i64) -> Attempt {
     let OutgoingMessage { delivery, channel, attempts, tried_ms, alerts, left_out, .. } = message;
     let attempt = |state, due_ms, answer| Attempt { state, at_ms: now_ms, due_ms, answer };
     if alerts.is_empty() {
-        let answer = "The owner of the channel may not see what it is about any more.".to_owned();
+        let answer = "The owner of the channel may no longer see the run or machine of the alert.".to_owned();
         return attempt(DeliveryState::Failed, now_ms, answer);
     }
     let wait_ms = wait_ms(attempts, &delivery);

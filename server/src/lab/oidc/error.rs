@@ -18,7 +18,7 @@ pub enum OidcError {
         source: ParseError,
     },
     /// The metadata of the provider cannot be read.
-    #[error("the provider cannot be reached, or is none: {}", causes(source.as_ref()))]
+    #[error("the provider cannot be reached, or it is not an OpenID Connect provider: {}", causes(source.as_ref()))]
     Discovery { source: Box<dyn Error + Send + Sync> },
     /// The provider refused the code, or its answer is not valid.
     #[error("the answer of the provider is not valid: {}", causes(source.as_ref()))]

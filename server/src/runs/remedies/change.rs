@@ -58,7 +58,7 @@ pub(super) fn described(change: &Change, step: u64) -> FindingChange {
     };
     let text = match event {
         Event::RolledBack { checkpoint, skip_batches, .. } => format!(
-            "The run was rolled back to step {} and left out {} batches, {distance}.",
+            "The run was rolled back to step {} and skipped {} batches, {distance}.",
             grouped(checkpoint.step),
             grouped(*skip_batches)
         ),
@@ -114,7 +114,7 @@ impl PresentRun {
         Some(Remedy {
             label: self.inverse_label(&command, &change.record.event, from),
             effect: format!(
-                "From the next step on the run trains as before the change of step {}. Its weights stay as they are now.",
+                "From the next step on, the run trains as before the change at step {}. Its weights stay as they are now.",
                 grouped(change.record.step)
             ),
             action: RemedyAction::Command(command),

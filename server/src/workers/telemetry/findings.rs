@@ -60,7 +60,7 @@ fn memory(kind: DeviceKind, telemetry: &Telemetry) -> Option<Finding> {
         finding(
             FindingKind::MemoryNearlyFull,
             format!("{} of the memory of {what} is in use ({} of {}).", percent(share), bytes(used), bytes(total)),
-            "Set a smaller batch.size or model.seq for the next run, or end other programs there.",
+            "Set a smaller batch.size or model.seq for the next run, or end other programs on the machine.",
         )
     })
 }

@@ -60,7 +60,7 @@ fn first_byte(range: &str) -> Option<u64> {
 
 fn unreadable(path: &Path, source: std::io::Error) -> ApiError {
     match source.kind() {
-        std::io::ErrorKind::NotFound => ApiError::not_found("the file is not here any more"),
+        std::io::ErrorKind::NotFound => ApiError::not_found("the file no longer exists"),
         _ => ApiError::internal(&format!("reading {}", path.display()), source),
     }
 }

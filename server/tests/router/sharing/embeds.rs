@@ -151,5 +151,5 @@ async fn a_reader_who_must_wait_gets_a_page_in_the_frame() {
     let waits = guess(5).await;
     assert_eq!((waits.status, &waits.headers["retry-after"]), (StatusCode::TOO_MANY_REQUESTS, &"1".parse().unwrap()));
     assert_eq!(waits.headers["content-type"], "text/html; charset=utf-8");
-    assert!(text_of(&waits).contains("too many tries have failed; try again in 1 s."), "{}", text_of(&waits));
+    assert!(text_of(&waits).contains("too many attempts have failed; try again in 1 s."), "{}", text_of(&waits));
 }
