@@ -81,7 +81,7 @@ pub fn entries() -> Vec<CatalogueEntry> {
 pub async fn fetch(data: &Data, corpus: CorpusId) -> Result<Job, ApiError> {
     let listed = CATALOGUE.iter().find(|listed| listed.id == corpus.as_str());
     let entry = listed.and_then(entry).ok_or_else(|| {
-        ApiError::not_found(format!("the catalogue has no dataset {corpus}"))
+        ApiError::not_found(format!("the catalog has no dataset {corpus}"))
             .hint("GET /api/v1/catalogue lists the datasets that can be downloaded")
     })?;
     let ids = data.ids.lock().await;
