@@ -81,7 +81,7 @@ test("a join token is shown once with the commands to run, is listed, and can be
   await dialog.getByRole("button", { name: "Copy" }).click();
   await page.getByText("The commands were copied").waitFor();
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), commands);
-  await dialog.locator(".tokens").getByText("0 joined, 3 more may").waitFor();
+  await dialog.locator(".tokens").getByText("0 joined, 3 more can join").waitFor();
   await page.keyboard.press("Escape");
   await page.getByRole("button", { name: "Add a machine" }).click();
   await dialog.locator(".tokens").getByText("room-12").waitFor();

@@ -188,7 +188,7 @@ test("the person signs in with the password, and has tokens and sessions of thei
   await owner.goto(`${lab.url}/people`);
   await row(owner, "bea").getByRole("button", { name: "Actions for bea" }).click();
   await owner.getByRole("button", { name: "Remove …" }).click();
-  await question(owner).getByText("lines in journals and in the audit log stay").waitFor();
+  await question(owner).getByText("entries in journals and in the audit log stay").waitFor();
   await question(owner).getByRole("button", { name: "Remove" }).click();
   await row(owner, "bea").waitFor({ state: "detached" });
   await bea.getByText("You are signed out.").waitFor();

@@ -65,11 +65,11 @@ test("a checkpoint is scored and its score is shown as a chart and a table", asy
 
   await panel.locator("form input").fill("50");
   await panel.getByRole("button", { name: "Set", exact: true }).click();
-  await panel.getByText("Checkpoints at multiples of 50 steps are scored").waitFor();
+  await panel.getByText("those at multiples of 50 steps are scored").waitFor();
   await lab.until("the scores of the schedule", async () => (await scores()).results.length === 2);
   await panel.locator("tbody tr").nth(1).waitFor();
   await panel.getByRole("button", { name: "Turn off" }).click();
-  await panel.getByText("scored on request only").waitFor();
+  await panel.getByText("scored only when you select Evaluate").waitFor();
 
   const { violations } = await page.evaluate(`${axe.source}; axe.run(".panel.tasks", { resultTypes: ["violations"] })`);
   assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 160)}`), []);

@@ -22,7 +22,7 @@ pub enum DocumentsError {
     #[error(transparent)]
     Stopped(#[from] Stopped),
     /// No encoding has this name.
-    #[error("there is no encoding {name:?}")]
+    #[error("unknown encoding {name:?}")]
     NoEncoding {
         /// Name as given.
         name: String,

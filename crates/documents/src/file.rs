@@ -57,7 +57,7 @@ struct Source<'a> {
 
 fn read_source(intake: &mut Intake<'_>, name: &str, source: &Source<'_>) -> Result<(), Fault> {
     if is_hidden(name) {
-        return Ok(intake.skip(None, Reason::Hidden, "a file that an operating system or an editor keeps")?);
+        return Ok(intake.skip(None, Reason::Hidden, "a file of the operating system or of an editor")?);
     }
     let mut first = vec![0; 16];
     let length = fill(&mut File::open(source.path)?, &mut first)?;
@@ -164,7 +164,7 @@ fn read_text(
     };
     formats::read(kind, &mut text, intake)?;
     if replaced.get() {
-        intake.repair(None, Reason::Encoding, "characters that its encoding does not have became U+FFFD")?;
+        intake.repair(None, Reason::Encoding, "characters that are invalid in its encoding were replaced with U+FFFD")?;
     }
     let (documents, skipped) = intake.counts();
     if documents == 0 && skipped == 0 {

@@ -416,7 +416,7 @@ fn a_state_of_another_version_or_a_damaged_one_is_refused() {
     let bytes = checker.encode().unwrap();
     let mut other = bytes.clone();
     other[0] += 1;
-    assert!(Checker::decode(&other).unwrap_err().to_string().contains("read the stored series again"));
+    assert!(Checker::decode(&other).unwrap_err().to_string().contains("run the rules on the stored series again"));
     for end in [0, 3, 4, bytes.len() / 2, bytes.len() - 1] {
         assert!(matches!(Checker::decode(&bytes[..end]), Err(StateError::Damaged(_))), "{end}");
     }

@@ -50,7 +50,7 @@ pub enum StoreError {
         source: Source,
     },
     /// No server has used the folder.
-    #[error("{} holds no lab: start a server with this folder first (kindling --data {})", dir.display(), dir.display())]
+    #[error("{} contains no lab: start a server with this folder first (kindling --data {})", dir.display(), dir.display())]
     NoLab {
         /// The folder.
         dir: PathBuf,
@@ -84,7 +84,7 @@ pub enum StoreError {
         known: u32,
     },
     /// The file with the format's number holds something else.
-    #[error("{} holds no format number: {source}; write 1 into it if this version made the folder", path.display())]
+    #[error("{} contains no format number: {source}; write 1 into it if this version created the folder", path.display())]
     UnreadableFormat {
         /// The file.
         path: PathBuf,
@@ -250,7 +250,7 @@ pub enum StoreError {
     #[error("an admin of the lab has removed the person of this account")]
     AccountRemoved,
     /// The sender of a change of rights has lost the role that it needs since their request began.
-    #[error("your role admin was taken away before this change could be made")]
+    #[error("you lost the role admin before this change was made")]
     RoleLost,
     /// No person has this id, or they are not in the project.
     #[error("unknown person {id}")]
@@ -316,7 +316,7 @@ pub enum JoinRefusal {
         used: u32,
     },
     /// It belongs to another pool.
-    #[error("the join token is of the pool {pool}, not of {wanted}")]
+    #[error("the join token belongs to the pool {pool}, not to {wanted}")]
     OtherPool {
         /// The pool in the request.
         wanted: String,
@@ -330,7 +330,7 @@ pub enum JoinRefusal {
 
 fn in_use(pool: &str, workers: u32, queued: u32) -> String {
     match (pool, workers, queued) {
-        (LOCAL_POOL, ..) => "it holds the devices of the server's own machine".to_owned(),
+        (LOCAL_POOL, ..) => "it contains the devices of the server's own machine".to_owned(),
         (_, 0, runs) => format!("{runs} queued runs wait for it"),
         (_, workers, _) => format!("{workers} workers belong to it"),
     }

@@ -15,7 +15,7 @@ pub struct DataArgs {
     pub folder: PathBuf,
 }
 
-/// The folder holds no lab.
+/// The folder contains no lab.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{} contains no lab: no server and no training run has used this folder yet. Start one with `kindling serve --data {}`, or name the lab's \

@@ -139,7 +139,7 @@ impl Diagnosis {
         match self.read(&stored).await {
             // A purged run has nothing left to read.
             Ok(()) | Err(StoreError::UnknownRun { .. } | StoreError::RunFolderMissing { .. }) => {}
-            Err(error) => tracing::warn!("the rules could not read {}: {error}", stored.run),
+            Err(error) => tracing::warn!("the rules could not check {}: {error}", stored.run),
         }
     }
 

@@ -141,7 +141,7 @@ impl PresentRun {
     fn roll_back(&self, found: &RunFinding, skip_batches: u64) -> Prepared {
         let Some(checkpoint) = self.checkpoint_before(found, 0) else {
             let obstacle =
-                "No checkpoint before the fault began is kept; start a run with shorter checkpoint intervals.";
+                "No checkpoint from before the fault is kept; start a run with a shorter checkpoint interval.";
             let effect = "The run would return to a checkpoint before the fault began.";
             return (None, RemedyAction::Advice, effect.to_owned(), Some(obstacle.to_owned()));
         };
@@ -166,12 +166,12 @@ impl PresentRun {
         let values = values.collect::<Vec<_>>().join(" and ");
         let skip = match skip_batches {
             0 => String::new(),
-            batches => format!(" It leaves out the next {} batches of the plan.", grouped(batches)),
+            batches => format!(" It skips the next {} batches of the plan.", grouped(batches)),
         };
         let paused = if summary.state == RunState::Paused { " The run stays paused." } else { "" };
         format!(
             "The run returns to the checkpoint of step {} and continues with {values}.{skip} The {} steps since then become an abandoned \
-             branch, which stays visible. It can be undone by a rollback.{paused}",
+             branch, which stays visible. You can undo this with another rollback.{paused}",
             grouped(checkpoint.step),
             grouped(summary.step.saturating_sub(checkpoint.step))
         )
@@ -182,7 +182,7 @@ impl PresentRun {
         let before = self.view.hyperparameters.get(path, self.view.summary.step);
         let label = Kind::ScaleLearningRate { factor }.label();
         let effect = format!(
-            "The learning rate of the next step is {} instead of {}, and the rest of its schedule is scaled with it.",
+            "The learning rate of the next step is {} instead of {}, and the rest of its schedule is scaled by the same factor.",
             brief(before * factor),
             brief(before)
         );
@@ -210,13 +210,13 @@ impl PresentRun {
         let before = self.view.hyperparameters.accumulation.at(from);
         let changes = scaled(&self.view.hyperparameters.accumulation, from, factor);
         let effect = format!(
-            "From step {} on each step adds up {} micro-batches instead of {}: its batch is {} times as large, and it takes about {} times as long.{}",
+            "From step {} on, each step accumulates {} micro-batches instead of {}: its batch is {} times as large, and it takes about {} times as long.{}",
             grouped(from),
             grouped(before.saturating_mul(factor)),
             grouped(before),
             grouped(factor),
             grouped(factor),
-            if changes.len() > 1 { " Later changes of its schedule are scaled likewise." } else { "" }
+            if changes.len() > 1 { " Later changes of the accumulation schedule are scaled by the same factor." } else { "" }
         );
         let obstacle = AccumulationSchedule::check(&changes, from).err().map(|error| format!("{}.", error.message));
         let schedule = ScheduleChange::Accumulation { changes };
@@ -234,7 +234,7 @@ impl PresentRun {
         let before = self.view.hyperparameters.mix.at(from).get(place).copied()?;
         let label = format!("Multiply the weight of {dataset} in the mix by {}", brief(factor));
         let effect = format!(
-            "From step {} on a fraction of {} of the training text is from {dataset} instead of {}, and less from the other datasets.",
+            "From step {} on, the fraction of sequences drawn from {dataset} is {} instead of {}; the other datasets get less.",
             grouped(from),
             brief(before * factor / (1.0 + before * (factor - 1.0))),
             brief(before)
@@ -250,7 +250,7 @@ impl PresentRun {
         let over = ((step as f64 * DECAY_FRACTION) as u64).max(1) + from.saturating_sub(step);
         let end = step + over;
         let effect = format!(
-            "The learning rate falls in a straight line from {} to {} at step {}, where the run ends.",
+            "The learning rate decays linearly from {} to {} at step {}, where the run ends.",
             brief(schedule.learning_rate(step)),
             brief(schedule.final_learning_rate()),
             grouped(end)
@@ -269,8 +269,8 @@ impl PresentRun {
         let mut spec = self.copy();
         spec.overrides.insert("model.qk_norm".to_owned(), true.into());
         let effect = format!(
-            "A new run with normalized queries and keys trains {} steps from the start; this run continues. Weights cannot be taken over, \
-             because the model is another one.",
+            "A new run with normalized queries and keys trains {} steps from the start; this run continues. Its weights start from random \
+             values, because the architecture differs.",
             grouped(plan.steps)
         );
         Some((None, RemedyAction::Run(Box::new(spec)), effect, None))
@@ -315,7 +315,7 @@ impl PresentRun {
             control_of: None,
         };
         let effect = format!(
-            "A fork starts from the checkpoint of step {}, whose validation loss of {} nats/token is the lowest of those kept, with weight \
+            "A fork starts from the checkpoint of step {}, whose validation loss of {} nats/token is the lowest of all kept checkpoints, with weight \
              decay {} instead of {}. This run continues.",
             grouped(checkpoint.step),
             brief(loss),

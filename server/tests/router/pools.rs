@@ -276,8 +276,8 @@ async fn a_device_trains_several_runs_at_once_while_they_fit_in_its_memory() {
     };
     let gigabytes = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
     let sentence = format!(
-        "First in the queue of pool gpu-lab; waits until a run on box-1 ends: with those that train there it needs {} of memory, and {} are \
-         available.",
+        "First in the queue of pool gpu-lab; waits until a run on box-1 ends: together with the runs that train there it needs {} of memory, \
+         and {} are available.",
         gigabytes(3 * bytes),
         gigabytes(memory)
     );

@@ -196,7 +196,7 @@ async fn an_invalid_fork_is_refused_and_a_valid_one_begins_with_its_changes() {
             "parent.changes[0]",
             "-1",
         ),
-        (json!({"parent": {"run": run, "checkpoint": id}, "steps": 0}), "steps", "would train nothing"),
+        (json!({"parent": {"run": run, "checkpoint": id}, "steps": 0}), "steps", "would train no steps"),
         (json!({"parent": {"run": run, "checkpoint": id}, "device": "nowhere"}), "device", "nowhere"),
     ] {
         for path in ["/runs", "/plan"] {

@@ -160,12 +160,12 @@ fn what_cannot_be_trained_is_refused_and_creates_nothing() {
         ("train", &["--preset", "tiny", "--set", "optimizer.learning_rates=1"], 1, "optimizer.learning_rates"),
         ("train", &["--preset", "tiny", "--set", "model.layers=many"], 1, "many"),
         ("train", &["--preset", "huge"], 1, "one of tiny"),
-        ("train", &["--resume", "amber-fox"], 1, "holds no lab"),
+        ("train", &["--resume", "amber-fox"], 1, "contains no lab"),
         ("train", &[], 2, "--preset"),
         ("train", &["--preset", "tiny", "--set", "model.layers"], 2, "PATH=VALUE"),
         ("train", &["--prest", "tiny"], 2, "'--preset'"),
-        ("export", &["archive", "amber-fox", "--to", "x.tar"], 1, "holds no lab"),
-        ("token", &[], 1, "holds no lab"),
+        ("export", &["archive", "amber-fox", "--to", "x.tar"], 1, "contains no lab"),
+        ("token", &[], 1, "contains no lab"),
     ] {
         let refused = lab.run_in(&nowhere, subcommand, arguments);
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();

@@ -82,7 +82,7 @@ fn a_folder_without_a_lab_is_named() {
     for subcommand in ["status", "stop"] {
         let output = lab.run_in(empty.path(), subcommand, &[]);
         assert!(
-            !output.status.success() && String::from_utf8_lossy(&output.stderr).contains("holds no lab"),
+            !output.status.success() && String::from_utf8_lossy(&output.stderr).contains("contains no lab"),
             "{output:?}"
         );
     }

@@ -184,13 +184,13 @@ impl Repaired {
     fn message(&self) -> String {
         let mut parts = vec![];
         if self.surrogates > 0 {
-            parts.push(format!("{} unpaired surrogates became U+FFFD", self.surrogates));
+            parts.push(format!("{} unpaired surrogates were replaced with U+FFFD", self.surrogates));
         }
         if self.numbers > 0 {
-            parts.push(format!("{} values NaN or Infinity, which JSON does not have, were read as null", self.numbers));
+            parts.push(format!("{} values NaN or Infinity, which are not valid JSON, were read as null", self.numbers));
         }
         if self.controls > 0 {
-            parts.push(format!("{} control characters without an escape were kept", self.controls));
+            parts.push(format!("{} unescaped control characters were kept", self.controls));
         }
         parts.join("; ")
     }

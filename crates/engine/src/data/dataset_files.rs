@@ -97,7 +97,7 @@ fn described(corpora: &Path, plan: &RunPlan) -> Result<Vec<CorpusInfo>, DataErro
             let path = corpora.join(part.corpus.as_str()).join("info.json");
             return Err(DataError::altered(
                 &path,
-                "the dataset has another text than the one that the run was planned with",
+                "the text of the dataset differs from the text that the run was planned with",
             ));
         }
     }

@@ -93,10 +93,10 @@ pub enum DataError {
         report: Box<ImportReport>,
     },
     /// The files hold more text than an upload may have.
-    #[error("the files hold more text than an upload may have, decompressed")]
+    #[error("the decompressed files contain more text than an upload may have")]
     TooMuchText,
     /// No encoding has this name.
-    #[error("there is no encoding {name:?}")]
+    #[error("unknown encoding {name:?}")]
     NoEncoding {
         /// Name as given.
         name: String,
@@ -210,7 +210,7 @@ impl DataError {
             }
             Self::NoField { found, .. } if !found.is_empty() => format!("set field to one of {}", list(found)),
             Self::NoFields { .. } => {
-                "leave field out, or name the file after what it holds: .jsonl, .json, .csv, .tsv or .parquet"
+                "leave field out, or name the file after its format: .jsonl, .json, .csv, .tsv or .parquet"
                     .to_owned()
             }
             Self::Refused { .. } => "repair the files, or import without strict".to_owned(),

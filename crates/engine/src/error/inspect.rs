@@ -81,7 +81,7 @@ pub enum InspectError {
     },
     /// No step has measured statistics.
     #[error(
-        "statistics of gradients and updates are measured by training steps at their interval, and no step has measured them here; try again some steps later"
+        "statistics of gradients and updates are measured by training steps at their interval, and no step has measured them here; try again a few steps later"
     )]
     NoStats,
     /// The run has no batch of this step.

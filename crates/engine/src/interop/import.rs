@@ -138,7 +138,7 @@ impl<'a> Files<'a> {
             // A form without folders may have the same file of a subfolder.
             if before.is_some_and(|(_, other)| !is_same(other, path)) {
                 let hint = "import the files of one model, or send their folders in the file names";
-                return Err(refused(name, "it was given twice, with other contents", hint));
+                return Err(refused(name, "it was given twice, with different contents", hint));
             }
         }
         let files = Self { needed: found, ignored: ignored.into_iter().map(|place| paths[place]).collect() };

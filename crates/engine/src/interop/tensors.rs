@@ -47,7 +47,7 @@ pub(super) fn check_kind(name: &str, first: &[u8]) -> Result<(), EngineError> {
     let is_zip = first.starts_with(b"PK\x03\x04");
     if is_named_so || is_pickle || is_zip {
         let what = if is_zip { "it is a zip file, in which PyTorch stores pickles" } else { "it is a pickle" };
-        let message = format!("{what}, and loading a pickle runs the program in it");
+        let message = format!("{what}, and loading a pickle runs code from the file");
         return Err(refused(name, message, CONVERT));
     }
     for (magic, extension, kind) in

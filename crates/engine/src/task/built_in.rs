@@ -24,11 +24,11 @@ const MAX_STORIES: u64 = 20 * ITEMS as u64;
 pub fn built_in(name: &str) -> Option<Task> {
     let (about, items) = match name {
         TALES_HOLDER => (
-            "Who has the thing that was lent twice: one of three people of a story. Guessing gives 1/3.",
+            "Who has the thing that was lent twice: one of three people of a story. Guessing scores 1/3.",
             TaskItems::MultipleChoice(holder_items(ITEMS).into_iter().map(|(item, _)| item).collect()),
         ),
         MODULAR_ADDITION => (
-            "The sum of two numbers modulo 97 that the training text does not have, all digits right. Guessing gives about 1/97.",
+            "The sum of two numbers modulo 97 that the training text does not have, all digits right. Guessing scores about 1/97.",
             TaskItems::Completion(sums(ITEMS)),
         ),
         _ => return None,

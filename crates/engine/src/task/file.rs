@@ -60,7 +60,7 @@ pub fn parse(bytes: &[u8]) -> Result<Task, TaskError> {
             (body.name, body.about, TaskItems::Perplexity(body.items))
         }
         TaskKind::Command => {
-            let message = "a file cannot name a command: a server has it by its option --evaluator".to_owned();
+            let message = "a task file cannot name a command: name it with the server's option --evaluator".to_owned();
             return Err(TaskError::Format { line: 1, message, hint: HINT });
         }
     };

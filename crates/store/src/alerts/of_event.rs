@@ -15,7 +15,7 @@ pub(crate) fn of_event(run: &RunId, number: u64, report: &Report, progress: &Pro
     let (kind, is_urgent, phrase, text) = match &report.event {
         Event::Finished => (AlertKind::RunEnded, false, "finished".to_owned(), ended("Finished", step, progress)),
         Event::Stopped => {
-            (AlertKind::RunEnded, false, "stopped".to_owned(), ended("Stopped on request", step, progress))
+            (AlertKind::RunEnded, false, "stopped".to_owned(), ended("Stopped by a command", step, progress))
         }
         Event::Failed { message } => (AlertKind::RunFailed, true, "failed".to_owned(), message.clone()),
         Event::Lost { message } => {

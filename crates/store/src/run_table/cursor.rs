@@ -34,7 +34,7 @@ impl Cursor {
         let json: Option<Vec<u8>> = text.as_bytes().chunks(2).map(digit).collect();
         let read = json.and_then(|json| serde_json::from_slice(&json).ok());
         read.ok_or_else(|| {
-            let source = PlanError::new("cursor", "the cursor is not one of this server")
+            let source = PlanError::new("cursor", "the cursor is not from this server")
                 .hint("use the value of the header kindling-cursor, or none for the first page");
             StoreError::InvalidQuery { source }
         })

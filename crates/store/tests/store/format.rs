@@ -270,7 +270,7 @@ async fn a_folder_of_a_later_version_is_refused_and_not_changed() {
     fs::write(dir.path().join("format"), format!("{}\n", FORMAT + 1)).unwrap();
     assert!(refusal(dir.path()).await.contains("newer version of Kindling (format 2)"));
     fs::write(dir.path().join("format"), "one").unwrap();
-    assert!(refusal(dir.path()).await.contains("holds no format number"));
+    assert!(refusal(dir.path()).await.contains("contains no format number"));
 }
 
 #[tokio::test]

@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(fork(&silence.replace("BLOCK", "0")).unwrap().1[0].1.phrase(), "MLP of block 0 ablated");
         assert_eq!(field(&silence.replace("BLOCK", "99")), "parent.changes[0]");
         let at_its_end = silence.replace("BLOCK", "0").replacen('{', "{\"steps\":300,", 1);
-        assert_eq!(field(&at_its_end), "steps", "it would train nothing");
+        assert_eq!(field(&at_its_end), "steps", "it would train no steps");
         assert_eq!(
             field(r#"{"parent":{"run":"amber-fox"},"corpus":"tales"}"#),
             "corpus",
@@ -267,7 +267,7 @@ mod tests {
         assert!(default.notes[0].contains("300 more steps"), "{:?}", default.notes);
         for steps in ["0", "1", "299", "300"] {
             let error = view(&r#"{"parent":{"run":"amber-fox"},"steps":N}"#.replace('N', steps)).unwrap_err();
-            assert!(error.field == "steps" && error.message.contains("would train nothing"), "{error}");
+            assert!(error.field == "steps" && error.message.contains("would train no steps"), "{error}");
         }
         // As an imported model: with its own tokenizer and no dataset.
         (parent.mix, parent.tokenizer) = (vec![], Tokenizer::Imported(7));

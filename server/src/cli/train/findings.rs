@@ -70,7 +70,7 @@ impl Findings {
 /// An error of the rules does not end the training, whose values are stored.
 fn note_error(printed: Result<(), StoreError>, bar: &Bar) {
     if let Err(error) = printed {
-        bar.print(&format!("the rules could not read the run: {error}"));
+        bar.print(&format!("the rules could not check the run: {error}"));
     }
 }
 

@@ -31,7 +31,7 @@ async fn the_change_before_a_finding_is_named_and_undone_first() {
     assert!(!labels.iter().any(|label| label.contains("Multiply the learning rate")), "{labels:?}");
     assert!(remedies[0].effect.contains(&format!("its learning rate {planned} instead of ")), "{}", remedies[0].effect);
     assert!(remedies[0].effect.contains("stays paused"), "{}", remedies[0].effect);
-    assert!(remedies[2].effect.contains("leaves out the next 200 batches"), "{}", remedies[2].effect);
+    assert!(remedies[2].effect.contains("skips the next 200 batches"), "{}", remedies[2].effect);
     // By hand and by the rule.
     assert_eq!([0, 100].map(|steps| present.checkpoint_before(&found, steps)), [Some(at(CHANGED)); 2]);
 }

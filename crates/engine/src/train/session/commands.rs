@@ -182,7 +182,7 @@ impl Session {
         }
         let last = self.replay.catching_up(self.steps()).filter(|_| command.affects_learning())?;
         Some(format!(
-            "the run replays its steps up to {} and is at {}; try again then",
+            "the run replays its steps up to {} and is at {}; try again after that",
             grouped(last),
             grouped(self.steps())
         ))
