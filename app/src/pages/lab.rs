@@ -29,7 +29,7 @@ use selection::Selection;
 use table::{RunBrowser, TableState};
 use tags::TagFilter;
 
-/// From so many runs on, the list has tools: below, everything is seen at once.
+/// From this many runs on, the list has tools: below, everything is seen at once.
 const MANY: u64 = 8;
 
 /// The filter of the list of runs.

@@ -45,7 +45,7 @@ pub struct Telemetry {
     /// Fraction of the machine's CPU time in use by all programs, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_utilization: Option<f64>,
-    /// Memory of the machine in use, bytes; in a container with a memory limit, that of the container.
+    /// Memory of the machine in use, bytes; in a container with a memory limit, the memory of the container.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_memory_used_bytes: Option<u64>,
     /// Memory of the machine, bytes; in a container with a memory limit, the limit.

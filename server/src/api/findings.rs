@@ -15,13 +15,13 @@ use crate::lab::Lab;
 use crate::live::feed::report;
 use crate::runs::diagnosis;
 
-/// Lists the rules that every run is checked by, with their formulas, thresholds and remedies.
+/// Lists the rules that check every run, with their formulas, thresholds and remedies.
 #[utoipa::path(get, path = "/rules", tag = "runs", responses((status = 200, body = Vec<RuleInfo>)))]
 pub async fn list_rules(_: SignedIn) -> Json<Vec<RuleInfo>> {
     Json(RULES.iter().map(Rule::info).collect())
 }
 
-/// Returns what the rules found in a run, newest first, with remedies for the run as it is now. Values that the rules have not checked yet
+/// Returns what the rules found in a run, newest first, with remedies for the current state of the run. Values that the rules have not checked yet
 /// are checked first.
 #[utoipa::path(get, path = "/runs/{id}/findings", tag = "runs", params(("id" = RunId, Path)),
     responses((status = 200, body = Diagnosis)))]

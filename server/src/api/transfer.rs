@@ -66,7 +66,7 @@ pub async fn get_dataset_file(
 }
 
 /// Compares the checkpoints on a worker's disk with those of the run, and answers which ones the worker uploads and which it removes. The
-/// answers are in the order of the list.
+/// answers are in the order of the request.
 #[utoipa::path(post, path = "/transfer/runs/{id}/checkpoints", tag = "transfer", params(("id" = RunId, Path)),
     request_body = Vec<SavedCheckpoint>, responses((status = 200, body = Vec<UploadVerdict>)))]
 pub async fn compare_saved(

@@ -69,7 +69,7 @@ enum What {
         /// Training tokens to extrapolate to [default: 4 times the most]
         #[arg(long, value_name = "COUNT", value_parser = positive)]
         tokens: Option<f64>,
-        /// Training FLOPs to find the best size for [default: those of the extrapolation]
+        /// Training FLOPs to find the best size for [default: the FLOPs of the extrapolation]
         #[arg(long, value_name = "FLOPS", value_parser = positive)]
         flops: Option<f64>,
     },

@@ -221,7 +221,7 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
     }
 }
 
-/// Losses, size, number of changes, hash and the newest sample of a checkpoint of a run that inherited so many changes from its parent. The
+/// Losses, size, number of changes, hash and the newest sample of a checkpoint of a run that inherited this many changes from its parent. The
 /// two steps are those of the newest evaluation and of the newest sample up to it.
 fn tooltip(saved: &CheckpointView, (evaluated, sampled): (Option<u64>, Option<u64>), inherited: u32) -> String {
     let CheckpointView { info, sample, .. } = saved;

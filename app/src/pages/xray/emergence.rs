@@ -38,7 +38,7 @@ const SCORES: [(Score, &str, &str); 3] = [
 ];
 
 impl Score {
-    /// The score of a head over a text of so many tokens: a fraction, or the entropy in nats.
+    /// The score of a head over a text of this many tokens: a fraction, or the entropy in nats.
     fn of(self, head: &HeadStats, tokens: usize) -> f64 {
         match self {
             Self::Induction => head.induction.into(),

@@ -86,7 +86,7 @@ impl Arrivals<'_> {
     }
 }
 
-/// Replays a rule over runs, in the order in which they are given, with so many at a time.
+/// Replays a rule over runs, in the order in which they are given, with this many at a time.
 pub fn replay(rule: &StoppingRule, runs: &[Curve], parallel: usize) -> Replay {
     let mut known: Vec<Curve> = runs
         .iter()

@@ -38,7 +38,7 @@ pub enum Target {
     Slack { url: String },
     /// A notification of ntfy.
     Ntfy {
-        /// Address of the server; without one, that of the lab.
+        /// Address of the ntfy server; default: the server that the lab uses.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         server: Option<String>,
         topic: String,
@@ -257,7 +257,7 @@ pub struct ChannelChange {
     pub filter: Option<ChannelFilter>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timing: Option<Timing>,
-    /// A channel that is turned off sends nothing; what waits to be sent is given up.
+    /// A channel that is turned off sends nothing; waiting messages are discarded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_enabled: Option<bool>,
 }

@@ -43,7 +43,7 @@ impl QuietHours {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Timing {
-    /// Alerts of so many minutes after the first one are sent as one message, 0 to 1440; 0 sends each at once.
+    /// Alerts raised within this many minutes after the first are sent as one message, 0 to 1440; 0 sends each at once.
     pub digest_minutes: u32,
     /// Alerts in these hours are sent as one message at their end.
     pub quiet: Option<QuietHours>,

@@ -30,7 +30,7 @@ pub struct HubDatasetArgs {
     /// A file or a folder of the repository; by default all its files of text, JSON, CSV, TSV and Parquet.
     #[serde(default)]
     pub path: Option<String>,
-    /// Access token for private and gated repositories; by default that of the server, if it has one.
+    /// Access token for private and gated repositories; default: the server's token, if it has one.
     #[serde(default)]
     pub token: Option<HubToken>,
     /// Display name of the dataset, at most 120 characters; by default the name on the hub without its owner.
@@ -54,7 +54,7 @@ pub struct HubModelArgs {
     /// Branch, tag or commit; `main` by default.
     #[serde(default)]
     pub revision: Option<String>,
-    /// Access token for private and gated repositories; by default that of the server, if it has one.
+    /// Access token for private and gated repositories; default: the server's token, if it has one.
     #[serde(default)]
     pub token: Option<HubToken>,
     /// Display name of the run; by default the name on the hub without its owner.

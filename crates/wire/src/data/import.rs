@@ -14,7 +14,7 @@ pub struct ImportOptions {
     pub field: Option<String>,
     /// What separates documents inside a file or a field.
     pub split: Split,
-    /// A text that separates documents, in place of `split`.
+    /// A text that separates documents; it replaces `split`.
     pub separator: Option<String>,
     /// Files that are not UTF-8 are converted from this encoding: `detect`, or a name such as `windows-1252`. By default they are skipped;
     /// files with a byte order mark are always converted.
@@ -76,7 +76,7 @@ fn named<T: serde::de::DeserializeOwned>(value: &str, expected: &'static str) ->
         .map_err(|_| ParseError::new(value, expected))
 }
 
-/// What files hold and what becomes of them: the answer of a preview and of an import.
+/// What files contain and what an import makes of them: the answer of a preview and of an import.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]

@@ -14,7 +14,7 @@ use crate::number::grouped;
 pub struct DiagnosisSettings {
     /// Ids of rules that report nothing. They still read the series, so that they know them when they are no longer muted.
     pub muted: BTreeSet<String>,
-    /// Values by rule and threshold: `{"loss_spike.alert_z": 9}`. Thresholds that are not named have their default.
+    /// Values by rule and threshold: `{"loss_spike.alert_z": 9}`. All other thresholds have their defaults.
     pub thresholds: BTreeMap<String, f64>,
     /// What a rule does when it finds something urgent, by its id: `{"divergence": "pause"}`. Rules that are not named only report. A rule
     /// acts at an alert; one whose highest level is a note, at a note.
@@ -66,7 +66,7 @@ pub enum Act {
     /// Returns to the newest checkpoint on the path before the fault began, and skips batches from there. That is the one before the change
     /// of the run that may have caused it, or else before the window in which the rule saw it.
     RollBackAndSkip {
-        /// Without such a change the checkpoint is at least so many steps before the finding, 1 to 1,000,000.
+        /// Without such a change the checkpoint is at least this many steps before the finding, 1 to 1,000,000.
         steps: u64,
         /// Batches that are skipped, 0 to 1,000,000.
         batches: u64,

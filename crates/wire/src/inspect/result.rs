@@ -98,7 +98,7 @@ impl HeadStats {
         sum / (tokens as f64 - 1.0).max(1.0)
     }
 
-    /// The attention entropy over a text of so many tokens, in nats, as in the series `attention_entropy/`.
+    /// The attention entropy over a text of this many tokens, in nats, as in the series `attention_entropy/`.
     pub fn entropy_nats(&self, tokens: usize) -> f64 {
         f64::from(self.entropy) * Self::uniform_entropy(tokens)
     }

@@ -31,7 +31,7 @@ pub struct PresetInfo {
 }
 
 impl PresetInfo {
-    /// Its hyperparameters in a run of so many steps: the warm-up is at most a tenth of them.
+    /// Its hyperparameters in a run of this many steps: the warm-up is at most a tenth of them.
     pub fn recipe_for(&self, steps: u64) -> Recipe {
         let mut recipe = self.recipe.clone();
         recipe.schedule.warmup_steps = recipe.schedule.warmup_steps.min(steps / 10);

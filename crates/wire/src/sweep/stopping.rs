@@ -25,7 +25,7 @@ pub enum StoppingRule {
         /// Fraction of the steps of a trial after which it is not stopped.
         #[serde(default = "until")]
         until: f64,
-        /// The best so many trials at a step are never stopped.
+        /// This number of the best trials at a step is never stopped.
         #[serde(default = "protect")]
         protect: usize,
     },

@@ -12,7 +12,7 @@ use crate::error::PlanError;
 pub struct ChoiceItem {
     /// Text before each choice; may be empty.
     pub prompt: String,
-    /// Continuations of the prompt, with the space that stands before them.
+    /// Continuations of the prompt, including their leading space.
     pub choices: Vec<String>,
     /// Index of the right choice, from 0.
     pub answer: usize,
@@ -25,7 +25,7 @@ pub struct ChoiceItem {
 pub struct CompletionItem {
     /// Text before the answer.
     pub prompt: String,
-    /// Continuation of the prompt, with the space that stands before it.
+    /// Continuation of the prompt, including its leading space.
     pub answer: String,
 }
 

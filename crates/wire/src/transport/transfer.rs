@@ -65,7 +65,7 @@ pub enum UploadVerdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WorkerPool {
-    /// Runs that each device of the pool trains at once, at most: the machine keeps so many worker processes.
+    /// Runs that each device of the pool trains at once, at most: the machine keeps this many worker processes.
     pub runs_at_once: u32,
 }
 

@@ -8,7 +8,7 @@ use super::text::on_one_line;
 use super::{email, http};
 use crate::lab::Lab;
 
-/// A receiver that sends its answer byte by byte is given up after so many times the time for an answer.
+/// A receiver that sends its answer byte by byte is given up after this many times the time for an answer.
 const PATIENCE: u32 = 3;
 
 /// Sends a message. Returns what the receiver answered.

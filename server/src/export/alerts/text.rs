@@ -94,7 +94,7 @@ fn short(text: &str) -> String {
     }
 }
 
-/// At most so many bytes of a text.
+/// At most this many bytes of a text.
 fn cut(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();

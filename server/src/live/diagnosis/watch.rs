@@ -13,7 +13,7 @@ use super::non_finite;
 
 /// Steps of stored values that are read at a time.
 const AT_ONCE: u64 = 512;
-/// Statistics of parameters arrive from a GPU some steps late: so many steps before the end are read again.
+/// Statistics of parameters arrive from a GPU some steps late: this many steps before the end are read again.
 const LATE_STEPS: u64 = 64;
 /// Steps between stored states. After the server was killed, the rules read as many again.
 const SAVE_STEPS: u64 = 1_024;

@@ -52,7 +52,7 @@ async fn is_awaited(workers: &Workers, device: &DeviceView) -> Result<bool, Stor
     Ok(!queue.is_empty())
 }
 
-/// The usage of so many seconds: with a run in this state, or without a run while one waits or none does.
+/// The usage of this many seconds: with a run in this state, or without a run while one waits or none does.
 fn usage(run: Option<RunState>, is_awaited: bool, secs: f64) -> Usage {
     let none = Usage::default();
     match run {

@@ -102,7 +102,7 @@ fn question(action: &BulkAction) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// The verb of what was done to so many runs.
+/// The verb of what was done to this many runs.
 fn done(action: &BulkAction, runs: usize) -> String {
     let was = if runs == 1 { "was" } else { "were" };
     match action {

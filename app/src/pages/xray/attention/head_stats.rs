@@ -11,7 +11,7 @@ use crate::pages::xray::tokens::percent;
 /// Label, value and meaning of a statistic.
 type Fact = (&'static str, String, &'static str);
 
-/// The statistics of a head over a text of so many tokens: label, value and meaning.
+/// The statistics of a head over a text of this many tokens: label, value and meaning.
 pub(super) fn facts(head: &HeadStats, tokens: usize) -> [Fact; 5] {
     let fraction = |value: f32| if value.is_nan() { "–".to_owned() } else { percent(f64::from(value)) };
     [

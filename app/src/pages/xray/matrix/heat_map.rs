@@ -126,7 +126,7 @@ pub(super) fn value_text(result: &InspectionResult, row: u32, column: u32) -> Op
     })
 }
 
-/// The tile of a row or column within a window of `count`, which has so many tiles.
+/// The tile of a row or column within a window of `count`, which has this many tiles.
 fn tile(at: u32, first: u32, count: u32, tiles: u32) -> Option<usize> {
     let offset = at.checked_sub(first).filter(|offset| *offset < count)?;
     Some((u64::from(offset) * u64::from(tiles) / u64::from(count.max(1))) as usize)

@@ -199,7 +199,7 @@ fn utc_offset_minutes() -> i16 {
     -js_sys::Date::new_0().get_timezone_offset() as i16
 }
 
-/// A minute of the day by a clock that is so many minutes ahead.
+/// A minute of the day by a clock that is this many minutes ahead.
 fn shifted(minute: u16, ahead_minutes: i16) -> u16 {
     (i32::from(minute) + i32::from(ahead_minutes)).rem_euclid(24 * 60) as u16
 }
