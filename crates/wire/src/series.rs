@@ -325,12 +325,14 @@ pub fn describe(series: &str) -> SeriesInfo {
         DUPLICATE_WINDOWS => info(
             "duplicate windows",
             "windows",
-            "Training windows so far whose text (at least 256 tokens from the start on) has already occurred elsewhere in the datasets. A window that is drawn again from the same place counts as another epoch, not as a duplicate. Beyond 262,144 windows, 131,072 per doubling are compared.",
+            "Training windows so far whose text (at least 256 tokens from the start on) has already occurred elsewhere in the datasets. A window \
+             that is drawn again from the same place counts as another epoch, not as a duplicate. Beyond 262,144 windows, 131,072 per doubling are compared.",
         ),
         NOISE_SCALE => info(
             "gradient noise scale",
             "tokens",
-            "Batch size at which the noise of the gradient is as large as the gradient, tr(Σ) / |G|² (McCandlish et al. 2018), estimated from replicas or micro-batches and averaged over about 20 measurements. Smaller batches waste steps, larger batches waste tokens.",
+            "Batch size at which the noise of the gradient is as large as the gradient, tr(Σ) / |G|² (McCandlish et al. 2018), estimated \
+             from replicas or micro-batches and averaged over about 20 measurements. Smaller batches waste steps, larger batches waste tokens.",
         ),
         other => info(other, "value", "A series of this run."),
     }

@@ -113,8 +113,8 @@ pub(super) fn FairPanel() -> impl IntoView {
                 <h2
                     id="fair-title"
                     title="Differences of the validation loss at an equal budget, on the same validation text, with 95 % intervals. An \
-                           interval over seeds shows whether a change would also help with other seeds; an interval over validation text shows \
-                           whether these particular models differ on other text of this kind."
+                           interval over seeds shows whether a change would also help with other seeds; an interval over validation text \
+                           shows whether these particular models differ on other text of this kind."
                 >
                     "Fair comparison"
                 </h2>

@@ -13,8 +13,8 @@ use crate::net::api::{ApiFailure, people};
 
 /// What removing an account ends, and what it leaves.
 const REMOVAL: &str = "Their password, the browsers in which they are signed in, their API tokens, share links and roles end at once. Their \
-                       runs, datasets and entries in journals and in the audit log stay. They can be invited again. With OpenID Connect they \
-                       cannot sign in until an admin lets their account in again, on this page.";
+                       runs, datasets and entries in journals and in the audit log stay. They can be invited again. With OpenID Connect \
+                       they cannot sign in until an admin lets their account in again, on this page.";
 /// Why one's own role stays as it is.
 const OWN_ROLE: &str =
     "You cannot change your own role or remove your own account, so that an admin remains. Another admin can.";
