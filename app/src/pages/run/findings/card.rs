@@ -106,7 +106,7 @@ fn action_line(action: &TakenAction) -> AnyView {
             )
         }
         (None, Some(_)) => {
-            format!("The rule acted as set: {act}. The event is in the journal. {}", how_to_revert(action.act))
+            format!("The rule sent the command to {act}. The event is in the journal. {}", how_to_revert(action.act))
         }
         (None, None) => format!("The rule has sent the command to {act}; the run has not responded yet."),
     };
