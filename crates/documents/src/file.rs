@@ -164,7 +164,11 @@ fn read_text(
     };
     formats::read(kind, &mut text, intake)?;
     if replaced.get() {
-        intake.repair(None, Reason::Encoding, "characters that are invalid in its encoding were replaced with U+FFFD")?;
+        intake.repair(
+            None,
+            Reason::Encoding,
+            "characters that are invalid in its encoding were replaced with U+FFFD",
+        )?;
     }
     let (documents, skipped) = intake.counts();
     if documents == 0 && skipped == 0 {

@@ -182,7 +182,9 @@ fn caption(spec: &ChartSpec, named: &[&Curve], positions: &[&Bucket], chosen: &[
         (true, Aggregation::StepsWithError) => {
             "A row can be the mean over several steps; mean ± 2 standard errors is in brackets."
         }
-        (true, Aggregation::Time) => "A row is the mean over an interval; the lowest and the highest value are in brackets.",
+        (true, Aggregation::Time) => {
+            "A row is the mean over an interval; the lowest and the highest value are in brackets."
+        }
     };
     if chosen.len() == positions.len() {
         return folded.to_owned();

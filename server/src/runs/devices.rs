@@ -98,7 +98,8 @@ pub fn choose(spec: &RunSpec, known: &[DeviceInfo]) -> DeviceChoice {
         (Some(word), Some(DeviceKind::Gpu), None) => {
             choice.devices.push(DeviceInfo::unknown(word.clone(), "any GPU", DeviceKind::Gpu));
             choice.note = Some(
-                "No GPU has connected yet: the run waits for one, and its memory requirement is checked then.".to_owned(),
+                "No GPU has connected yet: the run waits for one, and its memory requirement is checked then."
+                    .to_owned(),
             );
         }
         (_, Some(_), None) => choice.wait(),

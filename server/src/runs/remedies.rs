@@ -216,7 +216,11 @@ impl PresentRun {
             grouped(before),
             grouped(factor),
             grouped(factor),
-            if changes.len() > 1 { " Later changes of the accumulation schedule are scaled by the same factor." } else { "" }
+            if changes.len() > 1 {
+                " Later changes of the accumulation schedule are scaled by the same factor."
+            } else {
+                ""
+            }
         );
         let obstacle = AccumulationSchedule::check(&changes, from).err().map(|error| format!("{}.", error.message));
         let schedule = ScheduleChange::Accumulation { changes };

@@ -38,7 +38,9 @@ impl Quantity {
     /// Title, unit and meaning.
     fn words(self, kind: DeviceKind) -> (&'static str, &'static str, &'static str) {
         match (self, kind) {
-            (Self::Utilization, DeviceKind::Gpu) => ("GPU load", "%", "Fraction of the time in which the GPU was computing"),
+            (Self::Utilization, DeviceKind::Gpu) => {
+                ("GPU load", "%", "Fraction of the time in which the GPU was computing")
+            }
             (Self::Utilization, _) => ("CPU load", "%", "CPU time of the machine in use, by all programs"),
             (Self::Memory, DeviceKind::Gpu) => ("GPU memory", "B", "Memory of the GPU in use by all programs"),
             (Self::Memory, _) => ("Machine memory", "B", "Memory of the machine in use by all programs"),

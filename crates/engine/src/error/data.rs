@@ -210,8 +210,7 @@ impl DataError {
             }
             Self::NoField { found, .. } if !found.is_empty() => format!("set field to one of {}", list(found)),
             Self::NoFields { .. } => {
-                "leave field out, or name the file after its format: .jsonl, .json, .csv, .tsv or .parquet"
-                    .to_owned()
+                "leave field out, or name the file after its format: .jsonl, .json, .csv, .tsv or .parquet".to_owned()
             }
             Self::Refused { .. } => "repair the files, or import without strict".to_owned(),
             Self::TooMuchText => "import it in parts, as several datasets".to_owned(),

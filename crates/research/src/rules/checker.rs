@@ -51,7 +51,9 @@ struct Mark {
 #[derive(Debug, Error)]
 pub enum StateError {
     /// Another version of the program wrote it.
-    #[error("the stored state of the rules has version {found}, and this program reads version {VERSION}; run the rules on the stored series again")]
+    #[error(
+        "the stored state of the rules has version {found}, and this program reads version {VERSION}; run the rules on the stored series again"
+    )]
     Version { found: u32 },
     /// The bytes are incomplete or changed.
     #[error("the stored state of the rules is damaged; run the rules on the stored series again")]

@@ -44,7 +44,12 @@ impl Detector for Divergence {
         source: "llm-foundry, callbacks on runaway loss; standard error of a median",
         signals: &[name::TRAIN],
         thresholds: &[
-            threshold("factor", 2.0, (1.05, 1000.0), "ratio of 5 consecutive losses to the mean of the 100 before them"),
+            threshold(
+                "factor",
+                2.0,
+                (1.05, 1000.0),
+                "ratio of 5 consecutive losses to the mean of the 100 before them",
+            ),
             threshold("rise", 1.05, (1.0, 1000.0), "ratio of the medians of 50 losses, 100 steps apart"),
             threshold("standard_errors", 6.0, (1.0, 1000.0), "difference of the medians, in standard errors"),
         ],

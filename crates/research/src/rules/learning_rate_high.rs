@@ -35,12 +35,7 @@ impl Detector for LearningRateHigh {
         source: "CS231n; Karpathy; the combination is a heuristic",
         signals: &[name::UPDATE_RATIO, name::TRAIN, name::GRAD_NORM, name::LEARNING_RATE],
         thresholds: &[
-            threshold(
-                "ratio",
-                0.03,
-                (1e-6, 10.0),
-                "update-to-weight ratio, median over the matrices",
-            ),
+            threshold("ratio", 0.03, (1e-6, 10.0), "update-to-weight ratio, median over the matrices"),
             threshold("clipped", 0.5, (0.0, 1.0), "fraction of clipped steps in the last 100"),
         ],
         unit: "",

@@ -34,12 +34,7 @@ impl Detector for LearningRateLow {
         source: "CS231n; Karpathy; the combination is a heuristic",
         signals: &[name::UPDATE_RATIO, name::TRAIN, name::GRAD_NORM, name::LEARNING_RATE],
         thresholds: &[
-            threshold(
-                "ratio",
-                1e-4,
-                (0.0, 1.0),
-                "update-to-weight ratio, median over the matrices",
-            ),
+            threshold("ratio", 1e-4, (0.0, 1.0), "update-to-weight ratio, median over the matrices"),
             threshold("clipped", 0.01, (0.0, 1.0), "fraction of clipped steps in the last 100"),
         ],
         unit: "",

@@ -197,9 +197,8 @@ impl ChannelFilter {
     pub fn check(&self) -> Result<(), PlanError> {
         if self.kinds.is_empty() {
             let kinds = AlertKind::ALL.map(AlertKind::word).join(", ");
-            return Err(
-                PlanError::new("filter.kinds", "the channel sends no kind of alert").hint(format!("choose at least one of {kinds}"))
-            );
+            return Err(PlanError::new("filter.kinds", "the channel sends no kind of alert")
+                .hint(format!("choose at least one of {kinds}")));
         }
         for (field, names) in [("filter.projects", &self.projects), ("filter.tags", &self.tags)] {
             if names.len() > MAX_NAMES || names.iter().any(|name| name.is_empty() || name.chars().count() > 200) {

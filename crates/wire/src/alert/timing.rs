@@ -79,7 +79,9 @@ impl Timing {
     pub fn check(&self) -> Result<(), PlanError> {
         if self.digest_minutes > MAX_DIGEST_MINUTES {
             let message = format!("the digest interval is {} minutes", self.digest_minutes);
-            return Err(PlanError::new("timing.digest_minutes", message).hint(format!("enter 0 to {MAX_DIGEST_MINUTES}")));
+            return Err(
+                PlanError::new("timing.digest_minutes", message).hint(format!("enter 0 to {MAX_DIGEST_MINUTES}"))
+            );
         }
         let Some(QuietHours { from, to, utc_offset_minutes }) = self.quiet else { return Ok(()) };
         let is_minute = |minute: u16| i64::from(minute) < DAY_MINUTES;

@@ -141,7 +141,11 @@ fn facts(found: &RunFinding, rule: Option<&RuleInfo>) -> AnyView {
         ("Window", window, "The steps that the rule looked at"),
     ];
     rows.extend(rule.map(|rule| {
-        ("False alarms on healthy runs", calibration(rule), "How often the rule reported a finding on a run without a fault")
+        (
+            "False alarms on healthy runs",
+            calibration(rule),
+            "How often the rule reported a finding on a run without a fault",
+        )
     }));
     let rows = rows.into_iter().map(|(label, value, meaning)| {
         view! { <div title=meaning><dt>{label}</dt><dd>{value}</dd></div> }
