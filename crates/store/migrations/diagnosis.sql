@@ -8,9 +8,8 @@ CREATE TABLE findings (
     subject TEXT NOT NULL,
     level TEXT NOT NULL,
     step INTEGER NOT NULL,
-    -- JSON of wire::diagnosis::Finding, the label of its rule, and its sentence.
+    -- JSON of wire::diagnosis::Finding, and its sentence.
     finding TEXT NOT NULL,
-    label TEXT NOT NULL,
     sentence TEXT NOT NULL,
     at_ms INTEGER NOT NULL,
     ended_step INTEGER,

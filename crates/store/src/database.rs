@@ -36,7 +36,7 @@ use sqlx::{ConnectOptions, Connection as _, Sqlite, SqliteConnection, Transactio
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 12] = [
+const MIGRATIONS: [&str; 13] = [
     include_str!("../migrations/1.sql"),
     include_str!("../migrations/pools.sql"),
     include_str!("../migrations/telemetry.sql"),
@@ -49,6 +49,7 @@ const MIGRATIONS: [&str; 12] = [
     include_str!("../migrations/alerts.sql"),
     include_str!("../migrations/revision.sql"),
     include_str!("../migrations/tasks.sql"),
+    include_str!("../migrations/finding_labels.sql"),
 ];
 
 /// The first [`FRESH_SCHEMA`] migrations as one script, for a new file. Each `ALTER TABLE` reads the whole schema again: with the

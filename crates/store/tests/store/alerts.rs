@@ -8,7 +8,7 @@ use wire::{Event, RunState};
 
 use crate::setup::{report, row, store_with_run};
 
-fn found(rule: &str, label: &str, level: Level, step: u64) -> Moment {
+pub(crate) fn found(rule: &str, label: &str, level: Level, step: u64) -> Moment {
     let finding = Finding {
         rule: rule.to_owned(),
         level,

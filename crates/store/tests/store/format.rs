@@ -22,12 +22,12 @@ const RUNNING: &str = "amber-fox-7k2q";
 const FINISHED: &str = "brass-owl-3m4n";
 const FORK: &str = "coral-hare-9x8y";
 
-fn fixtures() -> PathBuf {
+pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
 /// Copies a folder with everything in it.
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

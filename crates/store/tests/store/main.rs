@@ -10,6 +10,7 @@ mod format;
 mod killed;
 mod links;
 mod people;
+mod migrations;
 mod pools;
 mod run_table;
 mod scenarios;
