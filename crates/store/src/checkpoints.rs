@@ -162,23 +162,15 @@ fn path(history: &History, run: &RunId, saved: &[Saved]) -> Vec<CheckpointId> {
     history.path_checkpoints(run, &kept).into_iter().map(|found| found.at.checkpoint).collect()
 }
 
-/// Whether a step of a segment is on the path to a checkpoint, for many steps.
-fn on_path_to(history: &History, id: CheckpointId) -> impl Fn(u32, u64) -> bool {
-    let spans = history.spans_to(id);
-    move |of, step| {
-        spans.iter().any(|(segment, from, to)| *segment == of && step >= *from && to.is_none_or(|to| step <= to))
-    }
-}
-
 /// The step of the newest evaluation on the path to a checkpoint.
 fn evaluated_up_to(evaluations: &[(u32, u64)], history: &History, id: CheckpointId) -> Option<u64> {
-    let is_on_path = on_path_to(history, id);
+    let is_on_path = history.on_path_to(id);
     evaluations.iter().filter(|(segment, step)| is_on_path(*segment, *step)).map(|(_, step)| *step).max()
 }
 
 /// The newest generated sample on the path to a checkpoint.
 fn sample_up_to(samples: &[EventRecord], history: &History, id: CheckpointId) -> Option<String> {
-    let is_on_path = on_path_to(history, id);
+    let is_on_path = history.on_path_to(id);
     let is_on_path = |record: &&EventRecord| is_on_path(record.segment, record.step);
     let newest = samples.iter().filter(is_on_path).max_by_key(|record| (record.step, record.number))?;
     match &newest.event {

@@ -260,12 +260,15 @@ impl History {
 
     /// The newest of the checkpoints `kept` on the way to a step of a segment, also of an abandoned one.
     pub fn checkpoint_towards(&self, at: CheckpointId, kept: &[CheckpointId]) -> Option<CheckpointId> {
-        let spans = self.spans_to(at);
-        let is_on = |id: &&CheckpointId| {
-            let mut of_segment = spans.iter().filter(|(segment, ..)| *segment == id.segment);
-            of_segment.any(|(_, from, to)| id.step >= *from && to.is_none_or(|to| id.step <= to))
-        };
-        kept.iter().filter(is_on).max_by_key(|id| (id.step, id.segment)).copied()
+        let is_on_path = self.on_path_to(at);
+        let on_path = kept.iter().filter(|id| is_on_path(id.segment, id.step));
+        on_path.max_by_key(|id| (id.step, id.segment)).copied()
+    }
+
+    /// Whether a step of a segment is on the path to a checkpoint, its own step included; for many steps.
+    pub fn on_path_to(&self, checkpoint: CheckpointId) -> impl Fn(u32, u64) -> bool + use<> {
+        let spans = self.spans_to(checkpoint);
+        move |segment, step| has_state(&spans, segment, step)
     }
 
     /// The hyperparameters at the end of a segment, with the batches that its path has skipped.
@@ -336,11 +339,7 @@ impl History {
         let mut checkpoints = self.path_checkpoints(run, kept);
         checkpoints.extend(origin.map(|origin| PathCheckpoint { at: origin.from.clone(), changes: 0 }));
         let spans = self.spans();
-        let on_path = |reported: &&Reported| {
-            spans.iter().any(|(segment, from, to)| {
-                reported.segment == *segment && reported.step >= *from && to.is_none_or(|to| reported.step <= to)
-            })
-        };
+        let on_path = |reported: &&Reported| has_state(&spans, reported.segment, reported.step);
         Past {
             checkpoints,
             changes: self.path().into_iter().cloned().collect(),
@@ -351,6 +350,11 @@ impl History {
             is_paused: false,
         }
     }
+}
+
+/// Whether a path has the state before a step of a segment. The one after the last step of a span is that from which the path branches off.
+fn has_state(spans: &[(u32, u64, Option<u64>)], segment: u32, step: u64) -> bool {
+    spans.iter().any(|(of, from, to)| *of == segment && step >= *from && to.is_none_or(|to| step <= to))
 }
 
 #[cfg(test)]
