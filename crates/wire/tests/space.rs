@@ -124,6 +124,20 @@ fn invalid_spaces_name_the_field_and_what_to_do() {
         assert_eq!(error.field, field, "{error}");
     }
     assert!(serde_json::from_value::<Space>(json!({"parameters": {"model.layers": {"ints": [1, 2]}}})).is_err());
+    let with_condition = |value: Value| {
+        space(json!({"parameters": {
+            "model.layers": {"int": [2, 6], "step": 2},
+            "optimizer.weight_decay": {"float": [0, 0.1], "when": {"model.layers": [2, value]}},
+        }}))
+        .check()
+    };
+    assert!(with_condition(json!(4.0)).is_ok());
+    for bad in [json!(3), json!(8), json!("four")] {
+        let error = with_condition(bad.clone()).unwrap_err();
+        assert_eq!(error.field, "parameters.optimizer.weight_decay");
+        let message = format!("the condition of optimizer.weight_decay lists {bad}, which model.layers never is");
+        assert_eq!(error.message, message);
+    }
     let huge: BTreeMap<String, Value> =
         (0..4).map(|at| (format!("mix.text-{at}"), json!({"float": [0, 1], "points": 100}))).collect();
     assert!(space(json!({"parameters": huge})).check().unwrap().grid().is_err());

@@ -54,6 +54,7 @@ impl SearchSpace {
             return Err(PlanError::new("parameters", message));
         }
         let dimensions = in_order(space)?;
+        dimensions.iter().try_for_each(|dimension| check_conditions(dimension, &dimensions))?;
         let constraint = |(at, text): (usize, &String)| {
             let field = format!("constraints.{at}");
             let constraint = Constraint::parse(text).map_err(|error| PlanError { field: field.clone(), ..error })?;
@@ -151,6 +152,28 @@ fn in_order(space: &Space) -> Result<Vec<Dimension>, PlanError> {
         placed.push(waiting.remove(at));
     }
     Ok(placed)
+}
+
+/// Checks that each value of a condition is one that the named parameter can have; with another one the parameter would never vary.
+fn check_conditions(dimension: &Dimension, all: &[Dimension]) -> Result<(), PlanError> {
+    let name = &dimension.name;
+    let named = |condition: &String| all.iter().find(|one| one.name == *condition);
+    for (other, allowed) in dimension.when.iter().filter_map(|(condition, allowed)| Some((named(condition)?, allowed)))
+    {
+        if let Some(value) = allowed.iter().find(|value| !can_be(&other.values, value)) {
+            let message = format!("the condition of {name} lists {value}, which {} never is", other.name);
+            let hint = format!("leave {value} out, or add it to the values of {}", other.name);
+            return Err(PlanError::new(&field(name), message).hint(hint));
+        }
+    }
+    Ok(())
+}
+
+fn can_be(values: &Values, value: &Value) -> bool {
+    match values {
+        Values::Choices(choices) => choices.iter().any(|choice| is_equal(choice, value)),
+        numbers => numbers.contains(value),
+    }
 }
 
 fn dimension(space: &Space, name: &str) -> Result<Dimension, PlanError> {
