@@ -45,9 +45,4 @@ impl SamplerKind {
             Self::CmaEs => "CMA-ES",
         }
     }
-
-    /// Whether the points depend on the results of earlier trials.
-    pub const fn is_adaptive(self) -> bool {
-        matches!(self, Self::Tpe | Self::CmaEs)
-    }
 }
