@@ -15,13 +15,16 @@ const GROUP_BYTES: usize = 4 << 20;
 /// Where the outcome of reports is sent.
 pub(crate) type Answer = oneshot::Sender<Result<Committed, StoreError>>;
 
+/// Reports that wait, and where their outcome is sent.
+pub(crate) type Waiting = (NewReports, Answer);
+
 /// Shared by all runs of a store.
 #[derive(Default)]
 pub(crate) struct CommitQueue(Mutex<Queue>);
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<(NewReports, Answer)>,
+    waiting: VecDeque<Waiting>,
     /// Whether a task stores them.
     has_task: bool,
 }
@@ -42,16 +45,16 @@ impl CommitQueue {
     }
 
     /// The oldest reports, as many as fit into a transaction.
-    pub(crate) fn next_group(&self) -> (Vec<NewReports>, Vec<Answer>) {
+    pub(crate) fn next_group(&self) -> Vec<Waiting> {
         let mut queue = self.lock();
         let mut bytes = 0;
-        let fits = |(reports, _): &&(NewReports, Answer)| {
+        let fits = |(reports, _): &&Waiting| {
             let is_first = bytes == 0;
             bytes += reports.bytes();
             is_first || bytes <= GROUP_BYTES
         };
         let count = queue.waiting.iter().take_while(fits).count();
-        queue.waiting.drain(..count).unzip()
+        queue.waiting.drain(..count).collect()
     }
 
     /// The task ended early: whoever waits is answered that nothing was stored, and the next reports need another task.

@@ -6,7 +6,7 @@ use std::mem::forget;
 
 use tokio::sync::oneshot;
 
-use crate::commit_queue::Answer;
+use crate::commit_queue::Waiting;
 use crate::database::{Change, commit};
 use crate::error::StoreError;
 use crate::reports::{Committed, NewReports, Stored};
@@ -29,21 +29,19 @@ impl Store {
         while self.commit_queue().has_waiting() {
             // The transaction first, so that reports that arrive while it waits for another one are part of it.
             let transaction = self.database().write().await;
-            let (group, answers) = self.commit_queue().next_group();
-            let waiting = group.into_iter().zip(answers);
+            let group = self.commit_queue().next_group();
             match transaction {
-                Ok(transaction) => self.commit_group(transaction, waiting.collect()).await,
-                Err(error) => refuse_all(error, waiting),
+                Ok(transaction) => self.commit_group(transaction, group).await,
+                Err(error) => refuse_all(error, group),
             }
         }
         forget(end);
     }
 
-    async fn commit_group(&self, transaction: Change, waiting: Vec<(NewReports, Answer)>) {
-        let (group, answers): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+    async fn commit_group(&self, transaction: Change, group: Vec<Waiting>) {
         match self.store_group(transaction, &group).await {
-            Ok(stored) => answer_all(group, stored, answers),
-            Err(error) => self.commit_one_by_one(error, group, answers).await,
+            Ok(stored) => answer_all(group, stored),
+            Err(error) => self.commit_one_by_one(error, group).await,
         }
     }
 
@@ -51,10 +49,10 @@ impl Store {
     async fn store_group(
         &self,
         mut transaction: Change,
-        group: &[NewReports],
+        group: &[Waiting],
     ) -> Result<Vec<Result<Stored, StoreError>>, StoreError> {
         let mut stored = Vec::with_capacity(group.len());
-        for reports in group {
+        for (reports, _) in group {
             stored.push(match self.store_reports(&mut transaction, reports).await {
                 Err(error) if !matches!(error, StoreError::UnknownRun { .. }) => return Err(error),
                 stored => stored,
@@ -65,12 +63,11 @@ impl Store {
     }
 
     /// After a group failed: the fault of one run does not keep the others from being stored, and each is answered its own error.
-    async fn commit_one_by_one(&self, error: StoreError, group: Vec<NewReports>, answers: Vec<Answer>) {
-        let is_known = group.len() == 1;
-        let mut waiting = group.into_iter().zip(answers);
-        if is_known {
-            return refuse_all(error, waiting);
+    async fn commit_one_by_one(&self, error: StoreError, group: Vec<Waiting>) {
+        if group.len() == 1 {
+            return refuse_all(error, group);
         }
+        let mut waiting = group.into_iter();
         while let Some((reports, answer)) = waiting.next() {
             match self.database().write().await {
                 // The caller may have stopped waiting.
@@ -89,7 +86,7 @@ impl Store {
 
 /// Answers that nothing was stored: the first with the reason. A transaction that does not begin takes a minute to fail, so it is not tried once
 /// for each of them.
-fn refuse_all(error: StoreError, waiting: impl Iterator<Item = (NewReports, Answer)>) {
+fn refuse_all(error: StoreError, waiting: impl IntoIterator<Item = Waiting>) {
     let mut reason = Some(error);
     for (reports, answer) in waiting {
         let error = reason.take().unwrap_or_else(|| StoreError::NotCommitted { run: reports.run.clone() });
@@ -98,8 +95,8 @@ fn refuse_all(error: StoreError, waiting: impl Iterator<Item = (NewReports, Answ
     }
 }
 
-fn answer_all(group: Vec<NewReports>, stored: Vec<Result<Stored, StoreError>>, answers: Vec<Answer>) {
-    for ((reports, stored), answer) in group.into_iter().zip(stored).zip(answers) {
+fn answer_all(group: Vec<Waiting>, stored: Vec<Result<Stored, StoreError>>) {
+    for ((reports, answer), stored) in group.into_iter().zip(stored) {
         // The caller may have stopped waiting.
         let _ = answer.send(stored.map(|stored| reports.committed(stored)));
     }
