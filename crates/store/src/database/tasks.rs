@@ -132,19 +132,13 @@ pub(crate) async fn results(connection: &mut SqliteConnection, run: &RunId) -> R
 
 /// Scores whose values are not in the series.
 pub(crate) async fn to_write(connection: &mut SqliteConnection) -> Result<Vec<(RunId, StoredResult)>, StoreError> {
-    let runs: Vec<String> = sqlx::query_scalar("SELECT DISTINCT run FROM task_results WHERE is_in_series = 0")
-        .fetch_all(&mut *connection)
-        .await?;
-    let mut found = vec![];
-    for run in runs {
-        let sql = "SELECT segment, step, at_ms, content FROM task_results WHERE run = ? AND is_in_series = 0 ORDER BY segment, step";
-        let rows: Vec<ResultRow> = sqlx::query_as(sql).bind(&run).fetch_all(&mut *connection).await?;
-        let run: RunId = run.parse().map_err(|source| StoreError::unreadable("a run's id", source))?;
-        for row in rows {
-            found.push((run.clone(), read_result(row)?));
-        }
-    }
-    Ok(found)
+    let sql = "SELECT run, segment, step, at_ms, content FROM task_results WHERE is_in_series = 0 ORDER BY run, segment, step";
+    let rows: Vec<(String, u32, i64, i64, String)> = sqlx::query_as(sql).fetch_all(connection).await?;
+    let read = |(run, segment, step, at_ms, content): (String, u32, i64, i64, String)| {
+        let run = run.parse().map_err(|source| StoreError::unreadable("a run's id", source))?;
+        Ok((run, read_result((segment, step, at_ms, content))?))
+    };
+    rows.into_iter().map(read).collect()
 }
 
 /// Marks the values of a score as written.
