@@ -44,7 +44,8 @@ pub(crate) async fn get(connection: &mut SqliteConnection, name: &TaskName) -> R
 
 /// Number of tasks, and the sum of their sizes, bytes.
 pub(crate) async fn size(connection: &mut SqliteConnection) -> Result<(u64, u64), StoreError> {
-    let sql = "SELECT COUNT(*), coalesce(sum(length(content)), 0) FROM tasks";
+    // The length of a text is its number of characters.
+    let sql = "SELECT COUNT(*), coalesce(sum(length(CAST(content AS BLOB))), 0) FROM tasks";
     let (tasks, bytes): (i64, i64) = sqlx::query_as(sql).fetch_one(connection).await?;
     Ok((tasks as u64, bytes as u64))
 }
@@ -167,4 +168,22 @@ fn read_result((segment, step, at_ms, content): ResultRow) -> Result<StoredResul
 
 fn name_of(name: String) -> Result<TaskName, StoreError> {
     name.try_into().map_err(|source: ParseError| StoreError::unreadable("the name of a task", source))
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Connection;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_size_of_tasks_is_in_bytes() {
+        let mut database = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        sqlx::raw_sql(include_str!("../../migrations/tasks.sql")).execute(&mut database).await.unwrap();
+        let json = r#"{"name":"umlauts","kind":"perplexity","items":[{"text":"äöü"}]}"#;
+        let task: Task = serde_json::from_str(json).unwrap();
+        assert!(insert(&mut database, &task, 0).await.unwrap());
+        let (tasks, bytes) = size(&mut database).await.unwrap();
+        assert_eq!((tasks, bytes), (1, to_json(&task).unwrap().len() as u64));
+    }
 }
