@@ -65,7 +65,7 @@ impl Store {
         database::tasks::list(&mut *self.database().read().await?).await
     }
 
-    /// Replaces the tasks on which new checkpoints of a run are scored.
+    /// Replaces the tasks on which the checkpoints of a run are scored.
     ///
     /// # Errors
     /// [`StoreError::UnknownRun`].
@@ -76,7 +76,7 @@ impl Store {
         commit(transaction).await
     }
 
-    /// The tasks on which new checkpoints of a run are scored, by name.
+    /// The tasks on which the checkpoints of a run are scored, by name.
     pub async fn task_schedules(&self, run: &RunId) -> Result<Vec<TaskSchedule>, StoreError> {
         database::tasks::schedules(&mut *self.database().read().await?, run).await
     }

@@ -43,14 +43,14 @@ pub struct NewScore {
     pub checkpoint: Option<CheckpointId>,
 }
 
-/// A task on which new checkpoints of a run are scored.
+/// A task on which the checkpoints of a run are scored: those that are saved already, and each new one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TaskSchedule {
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub task: TaskName,
-    /// Checkpoints whose step is a multiple of this are scored; 1 for all.
+    /// Checkpoints whose step is a multiple of this are scored, and those that are saved when the run ends or is suspended; 1 for all.
     pub every: u64,
 }
 
@@ -60,7 +60,7 @@ pub struct TaskSchedule {
 pub struct RunTasks {
     /// Every task of the lab.
     pub tasks: Vec<TaskInfo>,
-    /// Tasks on which new checkpoints are scored.
+    /// Tasks on which the checkpoints are scored.
     pub schedules: Vec<TaskSchedule>,
     /// Scores by task, segment and step.
     pub results: Vec<StoredResult>,
