@@ -182,14 +182,15 @@ pub(crate) async fn channel(connection: &mut SqliteConnection, id: i64) -> Resul
     sqlx::query(sql).bind(id).fetch_optional(connection).await?.as_ref().map(channel_of).transpose()
 }
 
-/// Replaces what a channel does. Returns whether it exists.
+/// Replaces what a channel does.
 pub(crate) async fn set_channel(
     connection: &mut SqliteConnection,
     id: i64,
     channel: &Channel,
-) -> Result<bool, StoreError> {
-    let done = sqlx::query("UPDATE alert_channels SET channel = ? WHERE id = ?").bind(to_json(channel)?).bind(id);
-    Ok(done.execute(connection).await?.rows_affected() == 1)
+) -> Result<(), StoreError> {
+    let change = sqlx::query("UPDATE alert_channels SET channel = ? WHERE id = ?").bind(to_json(channel)?).bind(id);
+    change.execute(connection).await?;
+    Ok(())
 }
 
 /// Deletes a channel with its messages. Returns whether it existed.
