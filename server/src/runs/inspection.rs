@@ -12,7 +12,7 @@ use wire::control::checkpoint::CheckpointRef;
 use wire::inspect::request::Inspection;
 use wire::inspect::update::InspectionUpdate;
 use wire::number::grouped;
-use wire::{ApiErrorBody, CheckpointId, LiveHyperparameters, RunId, encode};
+use wire::{CheckpointId, LiveHyperparameters, RunId, encode};
 
 use super::completion::{gone, no_checkpoint};
 use super::{availability, origins, subprocess};
@@ -217,19 +217,6 @@ async fn run_process(
     request: &CheckpointInspection,
     _slot: InferenceSlot,
 ) -> Result<InspectionUpdate, ApiError> {
-    let process = subprocess::start(&["inspect", "--postcard"], data, request).await?;
-    let output = process.wait_with_output().await;
-    let output = output.map_err(|source| ApiError::internal("waiting for a process with a model", source))?;
-    if output.status.success() {
-        return encode::from_bytes(&output.stdout)
-            .map_err(|source| ApiError::internal("decoding an inspection", source));
-    }
-    match serde_json::from_slice::<ApiErrorBody>(&output.stdout) {
-        Ok(body) => Err(ApiError::from_process(body)),
-        Err(_) => {
-            let ended = format!("its process ended with {}", output.status);
-            Err(ApiError::internal("inspecting a checkpoint", ended)
-                .hint("too little memory is the usual cause; see the log of the server"))
-        }
-    }
+    let output = subprocess::output(&["inspect", "--postcard"], data, request, "inspecting a checkpoint").await?;
+    encode::from_bytes(&output).map_err(|source| ApiError::internal("decoding an inspection", source))
 }

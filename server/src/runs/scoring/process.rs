@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use wire::task::Task;
 use wire::task::result::TaskResult;
-use wire::{ApiErrorBody, CheckpointId, RunId};
+use wire::{CheckpointId, RunId};
 
 use crate::error::ApiError;
 use crate::runs::subprocess;
@@ -24,19 +24,6 @@ pub struct ScoreRequest {
 /// # Errors
 /// The checkpoint is damaged, the task does not fit the model, or the process ended unexpectedly.
 pub async fn score(data: &Path, request: &ScoreRequest) -> Result<TaskResult, ApiError> {
-    let process = subprocess::start(&["score"], data, request).await?;
-    let output = process.wait_with_output().await;
-    let output = output.map_err(|source| ApiError::internal("waiting for a process with a model", source))?;
-    if output.status.success() {
-        return serde_json::from_slice(&output.stdout)
-            .map_err(|source| ApiError::internal("decoding the score of a task", source));
-    }
-    match serde_json::from_slice::<ApiErrorBody>(&output.stdout) {
-        Ok(body) => Err(ApiError::from_process(body)),
-        Err(_) => {
-            let ended = format!("its process ended with {}", output.status);
-            Err(ApiError::internal("scoring a checkpoint", ended)
-                .hint("too little memory is the usual cause; see the log of the server"))
-        }
-    }
+    let output = subprocess::output(&["score"], data, request, "scoring a checkpoint").await?;
+    serde_json::from_slice(&output).map_err(|source| ApiError::internal("decoding the score of a task", source))
 }
