@@ -20,7 +20,7 @@ use crate::api::server;
 use crate::data::hub::{DEFAULT_URL, Hub};
 use crate::lab::alerting::{AlertSettings, DEFAULT_NTFY, SmtpSecurity, SmtpSettings};
 use crate::lab::certificate::CertificateSource;
-use crate::lab::evaluator::Evaluator;
+use crate::lab::evaluator::{self, Evaluator};
 use crate::lab::network::Network;
 use crate::lab::oidc::ProviderSettings;
 use crate::lab::open::ServeError;
@@ -164,9 +164,10 @@ impl ServeArgs {
     /// Serves until a signal stops it.
     ///
     /// # Errors
-    /// The folder or the address cannot be used.
+    /// The folder or the address cannot be used; two evaluators have one name.
     pub async fn run(self) -> Result<(), ServeError> {
         memory::keep_private();
+        evaluator::check_names(&self.evaluators)?;
         server::serve(self.settings()).await
     }
 

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use engine::task::built_in::built_in;
 use wire::ParseError;
 use wire::task::lab::TaskInfo;
 use wire::task::{TaskKind, TaskName};
@@ -25,6 +26,32 @@ pub enum EvaluatorError {
     Name(#[from] ParseError),
     #[error("the path of the program cannot be resolved: {0}")]
     Path(#[from] std::io::Error),
+}
+
+/// Why evaluators cannot be used together.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluatorNameError {
+    #[error("--evaluator {name} was given twice, for {} and {}; give each program a name of its own", first.display(), second.display())]
+    Repeated { name: TaskName, first: PathBuf, second: PathBuf },
+    #[error("--evaluator {name} has the name of a built-in task; choose another name")]
+    BuiltIn { name: TaskName },
+}
+
+/// Checks that each name stands for one task.
+///
+/// # Errors
+/// A name that was given twice, or is that of a built-in task.
+pub fn check_names(evaluators: &[Evaluator]) -> Result<(), EvaluatorNameError> {
+    for (at, Evaluator { name, program }) in evaluators.iter().enumerate() {
+        if let Some(other) = evaluators[..at].iter().find(|other| other.name == *name) {
+            let (first, second) = (other.program.clone(), program.clone());
+            return Err(EvaluatorNameError::Repeated { name: name.clone(), first, second });
+        }
+        if built_in(name.as_str()).is_some() {
+            return Err(EvaluatorNameError::BuiltIn { name: name.clone() });
+        }
+    }
+    Ok(())
 }
 
 impl FromStr for Evaluator {
@@ -58,5 +85,18 @@ mod tests {
         for bad in ["", "my-test", "my-test=", "My=/a", "=/a"] {
             assert!(bad.parse::<Evaluator>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn each_name_stands_for_one_task() {
+        let check = |texts: &[&str]| {
+            let evaluators: Vec<Evaluator> = texts.iter().map(|text| text.parse().unwrap()).collect();
+            check_names(&evaluators).map_err(|error| error.to_string())
+        };
+        assert_eq!(check(&["a=/opt/a.sh", "b=/opt/a.sh"]), Ok(()), "one program may compute two tasks");
+        let repeated =
+            "--evaluator a was given twice, for /opt/a.sh and /opt/b.sh; give each program a name of its own";
+        assert_eq!(check(&["a=/opt/a.sh", "c=/opt/c.sh", "a=/opt/b.sh"]), Err(repeated.to_owned()));
+        assert!(check(&["tales-holder=/opt/a.sh"]).unwrap_err().contains("of a built-in task"));
     }
 }

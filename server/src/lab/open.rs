@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use store::{Store, StoreError};
 
 use super::certificate::CertificateError;
+use super::evaluator::EvaluatorNameError;
 use super::settings::Settings;
 use crate::workers::local;
 
@@ -41,6 +42,8 @@ pub enum ServeError {
     },
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    #[error(transparent)]
+    Evaluators(#[from] EvaluatorNameError),
     /// The listener failed.
     #[error("the server failed: {0}")]
     Serve(#[source] io::Error),
