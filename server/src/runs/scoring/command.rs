@@ -44,7 +44,7 @@ pub async fn score(
     evaluator: &Evaluator,
 ) -> Result<TaskResult, ApiError> {
     let folder = export(settings, run, checkpoint).await?;
-    let output = execute(&evaluator.program, folder.path()).await?;
+    let output = execute(evaluator, folder.path()).await?;
     let metrics = read(&output)?;
     Ok(TaskResult { task: evaluator.name.clone(), kind: TaskKind::Command, items: 1, correct: None, metrics })
 }
@@ -64,16 +64,17 @@ async fn export(settings: &Settings, run: &RunId, id: CheckpointId) -> Result<Te
     exported.map_err(|source| ApiError::internal("exporting a checkpoint", source))?
 }
 
-/// Runs the program to its end. Its process group is killed when the future is dropped.
-async fn execute(program: &Path, folder: &Path) -> Result<Vec<u8>, ApiError> {
-    let shown = program.display();
+/// Runs the program to its end. Its process group is killed when the future is dropped. Errors name the evaluator and not its path, because
+/// whoever may see the run sees them.
+async fn execute(Evaluator { name, program }: &Evaluator, folder: &Path) -> Result<Vec<u8>, ApiError> {
     let mut command = Command::new(program);
     command.arg(folder).current_dir(folder).env_clear();
     command.envs(VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     #[cfg(unix)]
     command.process_group(0);
-    let mut child = command.spawn().map_err(|source| failed(format!("{shown} could not be started: {source}")))?;
+    let mut child =
+        command.spawn().map_err(|source| failed(format!("the program of {name} could not be started: {source}")))?;
     let _group = Group::of(child.id());
     let pipes = child.stdout.take().zip(child.stderr.take());
     let (output, errors) = pipes.ok_or_else(|| ApiError::internal("starting an evaluator", "it has no output"))?;
@@ -81,7 +82,11 @@ async fn execute(program: &Path, folder: &Path) -> Result<Vec<u8>, ApiError> {
     let status = child.wait().await.map_err(|source| ApiError::internal("waiting for an evaluator", source))?;
     match status.success() {
         true => Ok(output),
-        false => Err(failed(format!("{shown} ended with {status}: {}", String::from_utf8_lossy(&errors).trim()))),
+        false => {
+            // A shell begins its messages with the path of the script.
+            let said = String::from_utf8_lossy(&errors).replace(&*program.to_string_lossy(), name.as_str());
+            Err(failed(format!("the program of {name} ended with {status}: {}", said.trim())))
+        }
     }
 }
 
@@ -235,18 +240,25 @@ mod tests {
     async fn a_program_ends_with_its_score() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
+        let named = |program| Evaluator { name: "my-test".parse().unwrap(), program };
         let script = |name: &str, text: &str| {
             let path = folder.path().join(name);
             std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-            path
+            named(path)
         };
-        let message = async |path: &Path| execute(path, folder.path()).await.unwrap_err().body.message;
+        let message = async |evaluator: &Evaluator| {
+            let message = execute(evaluator, folder.path()).await.unwrap_err().body.message;
+            assert!(!message.contains(&*folder.path().to_string_lossy()), "{message}");
+            message
+        };
         let printed = execute(&script("good", "echo \"{\\\"files\\\": $#}\""), folder.path()).await.unwrap();
         assert_eq!(read(&printed).unwrap()[0].value, Some(1.0), "one argument");
-        assert!(message(&script("bad", "echo nothing to read >&2; exit 3")).await.contains("3: nothing to read"));
+        let bad = message(&script("bad", "echo $0: nothing to read >&2; exit 3")).await;
+        assert!(bad.ends_with("3: my-test: nothing to read"), "{bad}");
         assert!(message(&script("long", "yes")).await.contains("more than"));
-        assert!(message(&folder.path().join("missing")).await.contains("could not be started"));
+        let missing = message(&named(folder.path().join("missing"))).await;
+        assert!(missing.starts_with("the program of my-test could not be started"), "{missing}");
         // A process that the program leaves behind ends with it, and it has no variable that is not named above.
         let mark = folder.path().join("mark");
         let left = format!(
