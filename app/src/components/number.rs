@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use wasm_bindgen::JsValue;
 
 pub(crate) use figure::number::{THIN, bytes, duration, short as small, whole as grouped};
+pub(crate) use wire::number::counted;
 
 /// A number with its unit; the tooltip has the exact value and the meaning.
 #[component]
@@ -51,11 +52,6 @@ pub(crate) fn about(secs: f64) -> String {
         s if s < 700.0 * 86_400.0 => of((s / (30.4 * 86_400.0)).round(), "month"),
         s => of((s / (365.25 * 86_400.0)).round(), "year"),
     }
-}
-
-/// A count with its noun: "1 document", "8 706 documents".
-pub(crate) fn counted(count: u64, noun: &str) -> String {
-    format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 /// A loss with three decimals.

@@ -52,7 +52,7 @@ fn widening(count: usize, parameters: usize) -> f64 {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Refusal {
     /// Too few different runs.
-    #[error("{found} {what} do not determine the fit; it needs at least {needed}")]
+    #[error("the fit needs at least {needed} {what}, and has {found}")]
     TooFew { what: &'static str, found: usize, needed: usize },
     /// The data do not determine a parameter.
     #[error("the interval of {what} is {low:.3} to {high:.3}, too wide to extrapolate; {remedy}")]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use wire::access::project::DEFAULT_PROJECT;
 use wire::fleet::LOCAL_POOL;
+use wire::number::counted;
 use wire::{CheckpointId, DeviceId, RunId, RunState};
 
 /// A source of any type.
@@ -310,7 +311,7 @@ pub enum JoinRefusal {
     #[error("the join token has expired")]
     Expired,
     /// As many workers have joined with it as it allows.
-    #[error("the join token is used up: {used} workers have joined with it")]
+    #[error("the join token is used up: {} joined with it", counted(u64::from(*used), "worker"))]
     UsedUp {
         /// Workers that have joined with it.
         used: u32,
@@ -331,7 +332,9 @@ pub enum JoinRefusal {
 fn in_use(pool: &str, workers: u32, queued: u32) -> String {
     match (pool, workers, queued) {
         (LOCAL_POOL, ..) => "it contains the devices of the server's own machine".to_owned(),
+        (_, 0, 1) => "1 queued run waits for it".to_owned(),
         (_, 0, runs) => format!("{runs} queued runs wait for it"),
+        (_, 1, _) => "1 worker belongs to it".to_owned(),
         (_, workers, _) => format!("{workers} workers belong to it"),
     }
 }

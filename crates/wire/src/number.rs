@@ -29,6 +29,16 @@ pub fn grouped(value: u64) -> String {
     text
 }
 
+/// A count with its noun: `1 step`, `8 706 batches`.
+pub fn counted(count: u64, noun: &str) -> String {
+    let ending = match count {
+        1 => "",
+        _ if ["ch", "sh", "s", "x"].iter().any(|end| noun.ends_with(end)) => "es",
+        _ => "s",
+    };
+    format!("{} {noun}{ending}", grouped(count))
+}
+
 /// A product of sizes, at most the largest number.
 pub(crate) fn product<const N: usize>(factors: [usize; N]) -> u64 {
     factors.iter().fold(1, |product: u64, factor| product.saturating_mul(*factor as u64))
@@ -37,6 +47,13 @@ pub(crate) fn product<const N: usize>(factors: [usize; N]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_count_of_one_has_a_noun_in_the_singular() {
+        for (count, noun, text) in [(1, "step", "1 step"), (0, "step", "0 steps"), (1200, "batch", "1 200 batches")] {
+            assert_eq!(counted(count, noun).replace('\u{202f}', " "), text);
+        }
+    }
 
     #[test]
     fn digits_are_in_groups_of_three() {

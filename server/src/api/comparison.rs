@@ -8,6 +8,7 @@ use serde::Deserialize;
 use store::Identity;
 use utoipa::{IntoParams, ToSchema};
 use wire::access::Role;
+use wire::number::counted;
 use wire::series::Axis;
 use wire::{ApiErrorBody, RunId, RunSummary};
 
@@ -59,7 +60,8 @@ pub async fn compare_fairly(
     }
     let count = baseline.len() + changes.iter().map(Vec::len).sum::<usize>();
     if changes.is_empty() || changes.len() > MAX_GROUPS || count > MAX_RUNS {
-        let message = format!("{} groups of {count} runs were given to compare with the baseline", changes.len());
+        let (groups, runs) = (counted(changes.len() as u64, "group"), counted(count as u64, "run"));
+        let message = format!("{groups} and {runs} in all were given to compare with the baseline");
         return Err(ApiError::invalid("query_invalid", message).field("change").hint(format!(
             "give 1 to {MAX_GROUPS} groups, separated by semicolons, of at most {MAX_RUNS} runs together with the baseline"
         )));

@@ -13,7 +13,7 @@ use engine::task::{TaskModel, file};
 use serde::Serialize;
 use store::{Store, StoreError};
 use tempfile::TempDir;
-use wire::number::{brief, grouped};
+use wire::number::{brief, counted, grouped};
 use wire::task::Task;
 use wire::task::result::{TaskResult, describe};
 use wire::{CheckpointId, RunId};
@@ -198,7 +198,7 @@ fn print(report: &Report, is_json: bool) -> io::Result<()> {
     writeln!(out, "{}, checkpoint {} after step {}", report.run, report.checkpoint, grouped(report.checkpoint.step))?;
     for result in &report.results {
         let correct = result.correct.map(|correct| format!(", {} correct", grouped(correct))).unwrap_or_default();
-        writeln!(out, "{} ({}): {} items{correct}", result.task, result.kind.phrase(), grouped(result.items))?;
+        writeln!(out, "{} ({}): {}{correct}", result.task, result.kind.phrase(), counted(result.items, "item"))?;
         for metric in &result.metrics {
             let unit = describe(&metric.name).map_or("", |(unit, _)| unit);
             let value = metric.value.map_or("not a finite number".to_owned(), brief);

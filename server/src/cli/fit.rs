@@ -251,7 +251,7 @@ mod tests {
         assert!(text.contains("\nalpha  0.5 (95 % interval "), "{text}");
         assert!(text.contains("Loss at 1e8 parameters and 2e9 tokens: 1.32 (95 % interval 1.32 to 1.32)"), "{text}");
         let refused = ScalingLaw::fit(&runs[..8], SEED).unwrap_err().to_string();
-        assert_eq!(refused, "2 model sizes do not determine the fit; it needs at least 3");
+        assert_eq!(refused, "the fit needs at least 3 model sizes, and has 2");
     }
 
     #[test]

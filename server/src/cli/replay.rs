@@ -7,7 +7,7 @@ use research::stopping::{Curve, Replay, replay};
 use serde_json::Value;
 use store::{Store, StoreError};
 use wire::PlanError;
-use wire::number::{brief, grouped};
+use wire::number::{brief, counted, grouped};
 use wire::sweep::stopping::StoppingRule;
 
 use super::data::{DataArgs, UnusedFolder};
@@ -171,11 +171,11 @@ impl ReplayArgs {
 }
 
 fn heading(replays: &[Replay], curves: &[Curve], parallel: usize) -> String {
-    let steps = grouped(replays.first().map_or(0, |replay| replay.steps));
+    let steps = counted(replays.first().map_or(0, |replay| replay.steps), "step");
     let best = replays.first().and_then(|replay| replay.best).map_or("none".to_owned(), |best| format!("{best:.4}"));
     format!(
-        "{} runs, {steps} steps, {parallel} at a time. Best last validation loss: {best} nats/token.\n\n",
-        curves.len()
+        "{}, {steps}, {parallel} at a time. Best last validation loss: {best} nats/token.\n\n",
+        counted(curves.len() as u64, "run")
     )
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use store::{ActionOutcome, StoredFinding};
 use wire::control::author::Author;
 use wire::diagnosis::{Act, RunFinding};
-use wire::number::grouped;
+use wire::number::{counted, grouped};
 use wire::{CheckpointId, Command, Event, EventRecord, RunId, RunState, RunSummary};
 
 use super::remedies::{PresentRun, reason};
@@ -185,8 +185,8 @@ async fn checkpoint(
         return Ok(Err(match present.change_before(found) {
             Some(change) => format!("No checkpoint is kept from before the change at step {}.", grouped(change.step)),
             None => format!(
-                "No checkpoint is kept from before the fault began and at least {} steps before the finding.",
-                grouped(steps)
+                "No checkpoint is kept from before the fault began and at least {} before the finding.",
+                counted(steps, "step")
             ),
         }));
     };

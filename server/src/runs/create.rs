@@ -6,6 +6,7 @@ use store::NewRun;
 use wire::access::project::DEFAULT_PROJECT;
 use wire::control::author::Author;
 use wire::device::DeviceKind;
+use wire::number::grouped;
 use wire::run::References;
 use wire::run::plan::PlanView;
 use wire::{Command, CorpusId, DeviceId, Event, RunId, RunSpec, RunState, RunSummary};
@@ -85,7 +86,8 @@ pub async fn check_queue(
         return Ok(());
     }
     let place = pool.map_or_else(|| device.to_string(), |pool| format!("the pool {pool}"));
-    Err(ApiError::conflict("queue_full", format!("{queued} runs are queued for {place}, and the limit is {limit}"))
+    let runs = if queued == 1 { "1 run is".to_owned() } else { format!("{} runs are", grouped(queued)) };
+    Err(ApiError::conflict("queue_full", format!("{runs} queued for {place}, and the limit is {limit}"))
         .field(if pool.is_some() { "pool" } else { "device" })
         .hint("stop or delete queued runs, choose another device, or start the server with a larger --queue-limit"))
 }

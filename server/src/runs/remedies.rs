@@ -14,7 +14,7 @@ use wire::control::command::ScheduleChange;
 use wire::diagnosis::{FindingChange, Health, Remedy, RemedyAction, RunFinding};
 use wire::hyperparameters::accumulation::AccumulationSchedule;
 use wire::hyperparameters::schedule::curves;
-use wire::number::{brief, grouped};
+use wire::number::{brief, counted, grouped};
 use wire::run::copy::spec_of;
 use wire::run::history::History;
 use wire::run::spec::Parent;
@@ -146,7 +146,7 @@ impl PresentRun {
             return (None, RemedyAction::Advice, effect.to_owned(), Some(obstacle.to_owned()));
         };
         let label =
-            format!("Roll back to step {} and skip {} batches", grouped(checkpoint.step), grouped(skip_batches));
+            format!("Roll back to step {} and skip {}", grouped(checkpoint.step), counted(skip_batches, "batch"));
         let command = Command::Rollback { checkpoint, skip_batches, reason: Some(reason(found)) };
         let effect = self.rolled_back(checkpoint, skip_batches);
         (Some(label), RemedyAction::Command(command), effect, self.not_trained())
@@ -166,14 +166,18 @@ impl PresentRun {
         let values = values.collect::<Vec<_>>().join(" and ");
         let skip = match skip_batches {
             0 => String::new(),
+            1 => " It skips the next batch of the plan.".to_owned(),
             batches => format!(" It skips the next {} batches of the plan.", grouped(batches)),
         };
         let paused = if summary.state == RunState::Paused { " The run stays paused." } else { "" };
+        let since = match summary.step.saturating_sub(checkpoint.step) {
+            1 => "The step since then becomes".to_owned(),
+            steps => format!("The {} steps since then become", grouped(steps)),
+        };
         format!(
-            "The run returns to the checkpoint of step {} and continues with {values}.{skip} The {} steps since then become an abandoned \
-             branch, which stays visible. You can undo this with another rollback.{paused}",
-            grouped(checkpoint.step),
-            grouped(summary.step.saturating_sub(checkpoint.step))
+            "The run returns to the checkpoint of step {} and continues with {values}.{skip} {since} an abandoned branch, which stays \
+             visible. You can undo this with another rollback.{paused}",
+            grouped(checkpoint.step)
         )
     }
 
@@ -210,9 +214,9 @@ impl PresentRun {
         let before = self.view.hyperparameters.accumulation.at(from);
         let changes = scaled(&self.view.hyperparameters.accumulation, from, factor);
         let effect = format!(
-            "From step {} on, each step accumulates {} micro-batches instead of {}: its batch is {} times as large, and it takes about {} times as long.{}",
+            "From step {} on, each step accumulates {} instead of {}: its batch is {} times as large, and it takes about {} times as long.{}",
             grouped(from),
-            grouped(before.saturating_mul(factor)),
+            counted(before.saturating_mul(factor), "micro-batch"),
             grouped(before),
             grouped(factor),
             grouped(factor),
@@ -273,9 +277,9 @@ impl PresentRun {
         let mut spec = self.copy();
         spec.overrides.insert("model.qk_norm".to_owned(), true.into());
         let effect = format!(
-            "A new run with normalized queries and keys trains {} steps from the start; this run continues. Its weights start from random \
+            "A new run with normalized queries and keys trains {} from the start; this run continues. Its weights start from random \
              values, because the architecture differs.",
-            grouped(plan.steps)
+            counted(plan.steps, "step")
         );
         Some((None, RemedyAction::Run(Box::new(spec)), effect, None))
     }
@@ -287,9 +291,9 @@ impl PresentRun {
         }
         let seed = plan.seed.wrapping_add(OTHER_SEED) & 0xffff_ffff;
         let effect = format!(
-            "A new run with seed {seed} instead of {} trains {} steps from the start; this run continues.",
+            "A new run with seed {seed} instead of {} trains {} from the start; this run continues.",
             plan.seed,
-            grouped(plan.steps)
+            counted(plan.steps, "step")
         );
         Some((None, RemedyAction::Run(Box::new(RunSpec { seed: Some(seed), ..self.copy() })), effect, None))
     }

@@ -129,7 +129,7 @@ fn finished_runs_are_replayed_and_fitted() {
         answer("replay", &[names, "--rule", "median", "--set", "protect=0", "--set", "min_trials=2"]);
     assert!(is_done && stops.contains("fourth at step 20 (it ended in place 4): Its best value"), "{stops}");
     let (is_done, refused) = answer("fit", &["law", names]);
-    assert!(!is_done && refused.contains("1 model sizes do not determine the fit; it needs at least 3"), "{refused}");
+    assert!(!is_done && refused.contains("the fit needs at least 3 model sizes, and has 1"), "{refused}");
     let (is_done, constant) = answer("fit", &["learning-rate", "first"]);
     assert!(!is_done && constant.contains("does not rise by a factor of 16"), "{constant}");
     let (is_done, unknown) = answer("fit", &["isoflop", "fifth"]);

@@ -12,6 +12,7 @@ use wire::series::{Axis, name};
 
 use super::Choice;
 use super::family::{Bar, Member, gather, rows};
+use crate::components::number::counted;
 use crate::components::{interval, name_of};
 use crate::net::api;
 use crate::net::api::series::SeriesRequest;
@@ -115,7 +116,7 @@ fn Bars(bars: Vec<Bar>) -> impl IntoView {
         }
     });
     let ticks = ticks.collect_view();
-    let label = format!("Lineage of {} branches over {} steps", bars.len(), number::whole(last));
+    let label = format!("Lineage of {} over {}", counted(bars.len() as u64, "branch"), counted(last, "step"));
     view! {
         <svg width="100%" height=height role="group" aria-label=label>
             {ticks}

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use wire::device::{DeviceInfo, DeviceKind};
 use wire::telemetry::{Finding, FleetDevice, Telemetry};
 
-use crate::components::number::THIN;
+use crate::components::number::{THIN, counted};
 use crate::components::{Icon, Number, Progress};
 
 /// A fraction as a percentage.
@@ -16,8 +16,7 @@ pub(super) fn percent(share: f64) -> String {
 /// The kind of a device in words.
 pub(super) fn kind(info: &DeviceInfo) -> String {
     match info.kind {
-        DeviceKind::Cpu if info.cores == 1 => "CPU, 1 core".to_owned(),
-        DeviceKind::Cpu => format!("CPU, {} cores", info.cores),
+        DeviceKind::Cpu => format!("CPU, {}", counted(info.cores.into(), "core")),
         DeviceKind::Gpu => "GPU".to_owned(),
         DeviceKind::Software => "software adapter, for tests".to_owned(),
     }

@@ -4,7 +4,7 @@ use figure::number::with_unit;
 use leptos::prelude::*;
 use wire::device::{DeviceKind, DeviceView};
 
-use crate::components::number::{ago, bytes, short};
+use crate::components::number::{ago, bytes, counted, short};
 use crate::components::{Number, Progress, run_name};
 use crate::net::live::Live;
 use crate::route::{device_path, run_path};
@@ -46,7 +46,7 @@ fn DeviceCard(device: Memo<Option<DeviceView>>) -> impl IntoView {
         device.get().map(|device| {
         let DeviceView { info, load, .. } = &device;
         let kind = match info.kind {
-            DeviceKind::Cpu => format!("{} cores", info.cores),
+            DeviceKind::Cpu => counted(info.cores.into(), "core"),
             DeviceKind::Gpu => "GPU".to_owned(),
             DeviceKind::Software => "software adapter, for tests".to_owned(),
         };

@@ -7,7 +7,7 @@ use wire::run::plan::{Estimate, PlanView};
 use wire::{PlanError, RunPlan};
 
 use super::draft::Draft;
-use crate::components::number::{about, bytes, clock, duration, grouped, now_ms, short, small};
+use crate::components::number::{about, bytes, clock, counted, duration, grouped, now_ms, short, small};
 use crate::components::{Failure, Icon, Number, Skeleton, hint_sentence, run_name, sentence};
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
@@ -146,7 +146,7 @@ fn limited(plan: &RunPlan, tokens: u64, secs: f64) -> (f64, &'static str) {
 fn planned_steps(plan: &RunPlan) -> String {
     let budget = &plan.recipe.budget;
     let has_limit = budget.tokens > 0 || budget.secs > 0.0 || budget.loss > 0.0;
-    format!("{}{} steps", if has_limit { "Up to " } else { "" }, grouped(plan.steps))
+    format!("{}{}", if has_limit { "Up to " } else { "" }, counted(plan.steps, "step"))
 }
 
 /// The learning-rate schedule.

@@ -10,7 +10,7 @@ use wire::{Event, EventRecord, RunState};
 use super::export::ExportMenu;
 use super::{RunContext, phrase};
 use crate::base::at;
-use crate::components::number::{clock, now_ms, short};
+use crate::components::number::{clock, counted, now_ms, short};
 use crate::components::{Icon, Progress, StateMark, isolated, name_of, run_name};
 use crate::net::api;
 use crate::net::live::Live;
@@ -143,7 +143,7 @@ fn omission(record: &EventRecord) -> String {
 const COMPARED_AFTER: u64 = 20;
 
 fn identical_steps(compared: &Comparison) -> Option<String> {
-    let steps = |count: u64| if count == 1 { "1 step".to_owned() } else { format!("{} steps", number::whole(count)) };
+    let steps = |count: u64| counted(count, "step");
     match (compared.identical_steps, compared.first_difference) {
         (0, None) => None,
         (0, Some(_)) => Some("differs from the parent from its first step on".into()),

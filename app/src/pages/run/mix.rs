@@ -86,7 +86,10 @@ fn MixSlider(place: usize, dataset: String, weights: RwSignal<Vec<f64>>) -> impl
     };
     let (epochs, valid) = (newest(name::EPOCHS), newest(name::VALID_OF));
     let known = move || {
-        let read = epochs.get().map(|epochs| format!("{} epochs", number::short(epochs)));
+        let read = epochs.get().map(|epochs| match number::short(epochs) {
+            one if one == "1" => "1 epoch".to_owned(),
+            several => format!("{several} epochs"),
+        });
         let loss = valid.get().map(|loss| format!("val loss {} nats/token", number::fixed(loss, 3)));
         [read, loss].into_iter().flatten().collect::<Vec<_>>().join(" · ")
     };

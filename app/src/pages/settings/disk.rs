@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::disk::{DiskKind, DiskUse, KindUse, RunUse};
 
-use crate::components::number::{ago, bytes};
+use crate::components::number::{ago, bytes, counted};
 use crate::components::{Failure, Skeleton, isolated};
 use crate::net::api::{self, ApiFailure};
 use crate::route::run_path;
@@ -55,7 +55,7 @@ fn Uses(disk: DiskUse) -> impl IntoView {
     let rest: u64 = disk.runs.iter().skip(RUNS).map(RunUse::bytes).sum();
     let others = disk.runs.len().saturating_sub(RUNS);
     let rest = (others > 0).then(|| {
-        view! { <tr><td class="dim">{format!("{others} more runs")}</td><td></td><td></td><td></td><td class="right">{bytes(rest)}</td></tr> }
+        view! { <tr><td class="dim">{counted(others as u64, "more run")}</td><td></td><td></td><td></td><td class="right">{bytes(rest)}</td></tr> }
     });
     let has_runs = !disk.runs.is_empty();
     let names: Vec<String> = disk.runs.iter().map(|used| used.name.clone()).collect();

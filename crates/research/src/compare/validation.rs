@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use wire::evaluation::{DatasetLosses, place_of};
+use wire::number::counted;
 
 use super::evaluation::{Evaluation, MeasuredRun};
 use super::windows::WindowLoss;
@@ -43,7 +44,8 @@ impl Text {
     pub(super) fn name(&self, (run, evaluation): Point<'_>) -> String {
         match self {
             Self::Windows { seq, datasets } => {
-                let part = |part: &Part| format!("{}: {} windows of {seq} tokens", part.name, part.count);
+                let part =
+                    |part: &Part| format!("{}: {} of {seq} tokens", part.name, counted(part.count as u64, "window"));
                 datasets.iter().map(part).collect::<Vec<_>>().join(", ")
             }
             Self::Whole { datasets } => {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use wire::number::counted;
 
 use super::bootstrap::bca_ratio;
 use super::conditions::Reason;
@@ -105,8 +106,8 @@ fn difference(
 fn parts(baseline: &[WindowLoss], change: &[WindowLoss], scale: f64) -> Result<Vec<(f64, f64)>, Reason> {
     let of_window: BTreeMap<u64, &WindowLoss> = change.iter().map(|loss| (loss.window, loss)).collect();
     let other_text = || Reason::ValidationText {
-        baseline: format!("{} windows", baseline.len()),
-        change: format!("{} windows", change.len()),
+        baseline: counted(baseline.len() as u64, "window"),
+        change: counted(change.len() as u64, "window"),
     };
     let mut documents = BTreeMap::<u64, (f64, f64)>::new();
     let mut count = 0;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use wire::diagnosis::{Act, DiagnosisSettings};
+use wire::number::counted;
 
 use super::list::{RULES, rule};
 use super::table::{Rule, Threshold};
@@ -37,7 +38,9 @@ pub enum SettingError {
     ThresholdName { name: String },
     /// The numbers of a rollback are outside their limits.
     #[error(
-        "rule {rule} would roll back {steps} steps and skip {batches} batches; enter 1 to {MOST_STEPS} steps and 0 to {MOST_STEPS} batches"
+        "rule {rule} would roll back {} and skip {}; enter 1 to {MOST_STEPS} steps and 0 to {MOST_STEPS} batches",
+        counted(*steps, "step"),
+        counted(*batches, "batch")
     )]
     Rollback { rule: String, steps: u64, batches: u64 },
 }

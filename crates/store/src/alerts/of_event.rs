@@ -1,7 +1,7 @@
 //! The alerts that events of the journal raise. Pure.
 
 use wire::alert::{AlertContent, AlertKind};
-use wire::number::grouped;
+use wire::number::{counted, grouped};
 use wire::transport::link::Report;
 use wire::{Event, RunId, RunState};
 
@@ -40,7 +40,7 @@ pub(crate) fn of_event(run: &RunId, number: u64, report: &Report, progress: &Pro
 
 fn ended(how: &str, step: u64, progress: &Progress) -> String {
     let loss = progress.loss_valid.map(|loss| format!(", validation loss {loss:.3} nats/token")).unwrap_or_default();
-    format!("{how} after {} steps{loss}.", grouped(step))
+    format!("{how} after {}{loss}.", counted(step, "step"))
 }
 
 #[cfg(test)]

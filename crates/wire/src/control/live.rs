@@ -16,7 +16,7 @@ use crate::hyperparameters::mix::MixSchedule;
 use crate::hyperparameters::recipe::{Intervals, Optimizer, Recipe};
 use crate::hyperparameters::schedule::{Schedule, ScheduleCurve};
 use crate::hyperparameters::table::pointer;
-use crate::number::grouped;
+use crate::number::{counted, grouped};
 
 /// The hyperparameters that can change while a run trains. A pure function of the plan and of the changes on the run's path.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -107,9 +107,8 @@ impl LiveHyperparameters {
                 if let Some(steps) = steps.filter(|steps| *steps < step.max(1)) {
                     let message =
                         format!("the run is at step {} and cannot end at step {}", grouped(step), grouped(steps));
-                    return Err(
-                        PlanError::new("steps", message).hint(format!("enter at least {} steps", grouped(step.max(1))))
-                    );
+                    return Err(PlanError::new("steps", message)
+                        .hint(format!("enter at least {}", counted(step.max(1), "step"))));
                 }
                 self.schedule.override_from(step, exact_curve(curve));
                 self.steps = steps.unwrap_or(self.steps);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::control::rule_change::RuleChange;
-use crate::number::grouped;
+use crate::number::counted;
 
 /// The settings of a run's rules. The default mutes none, changes none, and lets none act.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -82,7 +82,7 @@ impl Act {
             Self::Pause => "pauses the run".into(),
             Self::Stop => "stops the run".into(),
             Self::RollBackAndSkip { steps, batches } => {
-                format!("rolls back {} steps and skips {} batches", grouped(steps), grouped(batches))
+                format!("rolls back {} and skips {}", counted(steps, "step"), counted(batches, "batch"))
             }
         }
     }
@@ -115,6 +115,8 @@ mod tests {
         ];
         assert_eq!(changes, expected);
         assert!(newer.changes(&newer, str::to_owned).is_empty());
+        let once = Act::RollBackAndSkip { steps: 1, batches: 1 };
+        assert_eq!(once.phrase(), "rolls back 1 step and skips 1 batch");
         let binary = crate::encode::to_bytes(&settings).unwrap();
         assert_eq!(crate::encode::from_bytes::<DiagnosisSettings>(&binary).unwrap(), settings);
     }

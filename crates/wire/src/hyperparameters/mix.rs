@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::encode::exact;
 use crate::error::PlanError;
+use crate::number::counted;
 
 /// Weights of the mix at one step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,10 +83,8 @@ impl MixSchedule {
         }
         for MixPoint { step, weights } in points {
             if weights.len() != datasets {
-                return failed(format!(
-                    "{} weights at step {step}, and the run has {datasets} datasets",
-                    weights.len()
-                ));
+                let (given, datasets) = (counted(weights.len() as u64, "weight"), counted(datasets as u64, "dataset"));
+                return failed(format!("{given} at step {step}, and the run has {datasets}"));
             }
             if let Some(weight) = weights.iter().find(|weight| !weight.is_finite() || **weight < 0.0) {
                 return failed(format!("weight {weight} at step {step} is out of range; enter a number, at least 0"));

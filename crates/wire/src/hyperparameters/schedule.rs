@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::PlanError;
-use crate::number::grouped;
+use crate::number::{counted, grouped};
 
 /// The shape of the learning-rate schedule after warm-up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -257,7 +257,7 @@ impl Schedule {
                 grouped(self.steps)
             );
             return Err(PlanError::new("schedule.warmup_steps", message)
-                .hint(format!("enter at most {} steps", grouped(self.steps))));
+                .hint(format!("enter at most {}", counted(self.steps, "step"))));
         }
         match &self.shape {
             Shape::Points(points) if points.is_empty() => {

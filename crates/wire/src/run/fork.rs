@@ -10,7 +10,7 @@ use crate::device::DeviceInfo;
 use crate::error::PlanError;
 use crate::hyperparameters::mix::MixSchedule;
 use crate::hyperparameters::schedule::ScheduleCurve;
-use crate::number::grouped;
+use crate::number::{counted, grouped};
 use crate::run::plan::{
     Origin, PlanView, RunPlan, apply_overrides, check_breakpoints, check_lengths, check_memory, choose_corpora,
     choose_device, constant_tail, parts, prompt,
@@ -39,7 +39,7 @@ pub fn resolve_fork(
                 grouped(here),
                 grouped(steps)
             );
-            return Err(PlanError::new("steps", message).hint(format!("enter more than {} steps", grouped(here))));
+            return Err(PlanError::new("steps", message).hint(format!("enter more than {}", counted(here, "step"))));
         }
         Some(steps) => steps,
         None if ends_at <= here => here + parent.steps.max(1),
@@ -91,9 +91,9 @@ pub fn resolve_fork(
     }
     if spec.steps.is_none() && ends_at <= here {
         notes.push(format!(
-            "The parent ended at step {}; the fork trains {} more steps.",
+            "The parent ended at step {}; the fork trains {}.",
             grouped(here),
-            grouped(plan.steps - here)
+            counted(plan.steps - here, "more step")
         ));
     }
     let (events, live) = changes(spec.parent.as_ref(), &plan)?;

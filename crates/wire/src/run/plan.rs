@@ -17,7 +17,7 @@ use crate::hyperparameters::schedule::{Schedule, Shape};
 use crate::hyperparameters::table;
 use crate::id::{CorpusId, DeviceId};
 use crate::model::ModelPlan;
-use crate::number::{brief, grouped, product};
+use crate::number::{brief, counted, grouped, product};
 use crate::run::preset;
 use crate::run::spec::RunSpec;
 
@@ -404,9 +404,9 @@ pub(crate) fn check_lengths(plan: &RunPlan, corpora: &[(&CorpusInfo, f64)]) -> R
         };
         if shortest < window {
             let message = format!(
-                "the dataset {} is too short: its {split} split has {} tokens, a sequence needs {} (context length + 1)",
+                "the dataset {} is too short: its {split} split has {}, a sequence needs {} (context length + 1)",
                 info.id,
-                grouped(shortest),
+                counted(shortest, "token"),
                 grouped(window)
             );
             let hint = if shortest > 2 {
@@ -482,9 +482,9 @@ fn notes(plan: &RunPlan, estimate: &Estimate, corpora: &[(&CorpusInfo, f64)]) ->
         && decay_steps > plan.steps.saturating_sub(plan.recipe.schedule.warmup_steps)
     {
         notes.push(format!(
-            "The decay of {} steps is longer than the {} steps after the warm-up, so the learning rate decreases as soon as the warm-up ends.",
-            grouped(decay_steps),
-            grouped(plan.steps.saturating_sub(plan.recipe.schedule.warmup_steps))
+            "The decay of {} is longer than the {} after the warm-up, so the learning rate decreases as soon as the warm-up ends.",
+            counted(decay_steps, "step"),
+            counted(plan.steps.saturating_sub(plan.recipe.schedule.warmup_steps), "step")
         ));
     }
     notes.extend(constant_tail(&plan.live()));

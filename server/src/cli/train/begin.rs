@@ -5,6 +5,7 @@ use std::path::Path;
 use engine::data::{corpus, dataset, generators};
 use store::{NewRun, Store};
 use wire::control::author::Author;
+use wire::number::{counted, grouped};
 use wire::run::References;
 use wire::run::history::Past;
 use wire::run::plan::{PlanView, check_spec, resolve};
@@ -68,7 +69,7 @@ pub(super) async fn resume(
     let plan = store.set_device(run, &Slot::first(device.clone()), &name).await?;
     starting(&store, run, view.summary.step, name).await?;
     let past = store.past(run).await?;
-    eprintln!("{run}: {} of {} steps are done, on {device}", view.summary.step, plan.steps);
+    eprintln!("{run}: {} of {} done, on {device}", grouped(view.summary.step), counted(plan.steps, "step"));
     Ok((store, Ready { run: run.clone(), plan, past, lock }))
 }
 
@@ -147,10 +148,10 @@ async fn record(store: &Store, spec: &RunSpec, view: &PlanView, corpora: &Path) 
     store.create_run(&new).await?;
     starting(store, &id, 0, device_name).await?;
     eprintln!(
-        "{id}: {} parameters, {} steps of {} tokens on {}",
-        view.estimate.parameters,
-        view.plan.steps,
-        view.plan.tokens_per_step(),
+        "{id}: {}, {} of {} on {}",
+        counted(view.estimate.parameters, "parameter"),
+        counted(view.plan.steps, "step"),
+        counted(view.plan.tokens_per_step(), "token"),
         view.plan.device
     );
     view.notes.iter().for_each(|note| eprintln!("  {note}"));

@@ -4,7 +4,7 @@ use research::rules::rule;
 use wire::control::event::{Event, EventRecord};
 use wire::control::saved_schedule::SavedSchedule;
 use wire::diagnosis::{Finding, FindingChange, Level, Remedy, RemedyAction, RunFinding};
-use wire::number::{brief, grouped};
+use wire::number::{brief, counted, grouped};
 use wire::run::history::History;
 use wire::{Command, LivePath};
 
@@ -53,14 +53,13 @@ pub(super) fn described(change: &Change, step: u64) -> FindingChange {
     let EventRecord { number, step: at, event, .. } = change.record;
     let distance = match step.saturating_sub(*at) {
         0 => "directly before".to_owned(),
-        1 => "1 step before".to_owned(),
-        steps => format!("{} steps before", grouped(steps)),
+        steps => format!("{} before", counted(steps, "step")),
     };
     let text = match event {
         Event::RolledBack { checkpoint, skip_batches, .. } => format!(
-            "The run was rolled back to step {} and skipped {} batches, {distance}.",
+            "The run was rolled back to step {} and skipped {}, {distance}.",
             grouped(checkpoint.step),
-            grouped(*skip_batches)
+            counted(*skip_batches, "batch")
         ),
         event => format!("{} at step {}, {distance}.", what_changed(event), grouped(*at)),
     };

@@ -151,5 +151,9 @@ fn none(state: FindingsState) -> String {
         1 => " 1 rule is muted.".to_owned(),
         muted => format!(" {muted} rules are muted."),
     };
-    format!("No findings: {} rules have checked the run up to step {}.{muted}", health.checks, number::whole(*step))
+    let rules = match health.checks {
+        1 => "1 rule has".to_owned(),
+        checks => format!("{checks} rules have"),
+    };
+    format!("No findings: {rules} checked the run up to step {}.{muted}", number::whole(*step))
 }

@@ -1,11 +1,11 @@
 //! The settings of one rule while they are edited.
 
-use figure::number;
 use leptos::prelude::*;
 use wire::diagnosis::{Act, DiagnosisSettings, RuleInfo};
 use wire::hyperparameters::table::Values;
 
 use crate::components::TypedNumber;
+use crate::components::number::counted;
 
 /// Steps and batches of a rollback that are entered at first (PaLM, section 5.1).
 const ROLLBACK: (u64, u64) = (100, 200);
@@ -55,10 +55,9 @@ pub(super) fn act_phrase(act: Act) -> String {
         Act::Pause => "pause the run".into(),
         Act::Stop => "stop the run".into(),
         Act::RollBackAndSkip { steps, batches } => {
-            let (steps, batches) = (number::whole(steps), number::whole(batches));
+            let (steps, batches) = (counted(steps, "step"), counted(batches, "batch"));
             format!(
-                "roll back to before the change that may have caused the finding, or else at least {steps} steps before it, and skip \
-                 {batches} batches"
+                "roll back to before the change that may have caused the finding, or else at least {steps} before it, and skip {batches}"
             )
         }
     }

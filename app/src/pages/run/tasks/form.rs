@@ -8,6 +8,7 @@ use wire::task::lab::{NewScore, TaskInfo};
 use wire::{CheckpointId, RunState};
 
 use super::state::TasksState;
+use crate::components::number::counted;
 use crate::components::{Failure, NumberField, Select, TypedNumber, clicks, says, shows};
 use crate::pages::run::checkpoint_list::saved;
 
@@ -62,7 +63,7 @@ fn about(task: &TaskInfo) -> String {
     let about = if task.about.is_empty() { String::new() } else { format!("{} ", task.about) };
     match task.kind {
         TaskKind::Command => about,
-        kind => format!("{about}{} items, {}.", number::whole(task.items), kind.phrase()),
+        kind => format!("{about}{}, {}.", counted(task.items, "item"), kind.phrase()),
     }
 }
 
