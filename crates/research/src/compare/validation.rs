@@ -94,7 +94,7 @@ impl Text {
             let tokens = f64::from(*seq);
             let window = |(k, nats): (u64, &f32)| WindowLoss {
                 window: (number << 48) + k,
-                document: (number << 48) + place_of(k, part.split) * PARTS / part.split.max(1),
+                document: (number << 48) + place_of(k, part.split).saturating_mul(PARTS) / part.split.max(1),
                 nats: f64::from(*nats) * tokens,
                 size: tokens * bytes_per_token,
             };

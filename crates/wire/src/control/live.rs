@@ -173,7 +173,7 @@ impl LiveHyperparameters {
 
     /// Tokens of all steps before `step`, if a micro-batch has `tokens_per_micro_batch`.
     pub fn tokens_before(&self, step: u64, tokens_per_micro_batch: u64) -> u64 {
-        self.accumulation.sum_before(step) * tokens_per_micro_batch
+        self.accumulation.sum_before(step).saturating_mul(tokens_per_micro_batch)
     }
 }
 

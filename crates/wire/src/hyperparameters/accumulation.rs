@@ -28,7 +28,10 @@ impl AccumulationSchedule {
     /// Micro-batches of all steps before `step`.
     pub fn sum_before(&self, step: u64) -> u64 {
         let ends = self.changes.iter().skip(1).map(|(first, _)| *first).chain([u64::MAX]);
-        self.changes.iter().zip(ends).map(|((first, value), end)| (end.min(step).saturating_sub(*first)) * value).sum()
+        let counts = self.changes.iter().zip(ends);
+        let counts = counts.map(|((first, value), end)| end.min(step).saturating_sub(*first).saturating_mul(*value));
+        // A plan from an archive may have any numbers.
+        counts.fold(0, u64::saturating_add)
     }
 
     /// Replaces the schedule from `step` on. The first change may be later than `step`.
@@ -88,5 +91,7 @@ mod tests {
         for step in [0, 5, 10, 15, 20, 33] {
             assert_eq!(schedule.sum_before(step), each(step), "{step}");
         }
+        let of_archive = AccumulationSchedule { changes: vec![(0, u64::MAX / 2), (10, 3)] };
+        assert_eq!(of_archive.sum_before(20), u64::MAX);
     }
 }
