@@ -11,14 +11,11 @@ mod quadratic;
 pub mod scaling_law;
 mod simplex;
 
-use serde::{Deserialize, Serialize};
-
 use crate::statistics::distribution::{normal_quantile, t_quantile};
 use crate::statistics::sample::quantile;
 
 /// A value with its 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
     pub value: f64,
     /// Lower end of the interval.

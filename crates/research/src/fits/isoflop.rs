@@ -8,8 +8,6 @@
 //!
 //! Source: Hoffmann et al. 2022 (arXiv 2203.15556), approach 2.
 
-use serde::{Deserialize, Serialize};
-
 use super::quadratic::Parabola;
 use super::{Estimate, Refusal, widening};
 use crate::statistics::line::Line;
@@ -33,8 +31,7 @@ pub struct IsoflopRun {
 }
 
 /// The runs of one amount of compute, and the best size.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
     /// Geometric mean of the training FLOPs.
     pub flops: f64,
@@ -47,8 +44,7 @@ pub struct Profile {
 }
 
 /// All profiles, and the power law through their minima.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Isoflop {
     /// In increasing compute.
     pub profiles: Vec<Profile>,

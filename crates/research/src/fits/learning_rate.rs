@@ -6,8 +6,6 @@
 //!
 //! Sources: Smith 2015 (arXiv 1506.01186); the smoothing and "steepest" of fastai's `lr_find`.
 
-use serde::{Deserialize, Serialize};
-
 use super::Refusal;
 use crate::statistics::line::Line;
 
@@ -17,8 +15,7 @@ const FEWEST: usize = 30;
 const OCTAVES: f64 = 4.0;
 
 /// Learning rates that a range test finds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RangeTest {
     /// Where the loss falls fastest.
     pub steepest: f64,

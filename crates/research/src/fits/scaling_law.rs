@@ -11,8 +11,6 @@
 //! Source: Hoffmann et al. 2022 (arXiv 2203.15556), approach 3; Besiroglu et al. 2024 (arXiv 2404.10102) on its intervals; Wu 1986 on drawing
 //! residuals.
 
-use serde::{Deserialize, Serialize};
-
 use super::simplex::minimize;
 use super::{Estimate, Refusal, widening};
 use crate::statistics::sample::median;
@@ -33,8 +31,7 @@ const WIDEST: f64 = 4.0;
 const UNITS: (f64, f64) = (1e6, 1e9);
 
 /// A run of the fit.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScalingRun {
     /// Parameters without embeddings.
     pub parameters: f64,
