@@ -95,12 +95,11 @@ pub fn compare_groups(groups: &Groups, equal: Axis, at: Option<f64>) -> FairComp
         compared().zip(evaluations).filter_map(|(run, found)| Some((run, found.as_ref()?))).collect();
     let context = Context { text: Text::of(&points), unit: unit(&points), equal };
     let (noise, noise_runs) = context.noise(&groups.families, &evaluation, points.first().copied());
-    let floor = noise.as_ref().map(|noise| (noise, noise_runs.len()));
     let baseline = context.group(&groups.baseline, &baseline);
     let changes: Vec<Group<'_>> =
         groups.changes.iter().zip(&changes).map(|(runs, found)| context.group(runs, found)).collect();
     let mut compared: Vec<ComparedGroup> =
-        changes.iter().map(|change| context.compare(&baseline, change, floor)).collect();
+        changes.iter().map(|change| context.compare(&baseline, change, noise.as_ref(), noise_runs.len())).collect();
     adjust(&mut compared);
     FairComparison {
         equal,
@@ -222,9 +221,14 @@ impl Context {
         if noise.is_none() { (None, vec![]) } else { (noise, used) }
     }
 
-    /// `floor`: the noise floor, and the number of its runs.
-    fn compare(&self, baseline: &Group<'_>, change: &Group<'_>, floor: Option<(&NoiseFloor, usize)>) -> ComparedGroup {
-        let (noise, noise_runs) = floor.unzip();
+    /// `noise_runs`: the number of runs of the noise floor.
+    fn compare(
+        &self,
+        baseline: &Group<'_>,
+        change: &Group<'_>,
+        noise: Option<&NoiseFloor>,
+        noise_runs: usize,
+    ) -> ComparedGroup {
         let options = RunOptions { equal: self.equal, level: LEVEL, noise, has_permutation: true };
         let mut over_seeds = compare_runs(&baseline.losses, &change.losses, &options);
         if let Some(missing) = change.missing.as_ref().or(baseline.missing.as_ref()) {
@@ -234,7 +238,7 @@ impl Context {
         }
         let over_text = over_text(&over_seeds).then(|| self.windows(baseline, change)).flatten();
         let names = (names(&baseline.compared), names(&change.compared));
-        let names = Names { baseline: &names.0, change: &names.1, noise_runs: noise_runs.unwrap_or(0) };
+        let names = Names { baseline: &names.0, change: &names.1, noise_runs };
         let sentence = sentence(&over_seeds, over_text.as_ref(), &names);
         ComparedGroup { runs: change.compared.clone(), over_seeds, over_text, adjusted_p: None, sentence }
     }
