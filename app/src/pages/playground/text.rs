@@ -9,7 +9,8 @@ use wire::completion::{CompletionEnd, CompletionToken};
 
 use super::generation::{Generation, Status};
 use super::source::{NoWeights, Source};
-use crate::components::{CopyButton, Failure};
+use crate::components::number::counted;
+use crate::components::{CopyButton, Failure, show_nearest};
 
 /// Tokens with a lower probability are also underlined, so that it is not shown by colour alone.
 const UNLIKELY: f64 = 0.1;
@@ -129,9 +130,7 @@ fn Tokens(generation: Generation, selected: RwSignal<Option<usize>>) -> impl Int
         let shown =
             field.get_untracked().and_then(|field| field.query_selector(&format!("[data-at='{next}']")).ok()?);
         if let Some(shown) = shown {
-            let near = web_sys::ScrollIntoViewOptions::new();
-            near.set_block(web_sys::ScrollLogicalPosition::Nearest);
-            shown.scroll_into_view_with_scroll_into_view_options(&near);
+            show_nearest(&shown);
         }
     };
     let pick = move |event: &web_sys::Event| {
@@ -181,7 +180,7 @@ fn Token(generation: Generation, at: usize, selected: RwSignal<Option<usize>>) -
 
 /// That the beginning of the prompt was not used.
 fn cropped(dropped: u64) -> String {
-    let tokens = if dropped == 1 { "token".to_owned() } else { format!("{} tokens", number::whole(dropped)) };
+    let tokens = if dropped == 1 { "token".to_owned() } else { counted(dropped, "token") };
     format!("· The first {tokens} of the prompt were dropped: the prompt is longer than the context.")
 }
 
@@ -204,7 +203,7 @@ fn Footer(generation: Generation) -> impl IntoView {
     view! {
         <p class="row small completion-footer">
             <span role="status">
-                {move || format!("{} tokens", number::whole(generation.tokens.read().len() as u64))}
+                {move || counted(generation.tokens.read().len() as u64, "token")}
                 <span class="dim">{ending}</span>
             </span>
             {move || generation.prompt_dropped().map(|dropped| view! { <span>{cropped(dropped)}</span> })}

@@ -9,8 +9,8 @@ use wire::{Author, Event, EventRecord};
 
 use super::phrases::request;
 use super::{RunContext, author};
-use crate::components::isolated;
 use crate::components::number::clock;
+use crate::components::{isolated, show_nearest};
 use crate::route::xray_path;
 use crate::session::Session;
 
@@ -190,9 +190,7 @@ pub(super) fn Journal() -> impl IntoView {
 /// Scrolls the journal, and not the page, to an event.
 fn show(number: u64) {
     let Some(line) = document().get_element_by_id(&format!("line-{number}")) else { return };
-    let options = web_sys::ScrollIntoViewOptions::new();
-    options.set_block(web_sys::ScrollLogicalPosition::Nearest);
-    line.scroll_into_view_with_scroll_into_view_options(&options);
+    show_nearest(&line);
 }
 
 /// The query of the address of the batch of a step, on the X-ray page.

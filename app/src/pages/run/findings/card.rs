@@ -7,11 +7,11 @@ use wire::RunId;
 use wire::diagnosis::{Act, FindingView, Level, RuleInfo, RunFinding, TakenAction};
 use wire::number::brief;
 
-use super::evidence::{EvidenceView, show_nearest};
+use super::evidence::EvidenceView;
 use super::remedy::Remedies;
 use super::state::FindingsState;
 use crate::base::at;
-use crate::components::{Icon, Toasts, clicks, says, shows};
+use crate::components::{Icon, Toasts, clicks, says, show_nearest, shows};
 use crate::net::api::diagnosis;
 
 /// The card of a finding; one is open at a time.

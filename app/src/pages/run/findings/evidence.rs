@@ -10,7 +10,7 @@ use wire::series::{Axis, Bucket, SeriesWindow, describe, name};
 
 use super::state::FindingsState;
 use crate::components::chart::Range;
-use crate::components::{Canvas, Failure, clicks, says, shows};
+use crate::components::{Canvas, Failure, clicks, says, show_nearest, shows};
 use crate::net::api::ApiFailure;
 use crate::net::api::series::{SeriesRequest, names, windows};
 use crate::pages::run::context::RunContext;
@@ -220,13 +220,6 @@ fn zoom(context: RunContext, step: u64, (from, to): (u64, u64)) {
     if let Some(chart) = chart {
         show_nearest(&chart);
     }
-}
-
-/// Scrolls as little as needed to bring an element into view.
-pub(super) fn show_nearest(element: &web_sys::Element) {
-    let options = web_sys::ScrollIntoViewOptions::new();
-    options.set_block(web_sys::ScrollLogicalPosition::Nearest);
-    element.scroll_into_view_with_scroll_into_view_options(&options);
 }
 
 /// The view of the X-ray of what a series measures: its query and the text of the link. `None` for a series of the whole model.

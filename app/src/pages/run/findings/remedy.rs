@@ -10,11 +10,10 @@ use wire::control::command::ScheduleChange;
 use wire::diagnosis::{Remedy, RemedyAction, RunFinding};
 use wire::{Command, RunSpec};
 
-use super::evidence::show_nearest;
 use super::state::FindingsState;
 use crate::base::at;
 use crate::components::interval::every;
-use crate::components::{Failure, clicks, says, shows};
+use crate::components::{Failure, clicks, says, show_nearest, shows};
 use crate::net::api::{self, ApiFailure};
 use crate::pages::run::context::{Answer, Drawer, RunContext};
 use crate::pages::run::fields::{ControlRunField, OTHER_BATCHES, ReasonField, SAME_BATCHES, reason_of};
