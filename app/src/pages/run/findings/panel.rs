@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use figure::number;
 use leptos::prelude::*;
-use wire::RunState;
 use wire::diagnosis::{Diagnosis, RunFinding};
 
 use super::acts::announce;
@@ -12,7 +11,7 @@ use super::card::FindingCard;
 use super::settings::RuleSettings;
 use super::state::FindingsState;
 use crate::base::at;
-use crate::components::interval::every;
+use crate::components::interval::while_growing;
 use crate::components::{Failure, Skeleton, clicks, says, shows};
 
 /// Interval at which the step that the rules have read is fetched again while they find nothing: without findings there is no news.
@@ -122,20 +121,8 @@ fn ids(state: FindingsState, is_wanted: impl Fn(&RunFinding) -> bool) -> Vec<u64
 /// In place of findings: how far the rules have read the run.
 #[component]
 fn NoFindings(state: FindingsState) -> impl IntoView {
-    let run_state = state.context.state;
-    every(EVERY, move || {
-        if run_state.get_untracked().is_live() {
-            state.fetch();
-        }
-    });
-    // Pauses and the end of the run.
-    Effect::new(move |was: Option<RunState>| {
-        let is = run_state.get();
-        if was.is_some_and(|was| was != is) {
-            state.fetch();
-        }
-        is
-    });
+    let is_growing = Memo::new(move |_| state.context.state.get().is_live());
+    while_growing(EVERY, is_growing.into(), move || state.fetch());
     view! { <p class="none">{says(move || none(state))}</p> }
 }
 
