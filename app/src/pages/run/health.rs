@@ -29,11 +29,13 @@ pub(super) fn HealthPanel() -> impl IntoView {
     let level = move || match health.get() {
         Health { alerts: 1.., .. } => "alert",
         Health { notes: 1.., .. } => "note",
+        Health { checks: 0, .. } => "unchecked",
         _ => "healthy",
     };
     let icon = shows(move || match level() {
-        "healthy" => view! { <Icon name="finished" /> },
-        _ => view! { <Icon name="warning" /> },
+        "unchecked" => None,
+        "healthy" => Some(view! { <Icon name="finished" /> }),
+        _ => Some(view! { <Icon name="warning" /> }),
     });
     view! {
         <section class="panel health" aria-label="Health">
