@@ -76,10 +76,10 @@ fn named(run: &RunId, spans: Vec<(u32, u64, Option<u64>)>) -> Vec<Span> {
 
 /// Whether the run was paused at its last event. A run that was to take some steps and pause resumes paused.
 fn is_paused(journal: &[EventRecord]) -> bool {
-    let last = journal.iter().rev().find_map(|record| match record.event {
-        Event::Paused | Event::NonFinite { .. } | Event::Stepping { .. } => Some(true),
+    let last = journal.iter().rev().find_map(|record| match &record.event {
+        Event::Stepping { .. } => Some(true),
         Event::Resumed | Event::Started { .. } => Some(false),
-        _ => None,
+        event => event.pauses().then_some(true),
     });
     last.unwrap_or(false)
 }

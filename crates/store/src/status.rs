@@ -97,7 +97,7 @@ impl RunStatus {
         }
         let message = match &report.event {
             Event::Failed { message } | Event::Lost { message } => Some(message.clone()),
-            Event::NonFinite { what } => Some(format!("{what} is non-finite: paused")),
+            event @ Event::NonFinite { .. } => Some(event.phrase()),
             Event::BudgetReached { what } => Some(format!("budget reached: {what}")),
             _ => None,
         };

@@ -288,9 +288,7 @@ async fn restore_state(workers: &Workers, run: &RunId) -> Result<(), LinkEnd> {
 /// The state of a run after an event that changes it, as its worker reports it.
 fn state_after(event: &Event) -> Option<RunState> {
     match event {
-        // A validation loss pauses no run.
-        Event::NonFinite { what } if what.starts_with("validation loss") => None,
-        Event::Paused | Event::NonFinite { .. } => Some(RunState::Paused),
+        event if event.pauses() => Some(RunState::Paused),
         Event::Resumed | Event::Stepping { .. } | Event::Started { .. } | Event::Continued { .. } => {
             Some(RunState::Running)
         }
@@ -475,12 +473,6 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_validation_loss_that_is_not_finite_pauses_no_run() {
-        let after = |what: &str| state_after(&Event::NonFinite { what: what.into() });
-        assert_eq!((after("training loss (NaN)"), after("validation loss")), (Some(RunState::Paused), None));
-    }
 
     #[test]
     fn the_protocol_of_a_hello_is_read_before_the_rest() {

@@ -10,7 +10,8 @@ use crate::control::rule_change::RuleChange;
 use crate::control::saved_schedule::SavedSchedule;
 use crate::evaluation::WindowLosses;
 use crate::hyperparameters::live_path::LivePath;
-use crate::number::{brief, grouped};
+use crate::number::{brief, counted, grouped};
+use crate::series::name;
 
 /// Rules that the phrase of a change of their settings names; the others are counted.
 const RULES_NAMED: usize = 3;
@@ -168,7 +169,7 @@ pub enum Event {
         /// The note.
         text: String,
     },
-    /// A loss or gradient norm was not finite; the run pauses.
+    /// A loss or gradient norm was not finite; the run pauses, except for a validation loss.
     NonFinite {
         /// The value.
         what: String,
@@ -228,16 +229,33 @@ impl Event {
         )
     }
 
+    /// Whether the run is paused by it. A validation loss that is not finite pauses no run: its step is not trained with it.
+    pub fn pauses(&self) -> bool {
+        match self {
+            Self::Paused => true,
+            Self::NonFinite { .. } => self.non_finite_series() != Some(name::VALID),
+            _ => false,
+        }
+    }
+
+    /// The series of a value that was not finite; `None` for other events, and for values without a series.
+    pub fn non_finite_series(&self) -> Option<&'static str> {
+        let Self::NonFinite { what } = self else { return None };
+        let known =
+            [("training loss", name::TRAIN), ("gradient norm", name::GRAD_NORM), ("validation loss", name::VALID)];
+        known.into_iter().find(|(begin, _)| what.starts_with(begin)).map(|(_, series)| series)
+    }
+
     /// A short phrase for markers and lists: `learning rate 0.001 → 0.0005`.
     pub fn phrase(&self) -> String {
         match self {
             Self::Queued => "queued".into(),
             Self::Starting { device } => format!("starting on {device}"),
-            Self::Started { parameters } => format!("started, {} parameters", grouped(*parameters)),
+            Self::Started { parameters } => format!("started, {}", counted(*parameters, "parameter")),
             Self::Paused => "paused".into(),
             Self::Resumed => "resumed".into(),
             Self::Stepping { steps } => {
-                format!("trained {} step{}", grouped(*steps), if *steps == 1 { "" } else { "s" })
+                format!("trained {}", counted(*steps, "step"))
             }
             Self::Changed { path, old, new } => {
                 format!("{} {} → {}", path.row().label.to_lowercase(), brief(*old), brief(*new))
@@ -260,7 +278,7 @@ impl Event {
                 [all @ .., last] if all.len() < 3 => {
                     all.iter().map(|one| format!("{one}, ")).chain([last.to_string()]).collect()
                 }
-                all => format!("weight edit of {} components", all.len()),
+                all => format!("weight edit of {}", counted(all.len() as u64, "component")),
             },
             Self::RulesChanged { changes } => {
                 let named: Vec<String> = changes.iter().take(RULES_NAMED).map(ToString::to_string).collect();
@@ -306,7 +324,7 @@ impl Event {
             Self::Evaluated { loss_nats, .. } => format!("validation loss {loss_nats:.3} nats/token"),
             Self::Sampled { .. } => "sample generated".into(),
             Self::Annotated { text } => text.clone(),
-            Self::NonFinite { what } => format!("{what} is not finite: paused"),
+            Self::NonFinite { what } => format!("{what} is not finite{}", if self.pauses() { ": paused" } else { "" }),
             Self::Refused { message, .. } => format!("refused: {message}"),
             Self::Finished => "finished".into(),
             Self::Stopped => "stopped".into(),
@@ -340,6 +358,18 @@ mod tests {
         let text = serde_json::to_string(&record).unwrap();
         assert!(text.contains(r#""kind":"refused""#), "{text}");
         assert_eq!(serde_json::from_str::<EventRecord>(&text).unwrap(), record);
+    }
+
+    #[test]
+    fn a_validation_loss_that_is_not_finite_pauses_no_run() {
+        let of = |what: &str| Event::NonFinite { what: what.into() };
+        let known = |what: &str| (of(what).pauses(), of(what).non_finite_series(), of(what).phrase());
+        let paused = |what: &str| format!("{what} is not finite: paused");
+        assert_eq!(known("training loss (NaN)"), (true, Some(name::TRAIN), paused("training loss (NaN)")));
+        assert_eq!(known("gradient norm (inf)"), (true, Some(name::GRAD_NORM), paused("gradient norm (inf)")));
+        assert_eq!(known("validation loss"), (false, Some(name::VALID), "validation loss is not finite".to_owned()));
+        assert_eq!(known("loss"), (true, None, paused("loss")));
+        assert!(Event::Paused.pauses() && !Event::Resumed.pauses());
     }
 
     #[test]

@@ -105,7 +105,9 @@ impl Reporter for ToStore {
 
     fn report(&mut self, report: Report) {
         // The training pauses there, and without a server no one could resume it.
-        if let Event::NonFinite { what } = &report.event {
+        if let Event::NonFinite { what } = &report.event
+            && report.event.pauses()
+        {
             self.non_finite = Some(what.clone());
             stop(&self.commands, Author::System, "paused without a server: stopped");
         }

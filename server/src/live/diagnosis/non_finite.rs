@@ -3,19 +3,14 @@
 
 use std::ops::Range;
 
+use wire::EventRecord;
 use wire::series::{Row, name};
-use wire::{Event, EventRecord};
 
 /// The row of an event; `None` for other events, and for values that no rule reads.
 pub(super) fn row(record: &EventRecord) -> Option<Row> {
-    let Event::NonFinite { what } = &record.event else { return None };
-    let (series, step) = match what {
-        what if what.starts_with("training loss") => (name::TRAIN, record.step),
-        what if what.starts_with("gradient norm") => (name::GRAD_NORM, record.step),
-        // Its series counts the step whose update gave the weights.
-        what if what.starts_with("validation loss") => (name::VALID, record.step.saturating_sub(1)),
-        _ => return None,
-    };
+    let series = record.event.non_finite_series()?;
+    // The series of the validation loss counts the step whose update gave the weights.
+    let step = if series == name::VALID { record.step.saturating_sub(1) } else { record.step };
     Some(Row { segment: record.segment, step, values: vec![(series.to_owned(), f64::NAN)] })
 }
 
@@ -44,7 +39,7 @@ pub(super) fn inserted(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::Author;
+    use wire::{Author, Event};
 
     fn event(segment: u32, step: u64, what: &str) -> EventRecord {
         let event = Event::NonFinite { what: what.into() };
