@@ -267,6 +267,30 @@ fn consequences_of_unstable_training_are_not_found_beside_it() {
 }
 
 #[test]
+fn a_run_whose_speed_changes_all_the_time_has_one_finding_until_it_has_recovered() {
+    let slow = |rows: &[Row]| -> Vec<u64> {
+        findings(rows).into_iter().filter(|found| found.rule == "slow_steps").map(|found| found.step).collect()
+    };
+    let mut rows = healthy(1, STEPS);
+    change(&mut rows, "tokens_per_sec", 600, |step, speed| match step {
+        // Slow for 60 steps, as usual for 60 steps.
+        600..1400 if (step - 600) % 120 < 60 => speed / 1.5,
+        1700.. => speed / 1.5,
+        _ => speed,
+    });
+    let found = slow(&rows);
+    assert!(matches!(found[..], [600..=630, 1700..=1730]), "{found:?}");
+    // A speed between the usual one and the threshold is no recovery.
+    let mut rows = healthy(1, STEPS);
+    change(&mut rows, "tokens_per_sec", 600, |step, speed| match step {
+        700..1000 => speed / 1.2,
+        600..1100 => speed / 1.5,
+        _ => speed,
+    });
+    assert_eq!(slow(&rows).len(), 1, "{:?}", slow(&rows));
+}
+
+#[test]
 fn a_condition_that_outlasts_its_explanation_is_found() {
     let mut rows = healthy(1, STEPS);
     change(&mut rows, "loss.train", 800, |step, loss| if step < 850 { 2.5 * loss } else { loss });

@@ -1,8 +1,10 @@
 //! Slow steps: the time per token has risen above what is usual for the run.
 //!
-//! Formula: median of the last 30 values of 1 / (tokens per second) > 1.25 times the median of the run. Time per token, not per step, so
-//! that more gradient accumulation is not slow. The median of the run is that of every 2^k-th step, at most 256 of them. Source: practice of
-//! MegaScale (arXiv 2402.15627, section 5.1), which compares step times with their usual values; the threshold is a heuristic.
+//! Formula: median of the last 30 values of 1 / (tokens per second) > 1.25 times the median of the run. The finding ends when the quotient
+//! has stayed in the lower half of the way from 1 to the threshold for a hundred steps: on a shared machine the speed changes all the time,
+//! and each slow minute would be a finding of its own. Time per token, not per step, so that more gradient accumulation is not slow. The
+//! median of the run is that of every 2^k-th step, at most 256 of them. Source: practice of MegaScale (arXiv 2402.15627, section 5.1),
+//! which compares step times with their usual values; the threshold is a heuristic.
 
 use serde::{Deserialize, Serialize};
 use wire::series::name;
@@ -44,7 +46,7 @@ impl Detector for Slow {
         thresholds: &[threshold("ratio", 1.25, (1.0, 1000.0), "time per token divided by its median over the run")],
         unit: "times",
         min_steps: MIN_STEPS,
-        calm_readings: 3,
+        calm_readings: 10,
         level: Level::Note,
         levels: "",
         onset_steps: 0,
@@ -64,8 +66,14 @@ impl Detector for Slow {
         let Some(first_step) = self.newest.first_step().filter(|_| is_due) else { return };
         let value = median(&mut self.newest.values().collect::<Vec<_>>()) / median(&mut self.usual.clone());
         let threshold = watch.threshold(0);
-        let seen = Seen { level: Level::Note, first_step, value, threshold, subject: "" };
-        watch.read((value > threshold).then_some(seen));
+        let recovered = 1.0 + (threshold - 1.0) / 2.0;
+        if value > threshold {
+            watch.seen(Seen { level: Level::Note, first_step, value, threshold, subject: "" });
+        } else if value > recovered {
+            watch.stays();
+        } else {
+            watch.calm("");
+        }
     }
 }
 
