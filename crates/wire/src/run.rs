@@ -1,5 +1,6 @@
 //! Runs: what a user specifies ([`spec`]), how it resolves ([`plan`], [`preset`], [`fork`]) and back ([`copy`]), the tree of segments that
-//! rollbacks make ([`history`]), the table of all runs ([`table`]), and the records that pages show.
+//! rollbacks make ([`history`]), checkpoints that are being written ([`saving`]), the table of all runs ([`table`]), and the records that pages
+//! show.
 
 pub mod copy;
 pub mod fork;
@@ -7,6 +8,7 @@ pub mod health;
 pub mod history;
 pub mod plan;
 pub mod preset;
+pub mod saving;
 pub mod spec;
 pub mod table;
 

@@ -7,7 +7,7 @@ use wire::control::author::Author;
 use wire::{Command, RunSummary};
 
 use crate::lab::Lab;
-use crate::runs::commands;
+use crate::runs::{commands, steering};
 
 /// How long a second Ctrl-C is waited for.
 const SECOND_WITHIN: Duration = Duration::from_secs(5);
@@ -44,7 +44,7 @@ pub(super) async fn say_what_continues(lab: &Lab) {
 /// Runs that a connected worker trains; none if the store cannot be read.
 async fn in_training(lab: &Lab) -> Vec<RunSummary> {
     let runs = lab.store().runs(false).await.unwrap_or_default();
-    runs.into_iter().filter(|run| commands::is_trained(lab, run)).collect()
+    runs.into_iter().filter(|run| steering::is_trained(lab, run)).collect()
 }
 
 async fn suspend(lab: &Lab, runs: &[RunSummary]) {

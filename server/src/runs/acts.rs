@@ -145,7 +145,7 @@ async fn send(
 ) -> Result<Option<ActionOutcome>, ApiError> {
     let (run, workers) = (&summary.id, &lab.workers);
     // Reports on the worker's disk may have the answer to a command of an earlier server.
-    if !commands::is_trained(lab, summary) || workers.fleet.has_unstored_reports(run) {
+    if !steering::is_trained(lab, summary) || workers.fleet.has_unstored_reports(run) {
         return Ok(None);
     }
     let reason = Some(reason(found));

@@ -35,7 +35,7 @@ pub async fn carry_out(
     let mut now = summary.clone();
     for _ in 0..TRIES {
         while_assigned(lab, &now).await;
-        if is_trained(lab, &now) {
+        if steering::is_trained(lab, &now) {
             // The checkpoint of a rollback is not pruned meanwhile.
             let _held = steering::verify(lab, &now, &command).await?;
             return send(lab, &now.id, author, command).await;
@@ -56,11 +56,6 @@ async fn while_assigned(lab: &Lab, summary: &RunSummary) {
     while summary.state == RunState::Starting && !is_assigned() && began.elapsed() < ASSIGNED_WITHIN {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-/// Whether a connected worker trains the run. A run that has ended may stay assigned for a moment longer.
-pub fn is_trained(lab: &Lab, summary: &RunSummary) -> bool {
-    summary.state.is_live() && lab.workers.fleet.trains(&summary.id)
 }
 
 /// Sends a command to the worker of a run, and waits for its event.

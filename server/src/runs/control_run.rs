@@ -28,7 +28,7 @@ pub async fn command_with_control(
             .field("control")
             .hint("leave out control, or use it with set, set_schedule, edit_weights, rollback or undo"));
     }
-    if !commands::is_trained(lab, summary) {
+    if !steering::is_trained(lab, summary) {
         return Err(commands::not_trained(summary));
     }
     let command = steering::expand(lab, summary, command).await?;

@@ -32,7 +32,7 @@ pub struct Fork {
 /// The field of the spec that cannot be resolved.
 pub async fn plan(lab: &Lab, spec: &RunSpec, parent: &Parent) -> Result<PlanView, ApiError> {
     let view = parent_view(lab, parent).await?;
-    let id = match (named(lab, &view, parent).await?, commands::is_trained(lab, &view.summary)) {
+    let id = match (named(lab, &view, parent).await?, steering::is_trained(lab, &view.summary)) {
         (Some(id), _) => Some(id),
         (None, true) => None,
         (None, false) => Some(newest(lab, &view).await?),
@@ -55,7 +55,7 @@ pub async fn plan(lab: &Lab, spec: &RunSpec, parent: &Parent) -> Result<PlanView
 /// As [`plan`]; the checkpoint could not be saved.
 pub async fn prepare(lab: &Lab, spec: &RunSpec, parent: &Parent, author: Author) -> Result<Fork, ApiError> {
     let view = parent_view(lab, parent).await?;
-    let id = match (named(lab, &view, parent).await?, commands::is_trained(lab, &view.summary)) {
+    let id = match (named(lab, &view, parent).await?, steering::is_trained(lab, &view.summary)) {
         (Some(id), _) => id,
         (None, true) => save_checkpoint(lab, &parent.run, author, FOR_FORK).await?,
         (None, false) => newest(lab, &view).await?,

@@ -7,7 +7,8 @@ use wire::control::{intervention, reason};
 use wire::hyperparameters::recipe::MAX_SAMPLE_TOKENS;
 use wire::number::grouped;
 use wire::run::history::History;
-use wire::{CheckpointId, Command, PlanError, RunState, RunSummary};
+use wire::run::saving::is_being_saved;
+use wire::{CheckpointId, Command, EventRecord, PlanError, RunState, RunSummary};
 
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -20,6 +21,8 @@ const STEPS: u64 = 1_000_000;
 const SKIP_BATCHES: u64 = 1_000_000_000;
 /// Checkpoints that an error names.
 const NAMED: usize = 12;
+/// A checkpoint before a change is complete before the journal has so many events after the change.
+const WRITTEN_WITHIN: u32 = 1_000;
 
 /// Checks a command by itself.
 ///
@@ -78,6 +81,11 @@ fn at_field(field: &str, error: PlanError) -> ApiError {
     ApiError::invalid_value(error).field(field)
 }
 
+/// Whether a connected worker trains the run. A run that has ended may stay assigned for a moment longer.
+pub fn is_trained(lab: &Lab, summary: &RunSummary) -> bool {
+    summary.state.is_live() && lab.workers.fleet.trains(&summary.id)
+}
+
 /// The command that replaces an undo; any other command unchanged.
 ///
 /// # Errors
@@ -109,15 +117,39 @@ pub async fn expand(lab: &Lab, summary: &RunSummary, command: Command) -> Result
         }
         UndoMethod::Rollback => {
             let kept = lab.store().checkpoint_ids(run).await?;
-            let checkpoint = history.checkpoint_before(number, &kept).ok_or_else(|| {
-                let message = format!("the checkpoint before event {number} is no longer kept");
-                ApiError::conflict("checkpoint_gone", message)
-                    .field("method")
-                    .hint(format!("undo it by the method inverse, or roll back to one of {}", newest(&kept)))
-            })?;
-            Ok(Command::Rollback { checkpoint, skip_batches: 0, reason: Some(reason) })
+            match history.checkpoint_before(number, &kept) {
+                Some(checkpoint) => Ok(Command::Rollback { checkpoint, skip_batches: 0, reason: Some(reason) }),
+                None => Err(no_checkpoint_before(number, is_being_written(lab, summary, record).await?, &kept)),
+            }
         }
     }
+}
+
+/// Whether the worker of a run is writing the checkpoint before a change.
+async fn is_being_written(lab: &Lab, summary: &RunSummary, change: &EventRecord) -> Result<bool, ApiError> {
+    if !is_trained(lab, summary) {
+        return Ok(false);
+    }
+    let Some(view) = lab.store().run(&summary.id).await? else { return Ok(false) };
+    let later = lab.store().events(&summary.id, change.number, WRITTEN_WITHIN).await?;
+    let before_changes = view.plan.recipe.retention.before_changes;
+    Ok(later.len() < WRITTEN_WITHIN as usize && is_being_saved(change, &later, before_changes))
+}
+
+/// 409 for a change that cannot be undone by a rollback.
+fn no_checkpoint_before(number: u64, is_being_written: bool, kept: &[CheckpointId]) -> ApiError {
+    let error = match is_being_written {
+        true => {
+            ApiError::conflict("checkpoint_pending", format!("the checkpoint before event {number} is being written"))
+                .hint("try again in a moment, or undo it by the method inverse")
+        }
+        false => {
+            let message = format!("the checkpoint before event {number} is no longer kept");
+            ApiError::conflict("checkpoint_gone", message)
+                .hint(format!("undo it by the method inverse, or roll back to one of {}", newest(kept)))
+        }
+    };
+    error.field("method")
 }
 
 /// The first step that an undo can change: the current step of a paused run, else a step that the run cannot have passed when the

@@ -111,10 +111,12 @@ async fn an_undo_is_sent_as_the_change_that_it_stands_for() {
     );
     served.refused(&run, json!({"kind": "undo", "event": 1}), "nothing_to_undo", &["one of"]).await;
     let by_rollback = json!({"kind": "undo", "event": number, "method": "rollback"});
-    served.refused(&run, by_rollback, "checkpoint_gone", &["not kept", "inverse"]).await;
+    // The worker has not reported the checkpoint before the change, and then only one of the state after it.
+    served.refused(&run, by_rollback.clone(), "checkpoint_pending", &["being written", "in a moment"]).await;
+    let kept = served.accepted(&run, json!({"kind": "checkpoint"})).await["event"]["checkpoint"]["id"].clone();
+    served.refused(&run, by_rollback, "checkpoint_gone", &["no longer kept", "inverse"]).await;
 
     // With a checkpoint from just before the change, it can be undone by a rollback.
-    let kept = served.accepted(&run, json!({"kind": "checkpoint"})).await["event"]["checkpoint"]["id"].clone();
     let set = served.accepted(&run, json!({"kind": "set", "path": "optimizer.grad_clip", "value": 0.125})).await;
     let back = served.accepted(&run, json!({"kind": "undo", "event": set["number"], "method": "rollback"})).await;
     assert_eq!((back["event"]["kind"].as_str(), &back["event"]["checkpoint"]), (Some("rolled_back"), &kept));

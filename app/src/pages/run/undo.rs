@@ -5,6 +5,7 @@ use figure::number;
 use leptos::prelude::*;
 use wire::control::command::UndoMethod;
 use wire::control::saved_schedule::SavedSchedule;
+use wire::run::saving::is_being_saved;
 use wire::{CheckpointId, Command, Event, EventRecord, LivePath, RunState};
 
 use super::checkpoint_list::saved;
@@ -67,7 +68,7 @@ fn UndoForm() -> impl IntoView {
         let Some(LastChange { record, has_inverse, before }) = last_change(context) else {
             return view! { <p>"Nothing to undo."</p> }.into_any();
         };
-        let (number, step) = (record.number, record.step);
+        let (number, change) = (record.number, record.clone());
         let verb = inverse_verb(&record.event);
         let undoes_rollback = matches!(record.event, Event::RolledBack { .. });
         let back = if undoes_rollback { "Return to step" } else { "Roll back to step" };
@@ -96,7 +97,7 @@ fn UndoForm() -> impl IntoView {
                         </button>
                     </div>
                 })}
-                {before.is_none().then(|| view! { <p class="small dim">{no_rollback(context, step)}</p> })}
+                {before.is_none().then(|| view! { <p class="small dim">{no_rollback(context, &change)}</p> })}
             </div>
         }
         .into_any()
@@ -148,11 +149,16 @@ fn restored_learning_rate(context: RunContext, record: &EventRecord, step: u64) 
     Some(after.get(LivePath::LEARNING_RATE, step))
 }
 
-/// Why a change made before `changed` cannot be undone by a rollback.
-fn no_rollback(context: RunContext, changed: u64) -> &'static str {
+/// Why a change cannot be undone by a rollback.
+fn no_rollback(context: RunContext, change: &EventRecord) -> &'static str {
+    let run = context.run.read_untracked();
+    let later = run.events.range(change.number + 1..).map(|(_, record)| record);
+    let is_being_saved =
+        context.state.get().is_live() && is_being_saved(change, later, run.view.plan.recipe.retention.before_changes);
     // Of several changes at one step, only the state before the first is saved.
-    match context.summary.read().step <= changed {
+    match context.summary.read().step <= change.step {
         true => "No step was trained since the change, so there is nothing to roll back.",
+        false if is_being_saved => "The checkpoint just before the change is being written. Try again in a moment.",
         false => "No checkpoint was saved just before the change, so a rollback is not possible.",
     }
 }
