@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use wire::diagnosis::{Active, DiagnosisSettings, Finding, Health, Level, RunFinding, TakenAction};
 use wire::series::Row;
-use wire::{RunId, RunSummary};
+use wire::transport::link::Report;
+use wire::{EventRecord, RunId, RunSummary};
 
 use crate::alerts::of_finding;
 use crate::clock::now_ms;
@@ -135,12 +136,30 @@ impl Store {
         commit(transaction).await
     }
 
-    /// Stores the settings of a run's rules.
-    pub async fn set_rules(&self, run: &RunId, settings: &DiagnosisSettings) -> Result<(), StoreError> {
+    /// Stores the settings of a run's rules, and in the same transaction the event that `event` makes of the settings before. Returns the
+    /// event with the run after it.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownRun`].
+    pub async fn set_rules(
+        &self,
+        run: &RunId,
+        settings: &DiagnosisSettings,
+        event: impl FnOnce(&DiagnosisSettings) -> Option<Report> + Send,
+    ) -> Result<Option<(EventRecord, RunSummary)>, StoreError> {
         let mut transaction = self.database().write().await?;
         self.known(database::runs::stored_seq(&mut transaction, run).await?, run)?;
+        let known = database::findings::record(&mut transaction, run).await?;
+        let before = known.map(|(settings, _)| settings).unwrap_or_default();
         database::findings::put_settings(&mut transaction, run, settings).await?;
-        commit(transaction).await
+        let Some(report) = event(&before) else {
+            commit(transaction).await?;
+            return Ok(None);
+        };
+        let (record, summary, dropped) = self.journal(&mut transaction, run, report).await?;
+        commit(transaction).await?;
+        self.remove_folders(dropped).await;
+        Ok(Some((record, summary)))
     }
 
     /// The stored values of the series that `is_read` names, along a path of the run, by step.

@@ -52,12 +52,12 @@ pub async fn set_rules(
     };
     Settings::try_from(&settings).map_err(refused)?;
     let summary = lab.feed.summary(&run).await?;
-    let before = lab.diagnosis.set_rules(&summary, settings.clone()).await?;
-    let changes = before.changes(&settings, label);
-    if !changes.is_empty() {
-        let event = Event::RulesChanged { changes };
-        lab.feed.append(&run, report(auth::author(&identity), summary.step, event, None)).await?;
-    }
+    let event = |before: &DiagnosisSettings| {
+        let changes = before.changes(&settings, label);
+        let event = (!changes.is_empty()).then_some(Event::RulesChanged { changes })?;
+        Some(report(auth::author(&identity), summary.step, event, None))
+    };
+    lab.diagnosis.set_rules(&summary, settings.clone(), event).await?;
     Ok(Json(settings))
 }
 

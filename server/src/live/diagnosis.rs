@@ -22,6 +22,7 @@ use store::{Recorded, RuleState, StoreError};
 use tokio::sync::{Notify, mpsc};
 use wire::diagnosis::DiagnosisSettings;
 use wire::series::Row;
+use wire::transport::link::Report;
 use wire::{Event, EventRecord, RunId, RunSummary};
 
 use crate::live::Feed;
@@ -171,11 +172,7 @@ impl Diagnosis {
     ) -> Result<(), StoreError> {
         let is_live = is_live && watch.is_live();
         watch.save(&self.0.feed.store, !is_live).await?;
-        if is_live {
-            *place = Some(watch);
-        } else {
-            self.forget(run);
-        }
+        self.keep(run, place, watch, is_live);
         Ok(())
     }
 
@@ -184,6 +181,14 @@ impl Diagnosis {
     /// # Errors
     /// An error of the store.
     pub async fn check(&self, summary: &RunSummary) -> Result<(), StoreError> {
+    /// Keeps the rules of a run that is live, and forgets those of others.
+    fn keep(&self, run: &RunId, place: &mut Option<Watch>, watch: Watch, is_live: bool) {
+        match is_live {
+            true => *place = Some(watch),
+            false => self.forget(run),
+        }
+    }
+
         let (store, run) = (&self.0.feed.store, &summary.id);
         let place = self.place(run);
         let mut place = place.lock().await;
@@ -218,7 +223,8 @@ impl Diagnosis {
         place.as_ref().and_then(Watch::checked_step)
     }
 
-    /// Changes the settings of a run's rules from the next step on; they are valid. Returns those before.
+    /// Changes the settings of a run's rules from the next step on; they are valid. `event` makes the event of the change from the settings
+    /// before.
     ///
     /// # Errors
     /// An error of the store.
@@ -226,7 +232,8 @@ impl Diagnosis {
         &self,
         summary: &RunSummary,
         settings: DiagnosisSettings,
-    ) -> Result<DiagnosisSettings, StoreError> {
+        event: impl FnOnce(&DiagnosisSettings) -> Option<Report> + Send,
+    ) -> Result<(), StoreError> {
         let (store, run) = (&self.0.feed.store, &summary.id);
         let place = self.place(run);
         let mut place = place.lock().await;
@@ -234,13 +241,15 @@ impl Diagnosis {
             Some(watch) => watch,
             None => self.open(run).await?,
         };
-        let before = store.diagnosis(run).await?.settings;
-        store.set_rules(run, &settings).await?;
+        if let Some((record, summary)) = store.set_rules(run, &settings, event).await? {
+            self.0.feed.hub.publish(summary, vec![], vec![record], vec![]);
+        }
         let recorded = watch.set_settings(store, settings).await?;
         self.publish(vec![recorded]).await?;
         watch.save(store, true).await?;
-        self.keep_or_save(run, &mut place, watch, summary.state.is_live()).await?;
-        Ok(before)
+        let is_live = summary.state.is_live() && watch.is_live();
+        self.keep(run, &mut place, watch, is_live);
+        Ok(())
     }
 
     async fn open(&self, run: &RunId) -> Result<Watch, StoreError> {
