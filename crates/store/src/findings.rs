@@ -198,26 +198,38 @@ impl Store {
         change: impl FnOnce(&mut Vec<RunFinding>),
     ) -> Result<Recorded, StoreError> {
         let mut transaction = self.database().write().await?;
-        let before = self.summary_in(&mut transaction, run).await?;
-        let stored = database::findings::of_run(&mut transaction, run).await?;
+        let recorded = self.change_findings_in(&mut transaction, run, checks, change).await?;
+        commit(transaction).await?;
+        Ok(recorded)
+    }
+
+    /// [`Store::change_findings`] inside a transaction.
+    pub(crate) async fn change_findings_in(
+        &self,
+        connection: &mut Connection,
+        run: &RunId,
+        checks: Option<u32>,
+        change: impl FnOnce(&mut Vec<RunFinding>),
+    ) -> Result<Recorded, StoreError> {
+        let before = self.summary_in(connection, run).await?;
+        let stored = database::findings::of_run(connection, run).await?;
         let known: Vec<RunFinding> = stored.into_iter().map(|stored| stored.found).collect();
         let mut after = known.clone();
         change(&mut after);
         link_alerts(&mut after);
         let changed: Vec<_> = after.iter().filter(|found| !known.contains(found)).cloned().collect();
         for found in &changed {
-            database::findings::put(&mut transaction, run, found).await?;
+            database::findings::put(connection, run, found).await?;
         }
         if before.ended_ms.is_none_or(|ended_ms| now_ms() - ended_ms < NEWS_MS) {
             let new = changed.iter().filter(|found| known.iter().all(|known| known.id != found.id));
             for alert in new.filter_map(|found| of_finding(run, found)) {
-                database::alerts::insert(&mut transaction, &alert).await?;
+                database::alerts::insert(connection, &alert).await?;
             }
         }
         let health = health(&after, checks.unwrap_or(before.health.checks));
-        self.set_health(&mut transaction, run, before.health, health).await?;
-        let summary = self.summary_in(&mut transaction, run).await?;
-        commit(transaction).await?;
+        self.set_health(connection, run, before.health, health).await?;
+        let summary = self.summary_in(connection, run).await?;
         Ok(Recorded { is_news: after.len() > known.len(), changed, summary })
     }
 

@@ -2,7 +2,8 @@
 //! the decision. Whatever ends the server in between, the next one finds how far it came.
 
 use wire::diagnosis::RunFinding;
-use wire::{Event, EventRecord, RunId};
+use wire::transport::link::Report;
+use wire::{EventRecord, RunId};
 
 use crate::database::findings::StoredFinding;
 use crate::database::{self, commit};
@@ -43,19 +44,24 @@ impl Store {
         finding: u64,
         outcome: ActionOutcome,
     ) -> Result<Recorded, StoreError> {
-        let settle = |known: &mut Vec<RunFinding>| {
-            let named = known.iter_mut().find(|found| found.id == finding).and_then(|found| found.action.as_mut());
-            if let Some(action) = named {
-                match outcome {
-                    ActionOutcome::Done { event } => (action.event, action.failure) = (Some(event), None),
-                    ActionOutcome::DoneBefore { event } => {
-                        (action.event, action.failure, action.was_done_before) = (Some(event), None, true);
-                    }
-                    ActionOutcome::Failed { failure } => action.failure = Some(failure),
-                }
-            }
-        };
-        self.change_findings(run, None, settle).await
+        self.change_findings(run, None, |known| settle(known, finding, outcome)).await
+    }
+
+    /// Settles the decision of a rule that is not carried out, together with the event that says why.
+    pub async fn refuse_action(
+        &self,
+        run: &RunId,
+        finding: u64,
+        report: Report,
+        failure: String,
+    ) -> Result<(EventRecord, Recorded), StoreError> {
+        let mut transaction = self.database().write().await?;
+        let (event, _, dropped) = self.journal(&mut transaction, run, report).await?;
+        let settle = |known: &mut Vec<RunFinding>| settle(known, finding, ActionOutcome::Failed { failure });
+        let recorded = self.change_findings_in(&mut transaction, run, None, settle).await?;
+        commit(transaction).await?;
+        self.remove_folders(dropped).await;
+        Ok((event, recorded))
     }
 
     /// The event that answered a command.
@@ -63,12 +69,11 @@ impl Store {
         database::journal::of_command(&mut *self.database().read().await?, run, command_id).await
     }
 
-    /// The newest event that paused the run. A validation loss that is not finite does not pause it.
+    /// The newest event that paused the run.
     pub async fn last_pause(&self, run: &RunId) -> Result<Option<EventRecord>, StoreError> {
         let mut connection = self.database().read().await?;
         let events = database::journal::of_kinds(&mut connection, run, ["paused", "non_finite"]).await?;
-        let pauses = |event: &Event| !matches!(event, Event::NonFinite { what } if what.starts_with("validation loss"));
-        Ok(events.into_iter().rfind(|record| pauses(&record.event)))
+        Ok(events.into_iter().rfind(|record| record.event.pauses()))
     }
 
     /// The events that the rules read, in order: non-finite values, whose step has no row, and budgets that ended the run, because the last
@@ -81,5 +86,17 @@ impl Store {
     /// The rollbacks of a run, in order, abandoned ones too.
     pub async fn rollbacks(&self, run: &RunId) -> Result<Vec<EventRecord>, StoreError> {
         database::journal::of_kinds(&mut *self.database().read().await?, run, ["rolled_back"; 2]).await
+    }
+}
+
+fn settle(known: &mut [RunFinding], finding: u64, outcome: ActionOutcome) {
+    let named = known.iter_mut().find(|found| found.id == finding).and_then(|found| found.action.as_mut());
+    let Some(action) = named else { return };
+    match outcome {
+        ActionOutcome::Done { event } => (action.event, action.failure) = (Some(event), None),
+        ActionOutcome::DoneBefore { event } => {
+            (action.event, action.failure, action.was_done_before) = (Some(event), None, true);
+        }
+        ActionOutcome::Failed { failure } => action.failure = Some(failure),
     }
 }

@@ -86,6 +86,11 @@ impl Diagnosis {
         self.0.decided.notified().await;
     }
 
+    /// Wakes the task that carries out what rules decided, as after a decision.
+    pub fn decide_again(&self) {
+        self.0.decided.notify_one();
+    }
+
     /// Passes stored reports to the rules. Returns at once.
     pub fn stored(&self, run: &RunId, rows: &[Row], events: &[EventRecord], is_live: bool) {
         let is_news =
@@ -176,11 +181,6 @@ impl Diagnosis {
         Ok(())
     }
 
-    /// Lets the rules read what they have not read of a run.
-    ///
-    /// # Errors
-    /// An error of the store.
-    pub async fn check(&self, summary: &RunSummary) -> Result<(), StoreError> {
     /// Keeps the rules of a run that is live, and forgets those of others.
     fn keep(&self, run: &RunId, place: &mut Option<Watch>, watch: Watch, is_live: bool) {
         match is_live {
@@ -189,6 +189,11 @@ impl Diagnosis {
         }
     }
 
+    /// Lets the rules read what they have not read of a run.
+    ///
+    /// # Errors
+    /// An error of the store.
+    pub async fn check(&self, summary: &RunSummary) -> Result<(), StoreError> {
         let (store, run) = (&self.0.feed.store, &summary.id);
         let place = self.place(run);
         let mut place = place.lock().await;

@@ -3,8 +3,13 @@
 //! The decision is stored first, then the number of its command, then the command is sent. A server that was killed in between is followed by
 //! one that looks for this number in the journal, and sends the command if it is not there. Its worker carries it out once, however often it
 //! arrives.
+//!
+//! The decisions about one run are carried out one after the other: several rules may find one fault, and after the first has rolled the run
+//! back, the others do not act on what they had found before ([`same_cause`]).
 
-use std::collections::HashSet;
+mod same_cause;
+
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,17 +23,18 @@ use super::remedies::{PresentRun, reason};
 use super::{commands, steering};
 use crate::error::ApiError;
 use crate::lab::Lab;
+use same_cause::{refuse, rollback_since};
 
 /// Maximum time between two looks at the decisions: a worker may have connected meanwhile.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 
-/// Sequence numbers of the decisions that are being carried out.
+/// The runs whose decisions are being carried out.
 #[derive(Clone, Default)]
-struct Acting(Arc<Mutex<HashSet<u64>>>);
+struct Acting(Arc<Mutex<HashSet<RunId>>>);
 
 impl Acting {
     // A set of plain values is consistent also after a panic.
-    fn lock(&self) -> MutexGuard<'_, HashSet<u64>> {
+    fn lock(&self) -> MutexGuard<'_, HashSet<RunId>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -38,7 +44,7 @@ pub async fn serve(lab: Lab) {
     let acting = Acting::default();
     loop {
         match lab.store().open_actions().await {
-            Ok(open) => open.into_iter().for_each(|decision| begin(&lab, &acting, decision)),
+            Ok(open) => by_run(open).into_iter().for_each(|(run, decisions)| begin(&lab, &acting, run, decisions)),
             Err(error) => tracing::warn!("the decisions of rules could not be read: {error}"),
         }
         // After a timeout the decisions are read as after a new one.
@@ -46,36 +52,63 @@ pub async fn serve(lab: Lab) {
     }
 }
 
-/// A worker may answer late, so each decision has a task of its own.
-fn begin(lab: &Lab, acting: &Acting, decision: StoredFinding) {
-    if !acting.lock().insert(decision.sequence) {
+/// The decisions about each run, oldest first.
+fn by_run(open: Vec<StoredFinding>) -> BTreeMap<RunId, Vec<StoredFinding>> {
+    let mut decisions = BTreeMap::<RunId, Vec<StoredFinding>>::new();
+    for decision in open {
+        decisions.entry(decision.run.clone()).or_default().push(decision);
+    }
+    decisions
+}
+
+/// A worker may answer late, so the decisions about each run have a task of their own.
+fn begin(lab: &Lab, acting: &Acting, run: RunId, decisions: Vec<StoredFinding>) {
+    if !acting.lock().insert(run.clone()) {
         return;
     }
     let (lab, acting) = (lab.clone(), acting.clone());
     tokio::spawn(async move {
-        if let Err(error) = act(&lab, &decision).await {
-            tracing::warn!("rule {} could not act on {}: {error}", decision.found.finding.rule, decision.run);
+        let mut has_settled = false;
+        for decision in &decisions {
+            match act(&lab, decision).await {
+                Ok(is_settled) => has_settled |= is_settled,
+                Err(error) => {
+                    tracing::warn!("rule {} could not act on {run}: {error}", decision.found.finding.rule);
+                }
+            }
         }
-        acting.lock().remove(&decision.sequence);
+        acting.lock().remove(&run);
+        // Decisions that were stored meanwhile. Without one that is settled, this would go round and round.
+        if has_settled {
+            lab.diagnosis.decide_again();
+        }
     });
 }
 
-/// Carries out a decision, unless it must wait.
-async fn act(lab: &Lab, decision: &StoredFinding) -> Result<(), ApiError> {
-    let StoredFinding { run, found, .. } = decision;
-    let Some(act) = found.action.as_ref().map(|action| action.act) else { return Ok(()) };
+/// Carries out a decision, unless it must wait. Returns whether it is settled.
+async fn act(lab: &Lab, decision: &StoredFinding) -> Result<bool, ApiError> {
+    let StoredFinding { run, found, command_id, .. } = decision;
+    let Some(act) = found.action.as_ref().map(|action| action.act) else { return Ok(false) };
     let summary = lab.feed.summary(run).await?;
-    let mut outcome = answered(lab, run, found, decision.command_id).await?;
+    let mut outcome = answered(lab, run, found, *command_id).await?;
+    // A command that was sent may still be carried out, and its event settles the decision.
+    if outcome.is_none()
+        && command_id.is_none()
+        && let Some(rollback) = rollback_since(lab, run, found).await?
+    {
+        refuse(lab, &summary, found, act, &rollback).await?;
+        return Ok(true);
+    }
     if outcome.is_none() {
         outcome = without_command(lab, &summary, found, act).await?;
     }
     if outcome.is_none() {
         outcome = send(lab, &summary, found, act).await?;
     }
-    let Some(outcome) = outcome else { return Ok(()) };
+    let Some(outcome) = outcome else { return Ok(false) };
     let recorded = lab.store().settle_action(run, found.id, outcome).await?;
     lab.diagnosis.publish(vec![recorded]).await?;
-    Ok(())
+    Ok(true)
 }
 
 /// What the run has answered to the command of a decision.

@@ -5,7 +5,7 @@
 
 mod change;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use research::rules::{Remedy as Kind, began, rule};
 use store::{Store, StoreError};

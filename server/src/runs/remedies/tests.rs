@@ -132,7 +132,7 @@ fn event(step: u64, event: Event, state: Option<RunState>) -> Item {
     })
 }
 
-fn found(rule: &str, level: Level, step: u64, first_step: u64) -> RunFinding {
+pub(in crate::runs) fn found(rule: &str, level: Level, step: u64, first_step: u64) -> RunFinding {
     let finding = Finding {
         rule: rule.into(),
         level,
