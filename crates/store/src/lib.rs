@@ -93,6 +93,7 @@ pub use findings::{DiagnosisRecord, Moment, NewFinding, Recorded};
 pub use format::FORMAT;
 pub use import::ImportedRun;
 pub use ingest::Ingested;
+pub use lineage::PathState;
 pub use links::{NewLinkRecord, OpenedBy};
 pub use new_run::NewRun;
 pub use readers::OpenCheckpoint;

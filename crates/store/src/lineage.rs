@@ -2,7 +2,7 @@
 
 use wire::control::checkpoint::CheckpointRef;
 use wire::run::history::{History, Past, Span};
-use wire::{Event, EventRecord, RunId};
+use wire::{CheckpointId, CorpusId, Event, EventRecord, LiveHyperparameters, RunId};
 
 use crate::database::{self, Connection};
 use crate::error::StoreError;
@@ -10,6 +10,15 @@ use crate::store::Store;
 
 /// Maximum number of ancestors that are followed; a chain is seldom longer than five.
 const GENERATIONS: usize = 64;
+
+/// A checkpoint on the way to a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PathState {
+    /// Run and checkpoint.
+    pub at: CheckpointRef,
+    /// The hyperparameters on the way, with which the step was trained.
+    pub hyperparameters: LiveHyperparameters,
+}
 
 impl Store {
     /// The history of a run, read from its journal.
@@ -43,6 +52,40 @@ impl Store {
         let mut past = self.past(run).await?;
         past.checkpoints.retain(|found| self.has_checkpoint_files(&found.at.run, found.at.checkpoint));
         Ok(past)
+    }
+
+    /// The newest kept checkpoint on the way to a step of a segment, also of an abandoned one. Before the first step of a fork, and until it has a
+    /// checkpoint of its own, the way is that of its parents to their checkpoint. `None` if no checkpoint is kept there, if a parent was
+    /// purged, or if the run with the checkpoint reads other datasets than the one that trained the step.
+    pub async fn checkpoint_towards(&self, run: &RunId, at: CheckpointId) -> Result<Option<PathState>, StoreError> {
+        let mut connection = self.database().snapshot().await?;
+        // `left`: the checkpoint of a parent from which the fork started.
+        let (mut run, mut at, mut left) = (run.clone(), at, None);
+        let mut trained: Option<(LiveHyperparameters, Vec<CorpusId>)> = None;
+        for _ in 0..GENERATIONS {
+            let Some(definition) = database::runs::definition(&mut connection, &run).await? else { break };
+            let plan = definition.plan;
+            let history = History::read(&plan, &database::journal::changes(&mut connection, &run).await?);
+            let first_step = plan.origin.as_ref().map_or(0, |origin| origin.from.checkpoint.step);
+            if trained.is_none() && at.step >= first_step {
+                // A parent may have been changed after that.
+                let of_path = left
+                    .map_or_else(|| history.hyperparameters_in(at.segment), |left| history.hyperparameters_at(left));
+                trained = Some((of_path, plan.corpora()));
+            }
+            let saved = database::checkpoints::list(&mut connection, &run).await?;
+            let kept: Vec<_> = saved.iter().map(|saved| saved.info.id).collect();
+            if let Some((checkpoint, (hyperparameters, corpora))) =
+                history.checkpoint_towards(at, &kept).zip(trained.clone())
+            {
+                let state = PathState { at: CheckpointRef { run, checkpoint }, hyperparameters };
+                return Ok((corpora == plan.corpora()).then_some(state));
+            }
+            let Some(CheckpointRef { run: parent, checkpoint }) = plan.origin.map(|origin| origin.from) else { break };
+            at = CheckpointId { segment: checkpoint.segment, step: at.step.min(checkpoint.step) };
+            (run, left) = (parent, Some(checkpoint));
+        }
+        Ok(None)
     }
 
     /// The complete path of a run, oldest span first. A purged parent is left out, with everything before it.

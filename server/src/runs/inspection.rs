@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use store::PathState;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 use wire::control::checkpoint::CheckpointRef;
@@ -37,7 +38,8 @@ pub struct InspectionArgs {
     checkpoint: Option<CheckpointId>,
     /// Inspects the newest checkpoint on the run's path at or before this step.
     step: Option<u64>,
-    /// With `step`, the path to that step of this segment, also an abandoned one; batches are those of that path.
+    /// With `step`, the path to that step of this segment of the run, also an abandoned one; batches are those of that path. Before the first
+    /// step of a fork the path is that of its parents.
     segment: Option<u32>,
     /// True inspects the current weights, false a checkpoint even if the run is being trained.
     live: Option<bool>,
@@ -149,11 +151,14 @@ async fn inspect_checkpoint(lab: &Lab, run: &RunId, args: InspectionArgs) -> Res
     let (at, hyperparameters) = match (args.checkpoint, args.segment) {
         (Some(checkpoint), _) => (CheckpointRef { run: run.clone(), checkpoint }, None),
         (None, Some(segment)) => {
-            let (at, hyperparameters) = newest_of_branch(lab, run, CheckpointId { segment, step }).await?;
+            let PathState { at, hyperparameters } = newest_of_branch(lab, run, CheckpointId { segment, step }).await?;
             (at, Some(hyperparameters))
         }
         (None, None) => (newest(lab, run, step).await?, None),
     };
+    if at.run != *run {
+        origins::check_parent(lab, run, &at.run).await?;
+    }
     availability::check(lab, &at.run, at.checkpoint).await?;
     let slot = lab.slots.take()?;
     let Some(_held) = lab.store().open_checkpoint(&at.run, at.checkpoint).await? else {
@@ -165,31 +170,26 @@ async fn inspect_checkpoint(lab: &Lab, run: &RunId, args: InspectionArgs) -> Res
     ended.unwrap_or_else(|late| Err(ApiError::internal("inspecting a checkpoint", late)))
 }
 
-/// The newest checkpoint on the way to a step of a segment, also of an abandoned one, and the hyperparameters of that segment.
-async fn newest_of_branch(
-    lab: &Lab,
-    run: &RunId,
-    at: CheckpointId,
-) -> Result<(CheckpointRef, LiveHyperparameters), ApiError> {
+/// The newest checkpoint on the way to a step of a segment, also of an abandoned one, and the hyperparameters of that way. It may be one of a
+/// parent of a fork.
+async fn newest_of_branch(lab: &Lab, run: &RunId, at: CheckpointId) -> Result<PathState, ApiError> {
     let history = lab.store().history(run).await?;
     if history.segments().iter().all(|known| known.segment != at.segment) {
         return Err(ApiError::invalid("value_invalid", format!("{run} has no segment {}", at.segment))
             .field("segment")
             .hint("GET /api/v1/runs/{id} lists the segments of a run"));
     }
-    let kept = lab.store().checkpoint_ids(run).await?;
-    let found = history.checkpoint_towards(at, &kept).ok_or_else(|| {
+    lab.store().checkpoint_towards(run, at).await?.ok_or_else(|| {
         let what = format!(
             "no checkpoint at or before step {} is kept on the path of segment {}",
             grouped(at.step),
             at.segment
         );
         no_checkpoint(run, what)
-    })?;
-    Ok((CheckpointRef { run: run.clone(), checkpoint: found }, history.hyperparameters_in(at.segment)))
+    })
 }
 
-/// The newest checkpoint on a run's path at or before a step. A fork starts from a checkpoint of its parent.
+/// The newest checkpoint on a run's path at or before a step. The path of a fork begins in its parents.
 async fn newest(lab: &Lab, run: &RunId, step: u64) -> Result<CheckpointRef, ApiError> {
     let store = lab.store();
     let kept = store.checkpoint_ids(run).await?;
@@ -198,6 +198,12 @@ async fn newest(lab: &Lab, run: &RunId, step: u64) -> Result<CheckpointRef, ApiE
         return Ok(at);
     }
     let origin = store.run(run).await?.and_then(|view| view.plan.origin).map(|origin| origin.from);
+    if let Some(from) = &origin {
+        let at = CheckpointId { segment: from.checkpoint.segment, step: from.checkpoint.step.min(step) };
+        if let Some(found) = store.checkpoint_towards(&from.run, at).await? {
+            return Ok(found.at);
+        }
+    }
     origin.filter(|from| from.checkpoint.step <= step).ok_or_else(|| {
         let when = if step == u64::MAX { "yet".to_owned() } else { format!("at or before step {}", grouped(step)) };
         let error = no_checkpoint(run, format!("the run has no checkpoint {when}"));

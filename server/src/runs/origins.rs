@@ -28,6 +28,17 @@ pub async fn check_run(lab: &Lab, run: &RunId) -> Result<(), ApiError> {
     check_datasets(lab, &view.plan.corpora(), &view.summary.project).await
 }
 
+/// Checks the datasets of a parent whose text is about to be read for a run that was forked from it.
+///
+/// # Errors
+/// As [`check`]; 404 for an unknown run.
+pub async fn check_parent(lab: &Lab, run: &RunId, parent: &RunId) -> Result<(), ApiError> {
+    let fork = lab.feed.summary(run).await?;
+    // A purged parent has no text to read.
+    let Some(parent) = lab.store().run(parent).await? else { return Ok(()) };
+    check_datasets(lab, &parent.plan.corpora(), &fork.project).await
+}
+
 async fn check_datasets(lab: &Lab, corpora: &[CorpusId], project: &str) -> Result<(), ApiError> {
     let owners = lab.store().dataset_projects().await?;
     let is_foreign = |corpus: &&CorpusId| owners.get(corpus.as_str()).is_some_and(|owner| owner != project);

@@ -322,6 +322,36 @@ async fn a_fork_begins_with_its_parents_state_and_keeps_that_checkpoint() {
 }
 
 #[tokio::test]
+async fn the_way_to_a_step_of_a_fork_begins_in_its_parent() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, run) = store_with_run(dir.path()).await;
+    let mut worker = Worker::at(&store, &run).await;
+    worker.train(0, 30).await;
+    worker.save(info(id(0, 10), Cause::Interval, Some(2.9), 0)).await;
+    worker.save(info(id(0, 30), Cause::Interval, Some(2.7), 0)).await;
+    let origin = store.origin(&run, id(0, 30)).await.unwrap().unwrap();
+    let fork = fork_of(&new_run(run.as_str(), "cpu"), origin.clone(), "child");
+    let change = Command::Set { path: LivePath::GRAD_CLIP, value: 9.0, reason: None };
+    let event = origin.hyperparameters.change(&change, 30).unwrap().unwrap();
+    store.create_fork(&fork, &[(change, event)]).await.unwrap();
+    // The parent is changed after the fork, and continues.
+    worker.report_event(40, Event::Changed { path: LivePath::GRAD_CLIP, old: 1.0, new: 0.5 }, None).await;
+    let towards = async |step: u64| {
+        let found = store.checkpoint_towards(&fork.id, id(0, step)).await.unwrap();
+        found.map(|found| (found.at.run, found.at.checkpoint, found.hyperparameters.optimizer.grad_clip))
+    };
+    assert_eq!(towards(9).await, None);
+    assert_eq!(towards(29).await, Some((run.clone(), id(0, 10), 1.0)));
+    // Steps of the fork, which has no checkpoint of its own.
+    assert_eq!(towards(35).await, Some((run.clone(), id(0, 30), 9.0)));
+    let mut child = Worker::at(&store, &fork.id).await;
+    child.train(30, 50).await;
+    child.save(info(id(0, 45), Cause::Requested, None, 1)).await;
+    assert_eq!(towards(44).await, Some((run.clone(), id(0, 30), 9.0)));
+    assert_eq!(towards(49).await, Some((fork.id.clone(), id(0, 45), 9.0)));
+}
+
+#[tokio::test]
 async fn two_runs_are_compared_from_their_first_unshared_step() {
     let dir = tempfile::tempdir().unwrap();
     let (store, run) = store_with_run(dir.path()).await;
