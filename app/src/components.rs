@@ -1,5 +1,6 @@
 //! Components that several pages use.
 
+mod alert_conditions;
 mod axis;
 mod boxed;
 mod canvas;
@@ -37,6 +38,7 @@ mod text;
 mod toast;
 mod value_table;
 
+pub(crate) use alert_conditions::{AlertConditions, Conditions};
 pub(crate) use axis::{AxisPick, axis_of, axis_word};
 pub(crate) use boxed::{clicks, says, shows};
 pub(crate) use canvas::{Canvas, CanvasEvent, OnCanvasEvent};

@@ -10,6 +10,7 @@
 //! - [`notice`]: HTML pages that the server writes itself.
 
 pub mod account;
+pub mod alert_conditions;
 pub mod alerts;
 mod answer;
 pub mod audit;

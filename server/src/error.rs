@@ -184,6 +184,8 @@ impl From<StoreError> for ApiError {
             }
             StoreError::TooManyChannels { .. } => Self::conflict("channels_full", message)
                 .hint("GET /api/v1/alert-channels lists the channels that you may delete"),
+            StoreError::TooManyConditions { .. } => Self::conflict("conditions_full", message)
+                .hint("GET /api/v1/alert-conditions lists the conditions that you may see"),
             StoreError::TooManyInvitations { .. } => Self::conflict("invitations_full", message)
                 .hint("GET /api/v1/invitations lists the invitations that you may revoke"),
             StoreError::TooManyTokens { .. } => {

@@ -76,6 +76,41 @@ test("a checkpoint is scored and its score is shown as a chart and a table", asy
   await page.close();
 });
 
+test("a condition on a score raises an alert, and is listed and deleted under Settings", async () => {
+  const { page, panel } = await openTasks("steer");
+  await panel.locator("tbody tr").first().waitFor();
+  await panel.getByRole("button", { name: "Alert on this score" }).click();
+  const form = panel.locator(".condition-form");
+  assert.equal(await form.getByLabel("Metric").inputValue(), "eval/letters/nats_per_token");
+  assert.ok(await form.getByRole("button", { name: "Add", exact: true }).isDisabled(), "without a threshold");
+  await form.getByLabel("Alert when it is").selectOption("above");
+  await form.getByLabel("Threshold").fill("0.01");
+  await form.getByRole("button", { name: "Add", exact: true }).click();
+  const list = panel.getByRole("list", { name: "Conditions on metrics" });
+  await list.getByText("eval/letters/nats_per_token above 0.01").waitFor();
+  await list.getByText("the run scored").waitFor();
+
+  await panel.locator("select").nth(0).selectOption("letters");
+  await panel.locator("select").nth(1).selectOption("0-100");
+  await panel.getByRole("button", { name: "Evaluate" }).click();
+  const [raised] = await lab.until("the alert", async () => {
+    const alerts = (await lab.api("/alerts")).filter((alert) => alert.kind === "metric");
+    return alerts.length > 0 && alerts;
+  });
+  assert.equal(raised.title, "scored: eval/letters/nats_per_token above 0.01");
+  assert.match(raised.text, /at the checkpoint of step 100, above the threshold 0\.01/);
+
+  await page.goto(`${lab.url}/settings`);
+  const line = page.getByRole("list", { name: "Conditions on metrics" }).locator("li");
+  await line.getByText("eval/letters/nats_per_token above 0.01").waitFor();
+  const { violations } = await page.evaluate(`${axe.source}; axe.run("#alerts", { resultTypes: ["violations"] })`);
+  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 160)}`), []);
+  await line.getByRole("button", { name: "Delete" }).click();
+  await page.getByText("No conditions: metrics raise no alerts.").waitFor();
+  assert.deepEqual(await lab.api("/alert-conditions"), []);
+  await page.close();
+});
+
 test("a viewer sees the scores, also on a phone, and cannot request any", async () => {
   const { page, panel } = await openTasks("view", { viewport: { width: 390, height: 800 } });
   await panel.locator("tbody tr").first().waitFor();

@@ -4,9 +4,11 @@
 //! messages, in one transaction with the note that the alert is routed, so that no channel gets two. A message is sent after that, and again
 //! until [`Store::close_delivery`] is told that it was accepted. So each alert arrives at least once, or its message is marked as failed.
 //!
-//! - [`of_event`]: the alerts of the journal; [`of_finding`]: those of findings; [`channels`]: the channels; [`outbox`]: the messages.
+//! - [`of_event`]: the alerts of the journal; [`of_finding`]: those of findings; [`conditions`]: those of metrics;
+//! - [`channels`]: the channels; [`outbox`]: the messages.
 
 mod channels;
+mod conditions;
 mod of_event;
 mod of_finding;
 pub(crate) mod outbox;

@@ -5,6 +5,7 @@ pub(crate) mod access;
 pub(crate) mod alerts;
 pub(crate) mod audit;
 pub(crate) mod checkpoints;
+pub(crate) mod conditions;
 pub(crate) mod findings;
 pub(crate) mod invitations;
 pub(crate) mod join_tokens;
@@ -36,7 +37,7 @@ use sqlx::{ConnectOptions, Connection as _, Sqlite, SqliteConnection, Transactio
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 13] = [
+const MIGRATIONS: [&str; 14] = [
     include_str!("../migrations/1.sql"),
     include_str!("../migrations/pools.sql"),
     include_str!("../migrations/telemetry.sql"),
@@ -50,6 +51,7 @@ const MIGRATIONS: [&str; 13] = [
     include_str!("../migrations/revision.sql"),
     include_str!("../migrations/tasks.sql"),
     include_str!("../migrations/finding_labels.sql"),
+    include_str!("../migrations/conditions.sql"),
 ];
 
 /// The first [`FRESH_SCHEMA`] migrations as one script, for a new file. Each `ALTER TABLE` reads the whole schema again: with the

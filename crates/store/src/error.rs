@@ -223,6 +223,12 @@ pub enum StoreError {
         /// The maximum.
         most: u64,
     },
+    /// The lab has as many conditions on metrics as it may have.
+    #[error("the lab has {most} alert conditions, which is the maximum: delete some")]
+    TooManyConditions {
+        /// The maximum.
+        most: u64,
+    },
     /// The lab has as many open invitations as it may have.
     #[error("the lab has {most} open invitations, which is the maximum: revoke some")]
     TooManyInvitations {

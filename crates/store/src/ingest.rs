@@ -170,6 +170,7 @@ impl Store {
                 Entry::Snapshot(update) => snapshots.push(update.as_ref()),
             }
         }
+        self.check_conditions(connection, run, rows).await?;
         if *stores_newest {
             database::run_table::merge_metrics(connection, run, &state.newest.values).await?;
         }

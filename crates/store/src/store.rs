@@ -1,6 +1,6 @@
 //! The lab folder: `format`, `id`, `lab.db`, `series/`, `corpora/`, `checkpoints/`, `snapshots/`, `workers/`, and a lock that admits one process.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -43,6 +43,9 @@ struct Inner {
     /// One state per run, so that its reports are stored one batch at a time.
     ingest_states: Mutex<HashMap<RunId, Arc<tokio::sync::Mutex<IngestState>>>>,
     commit_queue: CommitQueue,
+    /// Series that conditions are about, so that reports without values of them need no query. Those of deleted conditions stay until the end
+    /// of the process.
+    watched_series: Mutex<BTreeSet<String>>,
     checkpoint_folders: CheckpointFolders,
     checkpoint_readers: CheckpointReaders,
     /// Shared by whoever changes files and database together; a backup takes it alone.
@@ -77,6 +80,7 @@ impl Store {
         let database = Database::open(&dir.join(DATABASE), None).await?;
         let series_files = Arc::new(SeriesFiles::new(dir.join("series")));
         let store = Self::with(dir, id, database, series_files, Some(lock));
+        store.load_watched_series().await?;
         store.redo_unsynced().await?;
         store.write_scores().await?;
         store.sweep_checkpoints().await?;
@@ -95,6 +99,7 @@ impl Store {
                 series_files,
                 ingest_states,
                 commit_queue: Default::default(),
+                watched_series: Mutex::default(),
                 checkpoint_folders,
                 checkpoint_readers,
                 changes: Default::default(),
@@ -166,6 +171,11 @@ impl Store {
 
     pub(crate) fn commit_queue(&self) -> &CommitQueue {
         &self.inner.commit_queue
+    }
+
+    /// A panic in another thread leaves the set intact: nothing panics while it is changed.
+    pub(crate) fn watched_series(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.inner.watched_series.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn importing(&self) -> &tokio::sync::Mutex<()> {

@@ -124,13 +124,15 @@ impl Store {
         Ok(())
     }
 
-    /// Writes the values of a score to the series. Returns those that are the newest of their series.
+    /// Writes the values of a score to the series, and raises the alerts of conditions. Returns the values that are the newest of their series:
+    /// the score of an earlier checkpoint says nothing about the present state of the run, and raises no alert.
     async fn write_score(&self, run: &RunId, checkpoint: CheckpointId, result: &TaskResult) -> Result<Row, StoreError> {
         let (series_files, id, row) = (self.series_files().clone(), run.clone(), result.row(checkpoint));
         let newest = self.blocking(move || series_files.put(&id, row)).await?;
         let values = newest.values.iter().cloned().collect();
         let mut transaction = self.database().write().await?;
         database::tasks::written(&mut transaction, run, &result.task, checkpoint).await?;
+        self.check_conditions(&mut transaction, run, std::slice::from_ref(&newest)).await?;
         database::run_table::merge_metrics(&mut transaction, run, &values).await?;
         commit(transaction).await?;
         Ok(newest)

@@ -1,16 +1,19 @@
 //! Alerts: what happened to a run or a machine, and the channels by which people are told.
 //!
-//! - here: an alert and its kinds; [`channel`]: where alerts are sent, which of them, and when; [`timing`]: quiet hours and digests;
+//! - here: an alert and its kinds; [`condition`]: thresholds of metrics that raise alerts;
+//! - [`channel`]: where alerts are sent, which of them, and when; [`timing`]: quiet hours and digests;
 //! - [`delivery`]: the state of a message to a channel, and what receivers of webhooks get.
 //!
 //! | request | answer |
 //! | --- | --- |
 //! | `GET /alerts` | the newest [`AlertView`]s that the sender may see |
+//! | `GET /alert-conditions` | [`condition::ConditionView`]s; `POST` creates one, `DELETE /alert-conditions/{id}` deletes it |
 //! | `GET /alert-channels` | [`channel::Channels`]; `POST` creates one, `PATCH` and `DELETE /alert-channels/{id}` change and delete it |
 //! | `POST /alert-channels/{id}/test` | sends a test message now and answers [`delivery::TestResult`] |
 //! | `GET /alert-channels/{id}/deliveries` | the newest [`delivery::DeliveryView`]s of a channel |
 
 pub mod channel;
+pub mod condition;
 pub mod delivery;
 pub mod timing;
 
@@ -19,10 +22,11 @@ use serde::{Deserialize, Serialize};
 use crate::id::{DeviceId, RunId};
 
 pub use channel::{Channel, ChannelChange, ChannelFilter, ChannelView, Channels, NewChannel, Target};
+pub use condition::{ConditionView, NewCondition, Side};
 pub use delivery::{DeliveryState, DeliveryView, TestResult};
 pub use timing::{QuietHours, Timing, Wait};
 
-/// The source of an alert: a rule, a run, or a machine.
+/// The source of an alert: a rule, a run, a machine, or a condition on a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -35,11 +39,13 @@ pub enum AlertKind {
     RunFailed,
     /// A worker has stopped reporting, or something is wrong with its machine.
     Machine,
+    /// A value of a metric meets a condition that somebody has stated.
+    Metric,
 }
 
 impl AlertKind {
     /// All, in the order shown.
-    pub const ALL: [Self; 4] = [Self::Finding, Self::RunEnded, Self::RunFailed, Self::Machine];
+    pub const ALL: [Self; 5] = [Self::Finding, Self::RunEnded, Self::RunFailed, Self::Metric, Self::Machine];
 
     /// The word in JSON.
     pub const fn word(self) -> &'static str {
@@ -48,6 +54,7 @@ impl AlertKind {
             Self::RunEnded => "run_ended",
             Self::RunFailed => "run_failed",
             Self::Machine => "machine",
+            Self::Metric => "metric",
         }
     }
 }
@@ -56,7 +63,8 @@ impl AlertKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertContent {
     pub kind: AlertKind,
-    /// Whether somebody should look at once: a failure, a finding of the level `alert`, a worker that has stopped reporting.
+    /// Whether somebody should look at once: a failure, a finding of the level `alert`, a worker that has stopped reporting, a condition that
+    /// is stated to be urgent.
     pub is_urgent: bool,
     /// What happened, in a few words: `finished`, `no reports`.
     pub phrase: String,

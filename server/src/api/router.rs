@@ -20,10 +20,10 @@ use super::log::{log_errors, without_secret};
 use super::openapi::Document;
 use super::routes::{Descriptions, Routes, routes};
 use super::{
-    account, alerts, audit, audited, backups, checkpoints, checks, commands, comparison, completions, corpora, embeds,
-    exports, figures, filters, findings, guard, headers, hub, inspections, lab, links, metrics, oidc, openapi, page,
-    people, planning, pools, projects, reached, runs, series, session, share, sockets, tasks, telemetry, tokens,
-    transfer, uploads, workers,
+    account, alert_conditions, alerts, audit, audited, backups, checkpoints, checks, commands, comparison, completions,
+    corpora, embeds, exports, figures, filters, findings, guard, headers, hub, inspections, lab, links, metrics, oidc,
+    openapi, page, people, planning, pools, projects, reached, runs, series, session, share, sockets, tasks, telemetry,
+    tokens, transfer, uploads, workers,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -109,6 +109,8 @@ fn access_routes() -> Routes {
         .routes(routes!(projects::limit_project, projects::delete_project))
         .routes(routes!(projects::set_member, projects::remove_member))
         .routes(routes!(alerts::list_alerts))
+        .routes(routes!(alert_conditions::list_alert_conditions, alert_conditions::create_alert_condition))
+        .routes(routes!(alert_conditions::delete_alert_condition))
         .routes(routes!(alerts::list_alert_channels, alerts::create_alert_channel))
         .routes(routes!(alerts::change_alert_channel, alerts::delete_alert_channel))
         .routes(routes!(alerts::test_alert_channel))

@@ -1,6 +1,9 @@
-//! Routes of alerts and their channels.
+//! Routes of alerts, their channels, and conditions on metrics.
 
-use wire::alert::{AlertView, ChannelChange, ChannelView, Channels, DeliveryView, NewChannel, TestResult};
+use wire::RunId;
+use wire::alert::{
+    AlertView, ChannelChange, ChannelView, Channels, ConditionView, DeliveryView, NewChannel, NewCondition, TestResult,
+};
 
 use super::failure::ApiFailure;
 use super::request::{get, send, send_plain};
@@ -8,6 +11,20 @@ use super::request::{get, send, send_plain};
 /// Alerts with a number above `after`, newest first, at most `limit`.
 pub(crate) async fn list(after: i64, limit: u32) -> Result<Vec<AlertView>, ApiFailure> {
     get(&format!("/alerts?after={after}&limit={limit}")).await
+}
+
+/// The conditions that hold for a run, or all that this person may see.
+pub(crate) async fn conditions(run: Option<&RunId>) -> Result<Vec<ConditionView>, ApiFailure> {
+    let query = run.map(|run| format!("?run={run}")).unwrap_or_default();
+    get(&format!("/alert-conditions{query}")).await
+}
+
+pub(crate) async fn create_condition(condition: &NewCondition) -> Result<ConditionView, ApiFailure> {
+    send("POST", "/alert-conditions", Some(condition)).await
+}
+
+pub(crate) async fn delete_condition(id: i64) -> Result<(), ApiFailure> {
+    send_plain("DELETE", &format!("/alert-conditions/{id}")).await
 }
 
 /// The channels that this person may change, and those that they may create.

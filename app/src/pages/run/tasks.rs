@@ -1,8 +1,9 @@
 //! Evaluation tasks: the form that scores a checkpoint, the interval at which checkpoints are scored, the scores that wait or failed, and
 //! a chart and a table of each task. They are in the part of [`super::details`], below the charts for diagnosis.
 //!
-//! - [`state`] fetches them; [`form`] sends requests; [`scores`] shows what there is.
+//! - [`state`] fetches them; [`form`] sends requests; [`scores`] shows what there is; [`alerts`]: conditions on scores and other metrics.
 
+mod alerts;
 mod form;
 mod scores;
 mod state;
@@ -10,6 +11,7 @@ mod state;
 use leptos::prelude::*;
 
 use crate::components::{Failure, Skeleton, shows};
+use alerts::ScoreAlerts;
 use form::ScoreForm;
 use scores::{Failed, Scores, Waiting};
 use state::TasksState;
@@ -53,6 +55,7 @@ pub(super) fn TasksPanel() -> impl IntoView {
                     <Waiting />
                     <Failed />
                     <Scores />
+                    {state.conditions.map(|conditions| view! { <ScoreAlerts conditions /> })}
                 }
                 .into_any(),
             })}

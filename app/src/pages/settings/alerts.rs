@@ -1,10 +1,11 @@
-//! Alerts: what this browser shows ([`browser`]), the channels ([`channel`]) with a form ([`form`]) and their messages ([`deliveries`]), and
-//! the newest alerts ([`recent`]); kinds and times as they are called ([`words`]).
+//! Alerts: what this browser shows ([`browser`]), conditions on metrics ([`metrics`]), the channels ([`channel`]) with a form ([`form`]) and
+//! their messages ([`deliveries`]), and the newest alerts ([`recent`]); kinds and times as they are called ([`words`]).
 
 mod browser;
 mod channel;
 mod deliveries;
 mod form;
+mod metrics;
 mod recent;
 mod words;
 
@@ -19,6 +20,7 @@ use crate::session::Session;
 use browser::BrowserNotices;
 use channel::ChannelLine;
 use form::ChannelForm;
+use metrics::MetricAlerts;
 use recent::RecentAlerts;
 
 /// The channels of this person and, for admins, of the lab. A line stays when they are fetched again, with the form that is open in it.
@@ -81,10 +83,11 @@ fn AlertSettings() -> impl IntoView {
             <h2 id="alerts-title">"Alerts"</h2>
             <p>
                 "An alert is raised when a rule finds that a run is failing (a finding of the level alert; notes raise none), when a run ends \
-                 or fails, and when a worker stops reporting or its machine needs attention. Alerts are shown on open pages and sent to \
-                 channels."
+                 or fails, when a worker stops reporting or its machine needs attention, and when a metric meets a condition. Alerts are \
+                 shown on open pages and sent to channels."
             </p>
             <BrowserNotices />
+            <MetricAlerts />
             {shows(failure)}
             {shows(skeleton)}
             {shows(move || is_listed.get().then(|| view! { <ChannelParts list /> }))}

@@ -63,7 +63,7 @@ pub(super) fn needs(method: &str, path: &str) -> Needs {
                 Needs::Lab(Role::Admin)
             }
         }
-        (_, path) if path.starts_with("/alert-channels") => Member,
+        (_, path) if path.starts_with("/alert-channels") || path.starts_with("/alert-conditions") => Member,
         ("POST", "/links") => Member,
         ("DELETE", "/links/{id}") => Member,
         (_, "/runs/import" | "/corpora") => Needs::ContributorTo,

@@ -3,11 +3,12 @@
 use figure::scene::Role;
 use figure::{ChartSpec, number};
 use leptos::prelude::*;
-use wire::series::Bucket;
+use wire::series::{Bucket, name};
 use wire::task::TaskName;
 use wire::task::lab::{FailedScore, NewScore, RunTasks, StoredResult, WaitingScore};
 use wire::task::result::{TaskMetric, describe};
 
+use super::alerts::open_form;
 use super::state::TasksState;
 use crate::components::chart::{Chart, ChartContent, Line};
 use crate::components::number::ago;
@@ -133,12 +134,32 @@ fn TaskScores(task: String) -> impl IntoView {
                 paint
                 changed
             />
+            {alert_on(state, &title, &metric)}
             <div class="scroll"><table>
                 <thead><tr><th>"Step"</th><th>"Values"</th><th>"Scored"</th></tr></thead>
                 <tbody>{shows(move || scores.get().into_iter().rev().take(LISTED).map(row).collect_view())}</tbody>
             </table></div>
         </div>
     }
+}
+
+/// The button that opens the form of a condition on the main value of a task.
+fn alert_on(state: TasksState, task: &str, metric: &str) -> Option<impl IntoView + use<>> {
+    let conditions = state.conditions?;
+    let series = format!("{}{task}/{metric}", name::EVAL);
+    let no_permission = state.context.no_permission;
+    Some(view! {
+        <div class="row">
+            <button
+                class="quiet"
+                title=says(move || no_permission.get().unwrap_or_else(|| "Raise an alert when this score is above or below a threshold".to_owned()))
+                disabled=move || no_permission.read().is_some()
+                on:click=clicks(move |_| open_form(conditions, series.clone()))
+            >
+                "Alert on this score"
+            </button>
+        </div>
+    })
 }
 
 fn row(StoredResult { checkpoint, at_ms, result }: StoredResult) -> impl IntoView {

@@ -8,9 +8,10 @@ use leptos::task::spawn_local;
 use wire::Event;
 use wire::task::lab::{NewScore, RunTasks, TaskSchedule};
 
-use crate::components::interval;
+use crate::components::{Conditions, interval};
 use crate::net::api::{ApiFailure, tasks as api};
 use crate::pages::run::context::RunContext;
+use crate::session::Session;
 
 /// How often they are fetched while a score waits.
 const WAITS_EVERY: Duration = Duration::from_secs(2);
@@ -26,13 +27,18 @@ pub(super) struct TasksState {
     pub(super) refused: RwSignal<Option<ApiFailure>>,
     /// Whether such a request is on its way.
     pub(super) is_sending: RwSignal<bool>,
+    /// The conditions on metrics that hold for the run; `None` for guests, who reach none.
+    pub(super) conditions: Option<Conditions>,
 }
 
 impl TasksState {
     /// Fetches the tasks, and again with each news.
     pub(super) fn start() -> Self {
+        let context = expect_context::<RunContext>();
+        let is_member = untrack(|| expect_context::<Session>().is_member());
         let state = Self {
-            context: expect_context(),
+            conditions: is_member.then(|| Conditions::start(Some(untrack(|| context.id())))),
+            context,
             known: RwSignal::new(None),
             failure: RwSignal::new(None),
             refused: RwSignal::new(None),

@@ -4,7 +4,7 @@ use wire::alert::AlertKind;
 
 /// What is urgent, as a sentence.
 pub(super) const URGENT: &str = "Urgent alerts are failed and lost runs, non-finite values, findings of the level alert, workers that have \
-                                 stopped reporting, nearly full disks and memory errors.";
+                                 stopped reporting, nearly full disks, memory errors and conditions that are marked as urgent.";
 
 /// Label of a kind of alert.
 pub(super) fn kind_word(kind: AlertKind) -> &'static str {
@@ -13,6 +13,7 @@ pub(super) fn kind_word(kind: AlertKind) -> &'static str {
         AlertKind::RunEnded => "Ends of runs",
         AlertKind::RunFailed => "Failures",
         AlertKind::Machine => "Machines",
+        AlertKind::Metric => "Metrics",
     }
 }
 
@@ -23,6 +24,9 @@ pub(super) fn kind_meaning(kind: AlertKind) -> &'static str {
             "A rule has found that a run is failing: a finding of the level alert, such as a loss spike"
         }
         AlertKind::RunEnded => "A run has finished or was stopped",
+        AlertKind::Metric => {
+            "A value of a metric, such as the score of a task, meets a condition that somebody has set"
+        }
         AlertKind::RunFailed => "A run has failed, has lost its worker, or was paused by a non-finite value",
         AlertKind::Machine => {
             "A worker has stopped reporting, or the memory, the disk or the clock of its machine needs attention"
