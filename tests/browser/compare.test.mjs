@@ -138,6 +138,23 @@ test("more seeds of a run are queued from the comparison, and give its noise flo
   await lab.until("the family alone", async () => (await page.locator(".runs .run-name").count()) === 4, 20);
 });
 
+test("scores on a task that both runs have are compared with their uncertainty", async () => {
+  const items = ["Once", "Once upon", "there was", "time there was"].map((prompt) => ({ prompt, choices: [" a", " the"], answer: 1 }));
+  await lab.api("/tasks", { method: "POST", body: { name: "articles", kind: "multiple_choice", items } });
+  for (const run of [parent, fork]) await lab.api(`/runs/${run}/scores`, { method: "POST", body: { task: "articles" } });
+  const results = (run) => lab.api(`/runs/${run}/tasks`).then(({ results }) => results.length);
+  await lab.until("both scores", async () => (await results(parent)) > 0 && (await results(fork)) > 0);
+  const [found] = (await lab.api(`/compare?baseline=${parent}&change=${fork}`)).tasks;
+  await page.goto(`${lab.url}/compare?runs=${parent},${fork}`);
+  const panel = page.locator(".fair");
+  await panel.getByRole("heading", { name: "Task articles, newest accuracy of each run" }).waitFor();
+  await panel.locator(".verdict", { hasText: found.changes[0].sentence }).waitFor();
+  assert.match(found.changes[0].sentence, /over items, not over seeds .* no score at a common step/);
+  const table = panel.getByRole("region", { name: "Scores on the task articles" });
+  await table.locator("tr", { hasText: "root (baseline)" }).waitFor();
+  await table.locator("tr", { hasText: "branch" }).getByText("items", { exact: true }).waitFor();
+});
+
 test("an abandoned branch is dashed in the lineage", async () => {
   const spec = { ...longRun, name: "wanderer", overrides: { ...longRun.overrides, "intervals.checkpoint_every": 100, "retention.latest": 100 } };
   const wanderer = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;

@@ -1,4 +1,4 @@
-//! The Compare page: the losses of several runs in one chart, the verdict on groups of them, the difference of two of them, the tree of their
+//! The Compare page: the losses of several runs in one chart, the verdict on groups of them with their scores on tasks, the difference of two of them, the tree of their
 //! segments, and the differences of their plans. The address names the runs, so that a comparison can be shared.
 
 mod difference;
@@ -9,6 +9,7 @@ mod lineage;
 mod loss_chart;
 mod picker;
 mod plans;
+mod scores;
 mod seeds;
 mod switches;
 mod verdicts;

@@ -11,6 +11,7 @@
 //!
 //! [`NoiseFloor`] is the spread over seeds; it serves groups of one run, [`band`]s in charts, and the number of runs that a plan needs.
 //! [`compare_groups`] answers both for the runs of a lab: it finds the largest budget and the validation text that all of them have.
+//! [`compare_scores`] compares the scores on evaluation tasks that all runs have, over items or over seeds.
 //! [`holm`] adjusts the p-values of several changes against one baseline.
 
 mod bits;
@@ -23,6 +24,7 @@ mod holm;
 mod noise;
 mod permutation;
 mod runs;
+mod scores;
 mod sequential;
 mod validation;
 mod verdict;
@@ -38,6 +40,7 @@ pub use holm::holm;
 pub use noise::{BandPoint, NoiseFloor, band, detectable};
 pub use permutation::permutation_p;
 pub use runs::{RunLoss, RunOptions, compare_runs};
+pub use scores::{ComparedScore, ScoredGroup, ScoredRun, TaskComparison, compare_scores, newcombe, wilson};
 pub use sequential::confidence_sequence;
 pub use verdict::{Comparison, Names, Unit, Verdict};
 pub use windows::{WindowLoss, compare_windows, mean_of_runs};

@@ -1,7 +1,7 @@
 //! `kindling compare`: a fair comparison of runs or groups of runs of a lab, whether or not a server holds the folder.
 
 use clap::{Args, ValueEnum};
-use research::compare::{ComparedRun, FairComparison};
+use research::compare::{ComparedRun, ComparedScore, FairComparison};
 use store::{Store, StoreError};
 use wire::number::brief;
 use wire::series::Axis;
@@ -146,6 +146,12 @@ fn described(found: &FairComparison) -> String {
                 .map(|p| format!("p = {}, adjusted for {adjusted} comparisons (Holm's method).", brief(p))),
         );
     }
+    for task in &found.tasks {
+        let place = task.step.map_or_else(|| "newest scores".to_owned(), |step| format!("step {step}"));
+        lines.push(format!("Task {}, {}, {place}:", task.task, task.metric.replace('_', " ")));
+        lines.extend(std::iter::once(&task.baseline).chain(&task.changes).flat_map(|group| &group.runs).map(score));
+        lines.extend(task.changes.iter().map(|change| change.sentence.clone()));
+    }
     lines.extend(found.noise.map(|noise| {
         format!(
             "Noise floor: standard deviation {} {unit} over {} runs that differ only in the seed, 95 % interval {} to {}.",
@@ -156,6 +162,14 @@ fn described(found: &FairComparison) -> String {
         )
     }));
     lines.join("\n")
+}
+
+/// `  amber-fox (seed 1): 0.71 [0.644 to 0.768] after step 400`
+fn score(score: &ComparedScore) -> String {
+    let value = score.value.map_or_else(|| "not finite".to_owned(), brief);
+    let interval =
+        score.interval.map(|(low, high)| format!(" [{} to {}]", brief(low), brief(high))).unwrap_or_default();
+    format!("  {} (seed {}): {value}{interval} after step {}", score.name, score.seed, score.step)
 }
 
 fn amount(axis: Axis) -> &'static str {

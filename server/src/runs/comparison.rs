@@ -1,14 +1,16 @@
-//! Fair comparison of runs and groups of runs, for the API and the command line: which runs a group names, and the families of seeds that
-//! give the noise floor. The comparison itself is [`research::compare`].
+//! Fair comparison of runs and groups of runs, for the API and the command line: which runs a group names, the families of seeds that
+//! give the noise floor, and the scores on tasks. The comparison itself is [`research::compare`].
 
 use std::collections::BTreeSet;
 
-use research::compare::{FairComparison, Groups, MeasuredRun, compare_groups};
+use research::compare::{
+    FairComparison, Groups, MeasuredRun, ScoredRun, TaskComparison, compare_groups, compare_scores,
+};
 use store::{Store, StoreError};
 use wire::series::Axis;
 use wire::{RunId, RunState, RunSummary, RunView};
 
-use super::measured::{differ_in_seed_only, family_of, measure};
+use super::measured::{differ_in_seed_only, family_of, measure, scored};
 
 /// Maximum number of runs in a comparison.
 pub const MAX_RUNS: usize = 200;
@@ -45,7 +47,25 @@ pub async fn compare(
     }
     // The intervals of large groups take some milliseconds.
     let compared = tokio::task::spawn_blocking(move || compare_groups(&groups, equal, at)).await;
-    compared.map_err(|source| StoreError::Aborted { path: store.dir().to_owned(), source })
+    let compared = compared.map_err(|source| StoreError::Aborted { path: store.dir().to_owned(), source })?;
+    Ok(FairComparison { tasks: scores(store, wanted).await?, ..compared })
+}
+
+/// The scores on the tasks that all runs have; empty as soon as one of them has none.
+async fn scores(store: &Store, wanted: &Wanted) -> Result<Vec<TaskComparison>, StoreError> {
+    let mut groups: Vec<Vec<ScoredRun>> = vec![];
+    for group in std::iter::once(&wanted.baseline).chain(&wanted.changes) {
+        let mut runs = vec![];
+        for run in group {
+            match scored(store, run).await? {
+                Some(run) if !run.results.is_empty() => runs.push(run),
+                _ => return Ok(vec![]),
+            }
+        }
+        groups.push(runs);
+    }
+    let (baseline, changes) = groups.split_at(1);
+    Ok(compare_scores(&baseline.concat(), changes))
 }
 
 async fn read(store: &Store, runs: &[RunId]) -> Result<Vec<MeasuredRun>, StoreError> {

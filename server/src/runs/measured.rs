@@ -1,13 +1,13 @@
-//! What a fair comparison needs of a run, read from the store: its evaluations with their budgets and window losses.
+//! What a fair comparison needs of a run, read from the store: its evaluations with their budgets and window losses, and its scores on tasks.
 
 use std::collections::BTreeMap;
 
-use research::compare::{Evaluation, MeasuredRun};
+use research::compare::{Evaluation, MeasuredRun, ScoredRun};
 use store::{Curve, CurvePoint, Store, StoreError};
 use wire::evaluation::WindowLosses;
 use wire::run::plan::MixPart;
 use wire::series::name;
-use wire::{RunId, RunPlan, RunSummary, RunView};
+use wire::{CheckpointId, RunId, RunPlan, RunSummary, RunView};
 
 /// Beginning of the tag of runs that differ in the seed only; the id of the first of them follows.
 pub const FAMILY: &str = "seeds:";
@@ -42,6 +42,27 @@ pub async fn measure(store: &Store, run: &RunId) -> Result<Option<MeasuredRun>, 
     };
     let evaluations = points.into_iter().map(evaluation).collect();
     Ok(Some(described(view, evaluations)))
+}
+
+/// Reads the scores of a run on evaluation tasks, those of checkpoints on its path. `None` for an unknown run.
+///
+/// # Errors
+/// An error of the store.
+pub async fn scored(store: &Store, run: &RunId) -> Result<Option<ScoredRun>, StoreError> {
+    let Some(view) = store.run(run).await? else { return Ok(None) };
+    let mut results = store.task_results(run).await?;
+    if !results.is_empty() {
+        let path = store.history(run).await?.spans();
+        // The weights of a checkpoint are those after the update of the step before.
+        let is_on_path = |id: CheckpointId| {
+            let updated = id.step.saturating_sub(1);
+            path.iter().any(|(segment, from, to)| {
+                *segment == id.segment && *from <= updated && to.is_none_or(|to| updated < to)
+            })
+        };
+        results.retain(|stored| is_on_path(stored.checkpoint));
+    }
+    Ok(Some(ScoredRun { run: run.to_string(), name: view.summary.name, seed: view.plan.seed, results }))
 }
 
 /// The points of a series on the path of a run, in increasing steps.

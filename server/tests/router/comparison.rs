@@ -7,8 +7,10 @@ use testing::Random;
 use wire::evaluation::{DatasetLosses, WindowLosses};
 use wire::run::References;
 use wire::series::{Row, name};
+use wire::task::TaskKind;
+use wire::task::result::{TaskMetric, TaskResult};
 use wire::transport::link::{Item, Report};
-use wire::{Author, Event, RunId, RunState};
+use wire::{Author, CheckpointId, Event, RunId, RunState};
 
 use crate::lab::{Answer, Lab, ask};
 use crate::run_table::run;
@@ -105,6 +107,37 @@ async fn runs_groups_and_families_of_seeds_are_compared() {
     ] {
         assert_eq!(compare(&lab, query).await.code(), code, "{query}");
     }
+}
+
+/// Stores the score of a run on a task of 200 items.
+async fn score(lab: &Lab, run: &str, step: u64, correct: u64) {
+    let (run, checkpoint) = (run.parse::<RunId>().unwrap(), CheckpointId { segment: 0, step });
+    let (task, kind) = ("sums".parse().unwrap(), TaskKind::Completion);
+    let metrics = vec![TaskMetric::new("exact_match", correct as f64 / 200.0)];
+    let result = TaskResult { task, kind, items: 200, correct: Some(correct), metrics };
+    let event = Event::Scored { task: "sums".to_owned(), checkpoint, score: result.phrase() };
+    let report = server::live::feed::report(Author::System, 100, event, None);
+    lab.state.store().put_task_result(&run, checkpoint, &result, report).await.unwrap();
+}
+
+#[tokio::test]
+async fn scores_on_shared_tasks_are_compared_at_their_newest_common_step() {
+    let lab = Lab::open().await;
+    for (id, seed) in [("a0", 1), ("b0", 2)] {
+        finished(&lab, id, seed, 0.0, 1e-3).await;
+    }
+    score(&lab, "a0", 50, 100).await;
+    score(&lab, "a0", 100, 120).await;
+    let tasks = async || compare(&lab, "baseline=a0&change=b0").await.json()["tasks"].clone();
+    assert_eq!(tasks().await, json!([]), "b0 has no score");
+    score(&lab, "b0", 50, 150).await;
+    let found = tasks().await;
+    assert_eq!((&found[0]["task"], &found[0]["step"]), (&json!("sums"), &json!(50)));
+    assert_eq!(found[0]["baseline"]["runs"][0]["correct"], 100);
+    let change = &found[0]["changes"][0];
+    assert_eq!(change["difference"]["variation"], "items");
+    let sentence = change["sentence"].as_str().unwrap();
+    assert!(sentence.starts_with("The exact match of b0 is higher by 0.25 than that of a0."), "{sentence}");
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
-//! The answer of a fair comparison: a sentence for each group, the numbers as a table, and the conditions.
+//! The answer of a fair comparison: a sentence for each group, the numbers as a table, the conditions, and the scores on tasks.
 
 use figure::number;
 use leptos::prelude::*;
 use research::compare::{ComparedGroup, ComparedRun, Comparison, Difference, FairComparison, Variation};
 use wire::series::Axis;
 
+use super::scores::TaskScores;
 use crate::components::isolated;
 
 /// The part of the picture's width, in percent, on each side of 0.
@@ -34,6 +35,7 @@ pub(super) fn Verdicts(
         view! { <p class="verdict">{isolated(&group.sentence)}{adjusted}</p> }
     });
     let sentences = sentences.collect_view();
+    let all_labels = labels.clone();
     let mut labels = labels.into_iter();
     let baseline = labels.next().unwrap_or_default();
     let mean = comparison.changes.first().and_then(|group| measured(group).baseline);
@@ -66,6 +68,7 @@ pub(super) fn Verdicts(
             </table>
         </div>
         <p class="dim small">{conditions(&comparison)}</p>
+        <TaskScores tasks=comparison.tasks labels=all_labels />
     }
 }
 
@@ -84,6 +87,7 @@ fn Row(
     let over = difference.map_or("–", |found| match found.variation {
         Variation::Seeds => "seeds",
         Variation::ValidationWindows => "validation text",
+        Variation::Items => "items",
     });
     let each = |run: &ComparedRun| {
         let loss = run.loss.map_or_else(|| "no loss".to_owned(), number::short);
@@ -158,6 +162,7 @@ mod tests {
             noise: Some(noise),
             noise_runs: vec!["a".into(); 4],
             band: vec![],
+            tasks: vec![],
         };
         let words = conditions(&comparison);
         assert!(

@@ -14,6 +14,8 @@ pub enum Variation {
     Seeds,
     /// Over other validation text, for these very runs: is this model better than that one?
     ValidationWindows,
+    /// Over other items of an evaluation task, for these very runs: is this model better than that one?
+    Items,
 }
 
 /// How a difference and its interval are computed.
@@ -31,9 +33,11 @@ pub enum Method {
     NoiseFloor,
     /// Bias-corrected and accelerated bootstrap over validation windows, or documents.
     BcaBootstrap,
+    /// Newcombe's interval of the difference of two independent fractions.
+    Newcombe,
 }
 
-/// Change minus baseline, so a negative one is an improvement of a loss.
+/// Change minus baseline, so a negative one is an improvement of a loss, and a positive one of an accuracy.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Difference {
@@ -47,9 +51,9 @@ pub struct Difference {
     pub level: f64,
     pub variation: Variation,
     pub method: Method,
-    /// Two-sided p-value of no difference; `None` for a bootstrap, which has an interval alone.
+    /// Two-sided p-value of no difference; `None` for methods that have an interval alone.
     pub p_value: Option<f64>,
-    /// Degrees of freedom of t; `None` for a bootstrap.
+    /// Degrees of freedom of t; `None` for other methods.
     pub freedom: Option<f64>,
 }
 

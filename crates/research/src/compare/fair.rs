@@ -12,6 +12,7 @@ use super::evaluation::{Evaluation, MeasuredRun};
 use super::holm::holm;
 use super::noise::{BandPoint, NoiseFloor, band};
 use super::runs::{RunLoss, RunOptions, compare_runs};
+use super::scores::TaskComparison;
 use super::validation::{Point, Text};
 use super::verdict::{Comparison, Names, Unit, Verdict};
 use super::windows::{compare_windows, mean_of_runs};
@@ -79,9 +80,13 @@ pub struct FairComparison {
     pub noise_runs: Vec<String>,
     /// Range in which the validation loss of another seed of the baseline would be, nats per token, by step.
     pub band: Vec<BandPoint>,
+    /// Scores on the evaluation tasks that all runs have, by task.
+    #[serde(default)]
+    pub tasks: Vec<TaskComparison>,
 }
 
-/// Compares each group of changes with the baseline. `at`: the budget; `None` for the largest that all runs have reached.
+/// Compares each group of changes with the baseline. `at`: the budget; `None` for the largest that all runs have reached. Scores of tasks
+/// are compared by [`super::compare_scores`].
 pub fn compare_groups(groups: &Groups, equal: Axis, at: Option<f64>) -> FairComparison {
     let compared = || groups.baseline.iter().chain(groups.changes.iter().flatten());
     let last = compared().filter_map(|run| run.last_budget(equal)).reduce(f64::min);
@@ -111,6 +116,7 @@ pub fn compare_groups(groups: &Groups, equal: Axis, at: Option<f64>) -> FairComp
         noise,
         noise_runs,
         band: band_of(groups),
+        tasks: vec![],
     }
 }
 

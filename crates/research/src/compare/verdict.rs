@@ -121,6 +121,7 @@ impl Comparison {
         let of = match difference.variation {
             Variation::Seeds => "seeds",
             Variation::ValidationWindows => "validation text, not over seeds",
+            Variation::Items => "items, not over seeds",
         };
         let method = match difference.method {
             Method::Welch => format!("Welch's t, {}", sides(self.counts)),
@@ -129,6 +130,7 @@ impl Comparison {
             Method::NoiseFloor if names.noise_runs == 0 => format!("noise floor, {}", sides(self.counts)),
             Method::NoiseFloor => format!("from the spread of {} seeds, {}", names.noise_runs, sides(self.counts)),
             Method::BcaBootstrap => format!("bootstrap, {} windows", self.counts.0),
+            Method::Newcombe => format!("Newcombe's interval, {} items", self.counts.0),
         };
         format!(
             "The difference, {} minus {}, is {} {}, {} % interval {} to {} over {of} ({method}).",
