@@ -111,6 +111,31 @@ test("a condition on a score raises an alert, and is listed and deleted under Se
   await page.close();
 });
 
+test("the task of a generated dataset is offered for a new run, and is scored if it is chosen", async () => {
+  const page = await openPage(browser);
+  await signIn(page, lab.token("steer", "--sign-in"));
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
+  await page.goto(`${lab.url}/start?dataset=tales`);
+  const list = page.getByRole("list", { name: "Evaluation tasks" });
+  const box = list.getByRole("checkbox", { name: "tales-holder" });
+  await box.waitFor();
+  assert.ok(!(await box.isChecked()), "none is chosen by default");
+  await page.getByText("Each score is a forward pass over all items of the task").waitFor();
+  await box.check();
+  const interval = list.getByRole("textbox");
+  await interval.fill("0");
+  const start = page.locator(".preview").getByRole("button", { name: /^(Start|Add to queue)/ });
+  await lab.until("the refusal", () => start.isDisabled(), 20);
+  await interval.fill("250");
+  await list.getByText(/scores of 200 items/).waitFor();
+  await start.click();
+  await page.waitForURL((url) => url.pathname.startsWith("/runs/"));
+  const made = new URL(page.url()).pathname.split("/").pop();
+  const { schedules } = await lab.api(`/runs/${made}/tasks`);
+  assert.deepEqual(schedules, [{ task: "tales-holder", every: 250 }]);
+  await page.close();
+});
+
 test("a viewer sees the scores, also on a phone, and cannot request any", async () => {
   const { page, panel } = await openTasks("view", { viewport: { width: 390, height: 800 } });
   await panel.locator("tbody tr").first().waitFor();

@@ -1,4 +1,4 @@
-//! The New run page: dataset, tokenizer, model, training, all hyperparameters, and a preview of the plan with its cost.
+//! The New run page: dataset, tokenizer, model, training, evaluation tasks, all hyperparameters, and a preview of the plan with its cost.
 //! The form edits a [`wire::RunSpec`]; the code that the server uses resolves it to a plan with every change.
 
 mod dataset;
@@ -7,6 +7,7 @@ mod field;
 mod hyperparameters;
 mod model;
 mod preview;
+mod tasks;
 mod training;
 
 use leptos::prelude::*;
@@ -21,6 +22,7 @@ use draft::Draft;
 use hyperparameters::AllHyperparameters;
 use model::ModelChoice;
 use preview::Preview;
+use tasks::TaskChoice;
 use training::TrainingChoice;
 
 /// What a duplicate of a fork does not have.
@@ -96,6 +98,7 @@ pub(crate) fn NewRunPage() -> impl IntoView {
                     <DatasetChoice />
                     <ModelChoice />
                     <TrainingChoice />
+                    <TaskChoice />
                     <AllHyperparameters />
                 </Show>
             </div>

@@ -80,6 +80,7 @@ impl Store {
         if !database::runs::insert(transaction, run, &progress).await? {
             return Err(StoreError::RunExists { run: run.id.clone() });
         }
+        database::tasks::set_schedules(transaction, &run.id, &run.spec.tasks).await?;
         // The folder is created first: a run without a folder counts as one whose series were removed.
         let (series_files, id) = (self.series_files().clone(), run.id.clone());
         self.blocking(move || series_files.create(&id)).await?;

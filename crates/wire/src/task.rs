@@ -30,6 +30,8 @@ pub const MAX_FILE_BYTES: u64 = 8 << 20;
 pub const MAX_ITEMS: usize = 10_000;
 /// Maximum number of choices of an item.
 pub const MAX_CHOICES: usize = 20;
+/// Names of the built-in tasks, each with the generator of the dataset that it belongs to.
+pub const BUILT_IN: [(&str, &str); 2] = [("tales-holder", "tales"), ("modular-addition", "modular-addition")];
 /// Longest name of a task, bytes.
 const MAX_NAME: usize = 40;
 

@@ -8,14 +8,14 @@ use clap::Args;
 use engine::EngineError;
 use engine::data::tokenizer::save_imported;
 use engine::optim::checkpoint::{self, Checkpoint};
-use engine::task::built_in::{BUILT_IN, built_in};
+use engine::task::built_in::built_in;
 use engine::task::{TaskModel, file};
 use serde::Serialize;
 use store::{Store, StoreError};
 use tempfile::TempDir;
 use wire::number::{brief, counted, grouped};
-use wire::task::Task;
 use wire::task::result::{TaskResult, describe};
+use wire::task::{BUILT_IN, Task};
 use wire::{CheckpointId, RunId};
 
 use super::data::{DataArgs, UnusedFolder};

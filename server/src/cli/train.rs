@@ -1,10 +1,12 @@
 //! `kindling train`: one run in this process, with a progress bar, into the same folder that a server shows.
 //!
-//! [`spec`] reads the spec, [`begin`] creates or resumes a run, [`headless`] trains it, [`findings`] prints what the rules find.
+//! [`spec`] reads the spec, [`begin`] creates or resumes a run, [`headless`] trains it, [`findings`] prints what the rules find, [`scores`] scores
+//! its checkpoints on tasks.
 
 mod begin;
 mod findings;
 mod headless;
+mod scores;
 mod spec;
 
 use std::io;
@@ -15,11 +17,14 @@ use engine::{DataError, EngineError};
 use store::StoreError;
 use wire::data::tokenizer::Tokenizer;
 use wire::id::IdError;
+use wire::task::lab::TaskSchedule;
+use wire::task::{BUILT_IN, TaskName};
 use wire::{CorpusId, DeviceId, PlanError, RunId};
 
 use super::data::{DataArgs, UnusedFolder};
 use crate::lab::open::ServeError;
 use crate::lab::settings::Settings;
+use scores::parse_task;
 use spec::{Override, parse_override};
 
 const EXAMPLES: &str = "\
@@ -28,6 +33,8 @@ Examples:
     kindling train --preset tiny --corpus tales
   Train a spec, with two hyperparameters changed:
     kindling train spec.toml --set optimizer.learning_rate=1e-3 --set model.layers=6
+  Score each checkpoint whose step is a multiple of 500 on the task of the dataset Tales:
+    kindling train --preset tiny --corpus tales --task tales-holder=500
   Continue a run that was stopped or killed, from its newest checkpoint:
     kindling train --resume amber-fox-7k2q
 
@@ -39,8 +46,8 @@ A spec is a TOML file:
   \"optimizer.learning_rate\" = 1e-3";
 
 /// The arguments of a new run; a resumed run keeps its own.
-const OF_A_NEW_RUN: [&str; 9] =
-    ["spec", "preset", "depth", "corpus", "tokenizer", "steps", "seed", "name", "overrides"];
+const OF_A_NEW_RUN: [&str; 10] =
+    ["spec", "preset", "depth", "corpus", "tokenizer", "steps", "seed", "name", "overrides", "tasks"];
 
 /// Trains one run on this machine without a server, with a progress bar and a line for each finding of the rules.
 #[derive(Debug, Args)]
@@ -70,6 +77,10 @@ pub struct TrainArgs {
     /// Set a hyperparameter, by its path in the plan; may be given several times [default: the preset's hyperparameters]
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = parse_override)]
     overrides: Vec<Override>,
+    /// Score checkpoints on this task, those at multiples of STEPS and the last one; may be given several times [default: no
+    /// tasks; without STEPS, each checkpoint]
+    #[arg(long = "task", value_name = "NAME=STEPS", value_parser = parse_task)]
+    tasks: Vec<TaskSchedule>,
     /// Display name of the run [default: a generated name]
     #[arg(long)]
     name: Option<String>,
@@ -107,6 +118,12 @@ pub enum TrainError {
     /// The spec's content.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// A task that a server may know, and this folder does not.
+    #[error(
+        "unknown task {task}; built-in tasks are {}, and a lab has those that were added to it",
+        BUILT_IN.map(|(name, _)| name).join(" and ")
+    )]
+    NoTask { task: TaskName },
     /// A server has the folder.
     #[error(
         "{source}\n\nOr start the run on that server:\n  curl -H \"Authorization: Bearer $(kindling token --data {})\" --json @spec.json \

@@ -13,7 +13,7 @@ use wire::{Command, CorpusId, DeviceId, Event, RunId, RunSpec, RunState, RunSumm
 
 use super::edit::check_priority;
 use super::plan::plan;
-use super::{devices, forks};
+use super::{devices, forks, scoring};
 use crate::error::ApiError;
 use crate::lab::name::checked_name;
 use crate::lab::{Lab, limits};
@@ -22,9 +22,10 @@ use crate::live::clock::now_ms;
 /// Creates a run of a spec; it starts when a device is idle.
 ///
 /// # Errors
-/// The field of the spec that cannot be resolved; 409 for a full queue; an error of the store.
+/// The field of the spec that cannot be resolved; 404 for an unknown task; 409 for a full queue; an error of the store.
 pub async fn create(lab: &Lab, spec: RunSpec, author: Author) -> Result<RunId, ApiError> {
     check_priority(spec.priority)?;
+    scoring::check_exist(lab, &spec.tasks).await?;
     // The parent's checkpoint is held until the run exists.
     let (view, changes, _fork) = match &spec.parent {
         Some(parent) => {

@@ -298,10 +298,15 @@ impl PresentRun {
         Some((None, RemedyAction::Run(Box::new(RunSpec { seed: Some(seed), ..self.copy() })), effect, None))
     }
 
-    /// The specification of a run with the same plan.
+    /// The specification of a run with the same plan and tasks.
     fn copy(&self) -> RunSpec {
-        let RunView { summary, plan, .. } = &self.view;
-        RunSpec { copied_from: Some(summary.id.clone()), project: Some(summary.project.clone()), ..spec_of(plan) }
+        let RunView { summary, plan, spec, .. } = &self.view;
+        RunSpec {
+            copied_from: Some(summary.id.clone()),
+            project: Some(summary.project.clone()),
+            tasks: spec.tasks.clone(),
+            ..spec_of(plan)
+        }
     }
 
     fn fork_from_best(&self, found: &RunFinding) -> Prepared {

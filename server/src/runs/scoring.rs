@@ -10,13 +10,13 @@ pub mod process;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use engine::task::built_in::{BUILT_IN, built_in};
+use engine::task::built_in::built_in;
 use store::Scored;
 use tokio::time::timeout;
 use wire::control::author::Author;
-use wire::task::lab::{NewScore, RunTasks, TaskInfo, TaskSchedule, WaitingScore};
+use wire::task::lab::{NewScore, RunTasks, TaskInfo, TaskSchedule, WaitingScore, check_schedules};
 use wire::task::result::TaskResult;
-use wire::task::{Task, TaskName};
+use wire::task::{BUILT_IN, Task, TaskName};
 use wire::{CheckpointId, Event, RunId};
 
 use super::availability;
@@ -32,10 +32,6 @@ use process::ScoreRequest;
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 /// How long loading a checkpoint and scoring it may take.
 const WITHIN: Duration = Duration::from_secs(3600);
-/// Maximum number of tasks in the schedules of a run.
-const SCHEDULES: usize = 20;
-/// Largest interval of a schedule, steps.
-const MAX_EVERY: u64 = 1_000_000_000;
 
 /// All tasks, the built-in ones first.
 ///
@@ -85,6 +81,17 @@ async fn check_exists(lab: &Lab, name: &TaskName) -> Result<(), ApiError> {
     }
 }
 
+/// Checks that the tasks of schedules exist.
+///
+/// # Errors
+/// 404; an error of the store.
+pub async fn check_exist(lab: &Lab, schedules: &[TaskSchedule]) -> Result<(), ApiError> {
+    for TaskSchedule { task, .. } in schedules {
+        check_exists(lab, task).await?;
+    }
+    Ok(())
+}
+
 /// A task with items, built-in or added.
 ///
 /// # Errors
@@ -121,19 +128,8 @@ pub async fn of_run(lab: &Lab, run: &RunId) -> Result<RunTasks, ApiError> {
 /// # Errors
 /// 404 for an unknown run or task, 422 for an invalid interval or too many tasks; an error of the store.
 pub async fn set_schedules(lab: &Lab, run: &RunId, schedules: &[TaskSchedule]) -> Result<(), ApiError> {
-    let invalid = |field: &str, message: String| Err(ApiError::invalid("value_invalid", message).field(field));
-    if schedules.len() > SCHEDULES {
-        return invalid("task", format!("{} tasks were given; give at most {SCHEDULES}", schedules.len()));
-    }
-    for (at, TaskSchedule { task: name, every }) in schedules.iter().enumerate() {
-        if !(1..=MAX_EVERY).contains(every) {
-            return invalid("every", format!("the interval must be 1 to {MAX_EVERY} steps; got {every}"));
-        }
-        if schedules[..at].iter().any(|other| other.task == *name) {
-            return invalid("task", format!("{name} is given twice"));
-        }
-        check_exists(lab, name).await?;
-    }
+    check_schedules(schedules).map_err(ApiError::invalid_value)?;
+    check_exist(lab, schedules).await?;
     lab.store().set_task_schedules(run, schedules).await?;
     lab.scores.wake();
     Ok(())

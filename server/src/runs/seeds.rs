@@ -99,6 +99,7 @@ fn repeated(view: &RunView, seed: u64) -> RunSpec {
         pool: view.spec.pool.clone(),
         project: Some(view.summary.project.clone()),
         copied_from: Some(view.summary.id.clone()),
+        tasks: view.spec.tasks.clone(),
         ..base
     }
 }

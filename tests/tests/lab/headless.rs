@@ -105,6 +105,34 @@ fn a_non_finite_loss_ends_a_training_without_a_server() {
     assert_eq!(only_run(&lab.owner()).state, RunState::Stopped);
 }
 
+#[test]
+fn checkpoints_are_scored_without_a_server() {
+    let mut lab = Lab::bare();
+    let owner = lab.owner();
+    owner.add_corpus("walk");
+    let item = json!({ "prompt": "the river runs over ", "answer": "stones" });
+    let task = json!({ "name": "rivers", "kind": "completion", "items": [item] });
+    assert_eq!(owner.post("/tasks", &task).status, 201);
+    lab.device();
+    lab.stop_server();
+    wait_for("the worker to end", 10, || lab.worker_pid().is_none().then_some(()));
+    let path = spec(&lab, 250, "\"retention.latest\" = 20");
+    let refused = lab.run("train", &[&path, "--task", "nothing"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("unknown task nothing; built-in tasks are tales-holder"), "{said}");
+    let trained = lab.run("train", &[&path, "--task", "rivers=200"]);
+    let said = String::from_utf8_lossy(&trained.stderr).into_owned();
+    assert!(trained.status.success() && said.contains("checkpoint of step 200, rivers: exact match "), "{said}");
+    lab.start();
+    let owner = lab.owner();
+    let run = only_run(&owner).id;
+    let found = owner.get(&format!("/runs/{run}/tasks")).value();
+    let steps: Vec<&str> =
+        found["results"].as_array().unwrap().iter().map(|one| one["checkpoint"].as_str().unwrap()).collect();
+    assert_eq!(steps, ["0-200", "0-250"], "{found}");
+    assert_eq!(owner.curve(run.as_str(), "eval/rivers/exact_match").len(), 2);
+}
+
 /// Four runs of different learning rates: each rule is replayed over them, and a fit that they do not determine is refused.
 #[test]
 fn finished_runs_are_replayed_and_fitted() {

@@ -118,6 +118,31 @@ fn a_schedule_scores_each_checkpoint_also_when_the_server_is_killed() {
 }
 
 #[test]
+fn a_run_is_created_with_the_tasks_of_its_spec() {
+    let lab = Lab::bare();
+    lab.device();
+    let owner = lab.owner();
+    let corpus = owner.add_corpus("walk");
+    owner.post("/tasks", &capitals());
+    let kept = [("intervals.checkpoint_every", json!(20)), ("retention.latest", json!(20))];
+    let spec = |tasks: Value| {
+        let mut spec = with(speck(&corpus, 50), &kept);
+        spec["tasks"] = tasks;
+        spec
+    };
+    let unknown = spec(json!([{ "task": "nothing", "every": 1 }]));
+    owner.post("/runs", &unknown).refused(404, "not_found", &["nothing"]);
+    let never = spec(json!([{ "task": "rivers", "every": 0 }]));
+    owner.post("/runs", &never).refused(422, "plan_invalid", &["interval"]);
+    let run = owner.start_run(&spec(json!([{ "task": "rivers", "every": 40 }])));
+    owner.wait_state(&run, 60, RunState::Finished);
+    let found = wait_scores(&owner, &run, 2);
+    let steps: Vec<u64> = found.results.iter().map(|stored| stored.checkpoint.step).collect();
+    assert_eq!(steps, [40, 50], "every 40 steps, and the last one");
+    assert_eq!(found.schedules.len(), 1);
+}
+
+#[test]
 fn a_program_scores_the_exported_checkpoint_only_if_the_server_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("evaluate.sh");

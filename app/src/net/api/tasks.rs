@@ -1,11 +1,16 @@
 //! Routes of evaluation tasks.
 
 use wire::task::TaskName;
-use wire::task::lab::{NewScore, RunTasks, TaskSchedule, WaitingScore};
+use wire::task::lab::{NewScore, RunTasks, TaskInfo, TaskSchedule, WaitingScore};
 use wire::{CheckpointId, RunId};
 
 use super::failure::ApiFailure;
 use super::request::{get, send, send_plain};
+
+/// All tasks of the lab, the built-in ones first.
+pub(crate) async fn list() -> Result<Vec<TaskInfo>, ApiFailure> {
+    get("/tasks").await
+}
 
 /// The scores of a run, those that wait or failed, the schedules, and all tasks.
 pub(crate) async fn of_run(run: &RunId) -> Result<RunTasks, ApiFailure> {

@@ -260,10 +260,10 @@ impl Draft {
 /// A spec for a new run with the plan of another.
 fn copied(view: RunView) -> RunSpec {
     let RunView { summary, spec, plan, .. } = view;
-    let (device, pool, priority) = (spec.device.clone(), spec.pool.clone(), spec.priority);
+    let (device, pool, priority, tasks) = (spec.device.clone(), spec.pool.clone(), spec.priority, spec.tasks.clone());
     // The spec of a fork has only what differs from its parent, and that of an imported model nothing: the plan has all of it.
     let is_whole = spec.parent.is_none() && (spec.corpus.is_some() || spec.mix.is_some());
-    let spec = if is_whole { spec } else { RunSpec { device, pool, priority, ..spec_of(&plan) } };
+    let spec = if is_whole { spec } else { RunSpec { device, pool, priority, tasks, ..spec_of(&plan) } };
     let preset = spec.preset.clone().unwrap_or(DEFAULT_PRESET.into());
     RunSpec { name: None, copied_from: Some(summary.id), preset: Some(preset), ..spec }
 }

@@ -2,17 +2,14 @@
 //! their own, and sums are those of the validation split.
 
 use wire::task::item::{ChoiceItem, CompletionItem};
-use wire::task::{Task, TaskItems};
+use wire::task::{BUILT_IN, Task, TaskItems};
 
 use crate::data::documents::{SUMS_HELD_OUT_TENTHS, is_held_out};
 use crate::data::{modular_addition, tales};
 use crate::kernels::random::Counter;
 
-/// Names of the built-in tasks, with the dataset that each belongs to.
-pub const BUILT_IN: [(&str, &str); 2] = [(TALES_HOLDER, "tales"), (MODULAR_ADDITION, "modular-addition")];
-
-const TALES_HOLDER: &str = "tales-holder";
-const MODULAR_ADDITION: &str = "modular-addition";
+const TALES_HOLDER: &str = BUILT_IN[0].0;
+const MODULAR_ADDITION: &str = BUILT_IN[1].0;
 /// Number of items of each task: the standard error of an accuracy is at most 3.6 percentage points.
 const ITEMS: usize = 200;
 /// Seed of the stories; the built-in dataset has seed 1.

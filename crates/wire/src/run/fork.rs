@@ -12,8 +12,8 @@ use crate::hyperparameters::mix::MixSchedule;
 use crate::hyperparameters::schedule::ScheduleCurve;
 use crate::number::{counted, grouped};
 use crate::run::plan::{
-    Origin, PlanView, RunPlan, apply_overrides, check_breakpoints, check_lengths, check_memory, choose_corpora,
-    choose_device, constant_tail, parts, prompt,
+    Origin, PlanView, RunPlan, apply_overrides, check_breakpoints, check_lengths, check_memory, check_tasks,
+    choose_corpora, choose_device, constant_tail, parts, prompt,
 };
 use crate::run::spec::{Parent, RunSpec};
 
@@ -30,6 +30,7 @@ pub fn resolve_fork(
     corpora: &[CorpusInfo],
 ) -> Result<(PlanView, Vec<(Command, Event)>), PlanError> {
     check_inherited_fields(spec, parent)?;
+    check_tasks(spec)?;
     let here = origin.from.checkpoint.step;
     let ends_at = origin.hyperparameters.steps;
     origin.hyperparameters.steps = match spec.steps {

@@ -20,6 +20,7 @@ use crate::model::ModelPlan;
 use crate::number::{brief, counted, grouped, product};
 use crate::run::preset;
 use crate::run::spec::RunSpec;
+use crate::task::lab::check_schedules;
 
 /// No worker has connected yet.
 const NO_DEVICE: &str = "no device is connected";
@@ -170,6 +171,7 @@ pub fn resolve(spec: &RunSpec, corpora: &[CorpusInfo], devices: &[DeviceInfo]) -
         return Err(PlanError::new("steps", format!("steps {} is out of range", grouped(steps)))
             .hint(format!("enter a whole number from 1 to {}", grouped(MAX_STEPS))));
     }
+    check_tasks(spec)?;
     let mut recipe = apply_overrides(preset.recipe_for(steps), &spec.overrides)?;
     recipe.model.vocab = vocab(tokenizer, &chosen)?;
     if recipe.batch.replicas == 0 {
@@ -199,7 +201,13 @@ pub fn resolve(spec: &RunSpec, corpora: &[CorpusInfo], devices: &[DeviceInfo]) -
 /// The errors of [`resolve`].
 pub fn check_spec(spec: &RunSpec) -> Result<(), PlanError> {
     let preset = preset::find(spec.preset.as_deref().unwrap_or("nanogpt-cpu"), spec.depth)?;
+    check_tasks(spec)?;
     apply_overrides(preset.recipe, &spec.overrides).map(drop)
+}
+
+/// Checks the tasks of a spec, apart from whether they exist.
+pub(super) fn check_tasks(spec: &RunSpec) -> Result<(), PlanError> {
+    check_schedules(&spec.tasks).map_err(|error| PlanError { field: "tasks".to_owned(), ..error })
 }
 
 /// The requested device, or else the fastest that is not a software adapter.

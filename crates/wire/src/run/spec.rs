@@ -8,6 +8,7 @@ use crate::control::checkpoint::CheckpointId;
 use crate::control::command::Command;
 use crate::data::tokenizer::Tokenizer;
 use crate::id::{CorpusId, DeviceId, RunId};
+use crate::task::lab::TaskSchedule;
 
 /// A specification of a run. Everything left out comes from the preset.
 ///
@@ -63,6 +64,9 @@ pub struct RunSpec {
     /// Runs with higher priority start first; 0 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<i32>,
+    /// Evaluation tasks on which its checkpoints are scored: `[{"task": "tales-holder", "every": 500}]`; none by default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<TaskSchedule>,
 }
 
 /// The checkpoint from which a fork starts.
@@ -107,6 +111,10 @@ mod tests {
             serde_json::from_str::<RunSpec>(r#"{"presett":"x"}"#).is_err(),
             "a misspelt field is refused, not ignored"
         );
+        let scored = r#"{"corpus":"tales","tasks":[{"task":"tales-holder","every":500}]}"#;
+        let spec: RunSpec = serde_json::from_str(scored).unwrap();
+        assert_eq!(spec.tasks[0].every, 500);
+        assert!(serde_json::to_string(&spec).unwrap().contains(r#""tasks":[{"task":"tales-holder","every":500}]"#));
         let imported = Tokenizer::Imported(0x1f);
         assert_eq!(imported.to_string().parse(), Ok(imported));
         for bad in ["bpe-1", "bpe-x", "words", "bpe-99999999", "../x", "imported-1f", "imported-+00000000000001f"] {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::result::TaskResult;
 use super::{TaskKind, TaskName};
 use crate::CheckpointId;
-use crate::error::ApiErrorBody;
+use crate::error::{ApiErrorBody, PlanError};
 
 /// A task without its items.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +52,32 @@ pub struct TaskSchedule {
     pub task: TaskName,
     /// Checkpoints whose step is a multiple of this are scored, and those that are saved when the run ends or is suspended; 1 for all.
     pub every: u64,
+}
+
+/// Maximum number of tasks in the schedules of a run.
+const SCHEDULES: usize = 20;
+/// Largest interval of a schedule, steps.
+pub const MAX_EVERY: u64 = 1_000_000_000;
+
+/// Checks the schedules of a run, apart from whether their tasks exist.
+///
+/// # Errors
+/// The field `task` or `every`: too many tasks, one that is given twice, an interval out of range.
+pub fn check_schedules(schedules: &[TaskSchedule]) -> Result<(), PlanError> {
+    if schedules.len() > SCHEDULES {
+        let message = format!("{} tasks were given; give at most {SCHEDULES}", schedules.len());
+        return Err(PlanError::new("task", message));
+    }
+    for (at, TaskSchedule { task, every }) in schedules.iter().enumerate() {
+        if !(1..=MAX_EVERY).contains(every) {
+            let message = format!("the interval of {task} must be 1 to {MAX_EVERY} steps; got {every}");
+            return Err(PlanError::new("every", message));
+        }
+        if schedules[..at].iter().any(|other| other.task == *task) {
+            return Err(PlanError::new("task", format!("{task} is given twice")));
+        }
+    }
+    Ok(())
 }
 
 /// The tasks of a run: scores, those that are being computed, and those that failed.
@@ -104,4 +130,25 @@ pub struct FailedScore {
     pub checkpoint: CheckpointId,
     pub at_ms: i64,
     pub error: ApiErrorBody,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schedules_name_each_task_once_with_an_interval_in_range() {
+        let check = |tasks: &[(&str, u64)], field: Option<&str>| {
+            let schedule = |(task, every): &(&str, u64)| TaskSchedule { task: task.parse().unwrap(), every: *every };
+            let schedules: Vec<TaskSchedule> = tasks.iter().map(schedule).collect();
+            assert_eq!(check_schedules(&schedules).err().map(|error| error.field).as_deref(), field, "{tasks:?}");
+        };
+        check(&[], None);
+        check(&[("a", 1), ("b", MAX_EVERY)], None);
+        check(&[("a", 0)], Some("every"));
+        check(&[("a", MAX_EVERY + 1)], Some("every"));
+        check(&[("a", 1), ("a", 2)], Some("task"));
+        let names: Vec<String> = (0..21).map(|at| format!("t{at}")).collect();
+        check(&names.iter().map(|name| (name.as_str(), 1)).collect::<Vec<_>>(), Some("task"));
+    }
 }

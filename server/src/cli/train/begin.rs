@@ -13,6 +13,7 @@ use wire::{CorpusId, DeviceId, Event, RunId, RunPlan, RunSpec, RunState, Slot};
 use worker::lock::DeviceLock;
 
 use super::TrainError;
+use super::scores::check_tasks;
 use crate::cli::progress_bar::Line;
 use crate::lab::open::{ServeError, open_store};
 use crate::lab::settings::Settings;
@@ -33,6 +34,7 @@ pub(super) struct Ready {
 pub(super) async fn new_run(settings: &Settings, spec: RunSpec) -> Result<(Store, Ready), TrainError> {
     check_spec(&spec)?;
     let store = open(settings).await?;
+    check_tasks(&store, &spec.tasks).await?;
     let corpora = settings.corpora();
     let view = plan(&spec, &corpora)?;
     let lock = DeviceLock::take(&settings.data, &view.plan.device)?;

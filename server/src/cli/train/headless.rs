@@ -18,6 +18,7 @@ use wire::{Command, Event, RunId, RunState};
 use super::TrainError;
 use super::begin::{COMMAND_LINE, Ready};
 use super::findings::Findings;
+use super::scores::Scores;
 use crate::cli::progress_bar::Bar;
 use crate::live::feed::report;
 
@@ -125,14 +126,17 @@ async fn store_all(store: &Store, run: &RunId, mut bar: Bar, mut reports: Receiv
     let mut seq = store.stored_seq(run).await? + 1;
     let mut items = vec![];
     let mut findings = Findings::begin(store, run).await?;
+    let mut scores = Scores::begin(store, run);
     while reports.recv_many(&mut items, AT_ONCE).await > 0 {
         items.iter().for_each(|item| bar.add(item));
         let ingested = keep(store, run, seq, &items).await?;
         findings.stored(&ingested, &bar).await;
+        scores.stored(&ingested, &bar);
         seq += items.len() as u64;
         items.clear();
     }
     findings.end(&bar).await;
+    scores.end(&bar).await;
     bar.end();
     Ok(())
 }

@@ -53,6 +53,8 @@ pub(super) fn spec_of(args: &TrainArgs) -> Result<RunSpec, TrainError> {
     replace(&mut spec.seed, &args.seed);
     replace(&mut spec.name, &args.name);
     replace(&mut spec.device, &args.device);
+    spec.tasks.retain(|own| args.tasks.iter().all(|other| other.task != own.task));
+    spec.tasks.extend(args.tasks.iter().cloned());
     for Override { path, value } in args.overrides.iter().cloned() {
         spec.overrides.extend(by_path(path, value));
     }

@@ -134,11 +134,13 @@ fn TaskScores(task: String) -> impl IntoView {
                 paint
                 changed
             />
-            {alert_on(state, &title, &metric)}
-            <div class="scroll"><table>
-                <thead><tr><th>"Step"</th><th>"Values"</th><th>"Scored"</th></tr></thead>
-                <tbody>{shows(move || scores.get().into_iter().rev().take(LISTED).map(row).collect_view())}</tbody>
-            </table></div>
+            <div class="stack">
+                <div class="scroll"><table>
+                    <thead><tr><th>"Step"</th><th>"Values"</th><th>"Scored"</th></tr></thead>
+                    <tbody>{shows(move || scores.get().into_iter().rev().take(LISTED).map(row).collect_view())}</tbody>
+                </table></div>
+                {alert_on(state, &title, &metric)}
+            </div>
         </div>
     }
 }
