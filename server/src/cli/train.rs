@@ -1,8 +1,9 @@
 //! `kindling train`: one run in this process, with a progress bar, into the same folder that a server shows.
 //!
-//! [`spec`] reads the spec, [`begin`] creates or resumes a run, [`headless`] trains it, [`findings`] prints what the rules find, [`scores`] scores
-//! its checkpoints on tasks.
+//! [`spec`] reads the spec, [`begin`] creates or resumes a run, [`headless`] trains it, [`findings`] prints what the rules find, [`acts`] carries
+//! out what they may do about it, [`scores`] scores its checkpoints on tasks.
 
+mod acts;
 mod begin;
 mod findings;
 mod headless;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 use engine::{DataError, EngineError};
+use research::rules::SettingError;
 use store::StoreError;
 use wire::data::tokenizer::Tokenizer;
 use wire::id::IdError;
@@ -24,6 +26,7 @@ use wire::{CorpusId, DeviceId, PlanError, RunId};
 use super::data::{DataArgs, UnusedFolder};
 use crate::lab::open::ServeError;
 use crate::lab::settings::Settings;
+use acts::{Allowed, parse_act};
 use scores::parse_task;
 use spec::{Override, parse_override};
 
@@ -35,6 +38,8 @@ Examples:
     kindling train spec.toml --set optimizer.learning_rate=1e-3 --set model.layers=6
   Score each checkpoint whose step is a multiple of 500 on the task of the dataset Tales:
     kindling train --preset tiny --corpus tales --task tales-holder=500
+  Let the rule on diverging losses stop the run, and the one on spikes return to a checkpoint once:
+    kindling train --preset tiny --corpus tales --act divergence=stop,loss_spike=rollback:100:200
   Continue a run that was stopped or killed, from its newest checkpoint:
     kindling train --resume amber-fox-7k2q
 
@@ -44,6 +49,9 @@ A spec is a TOML file:
   steps = 2000
   [overrides]
   \"optimizer.learning_rate\" = 1e-3";
+
+/// Author of the commands of a run without a server.
+const COMMAND_LINE: &str = "command line";
 
 /// The arguments of a new run; a resumed run keeps its own.
 const OF_A_NEW_RUN: [&str; 10] =
@@ -87,6 +95,11 @@ pub struct TrainArgs {
     /// Continue this run of the folder from its newest checkpoint [default: none, a new run is created]
     #[arg(long, value_name = "RUN", conflicts_with_all = OF_A_NEW_RUN)]
     resume: Option<RunId>,
+    /// Allow a rule to act when it finds that the run is failing: RULE=pause, RULE=stop, or RULE=rollback:STEPS:BATCHES, which returns to a
+    /// checkpoint at least STEPS back and skips BATCHES; several with commas or several options. A pause ends the run, as a stop does, with
+    /// exit status 1 [default: none, rules only report]
+    #[arg(long = "act", value_name = "RULE=ACTION", value_delimiter = ',', value_parser = parse_act)]
+    acts: Vec<Allowed>,
     /// Device to train on, as `kindling devices` lists it [default: the run's, else a GPU if there is one, else the CPU]
     #[arg(long, value_name = "ID")]
     device: Option<DeviceId>,
@@ -169,6 +182,23 @@ pub enum TrainError {
         /// The quantity that is not finite, and its value.
         what: String,
     },
+    /// A rule that does not exist, or a rollback out of range.
+    #[error("--act: {0}")]
+    Act(#[from] SettingError),
+    /// What a rule may not do without a server.
+    #[error("--act: the rule {rule} cannot roll back: {why}")]
+    NotAllowed { rule: String, why: &'static str },
+    /// A rule that was allowed to has ended the run.
+    #[error(
+        "ended by the rule {rule}: {reason} Continue it from its last checkpoint with kindling train --resume {run}"
+    )]
+    ByRule {
+        run: RunId,
+        /// Label of the rule.
+        rule: String,
+        /// What it found, in sentences.
+        reason: String,
+    },
     /// The training thread could not be started.
     #[error("the training thread could not be started: {source}")]
     Thread { source: io::Error },
@@ -184,13 +214,15 @@ impl TrainArgs {
     /// The spec does not resolve, the run cannot be resumed, or the training fails.
     pub async fn run(self) -> Result<(), TrainError> {
         let settings = Settings::new(self.data.folder.clone(), ([127, 0, 0, 1], 0).into());
+        let acts = acts::read(&self.acts)?;
         let (store, ready) = match &self.resume {
             Some(run) => {
                 self.data.used()?;
-                begin::resume(&settings, run, self.device.clone()).await?
+                begin::resume(&settings, run, self.device.clone(), &acts).await?
             }
-            None => begin::new_run(&settings, spec::spec_of(&self)?).await?,
+            None => begin::new_run(&settings, spec::spec_of(&self)?, &acts).await?,
         };
+        acts::allow(&store, &ready.run, acts).await?;
         headless::train(store, ready, settings.corpora()).await
     }
 }

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use store::{ActionOutcome, StoredFinding};
+use store::{ActionOutcome, Store, StoredFinding};
 use wire::control::author::Author;
 use wire::diagnosis::{Act, RunFinding};
 use wire::number::{counted, grouped};
@@ -90,7 +90,7 @@ async fn act(lab: &Lab, decision: &StoredFinding) -> Result<bool, ApiError> {
     let StoredFinding { run, found, command_id, .. } = decision;
     let Some(act) = found.action.as_ref().map(|action| action.act) else { return Ok(false) };
     let summary = lab.feed.summary(run).await?;
-    let mut outcome = answered(lab, run, found, *command_id).await?;
+    let mut outcome = answered(lab.store(), run, found, *command_id).await?;
     // A command that was sent may still be carried out, and its event settles the decision.
     if outcome.is_none()
         && command_id.is_none()
@@ -100,7 +100,7 @@ async fn act(lab: &Lab, decision: &StoredFinding) -> Result<bool, ApiError> {
         return Ok(true);
     }
     if outcome.is_none() {
-        outcome = without_command(lab, &summary, found, act).await?;
+        outcome = without_command(lab.store(), &summary, found, act).await?;
     }
     if outcome.is_none() {
         outcome = send(lab, &summary, found, act).await?;
@@ -112,31 +112,37 @@ async fn act(lab: &Lab, decision: &StoredFinding) -> Result<bool, ApiError> {
 }
 
 /// What the run has answered to the command of a decision.
-async fn answered(
-    lab: &Lab,
+///
+/// # Errors
+/// An error of the store.
+pub(crate) async fn answered(
+    store: &Store,
     run: &RunId,
     found: &RunFinding,
     command_id: Option<u64>,
 ) -> Result<Option<ActionOutcome>, ApiError> {
     let Some(command_id) = command_id else { return Ok(None) };
-    let Some(record) = lab.store().event_of_command(run, command_id).await? else { return Ok(None) };
+    let Some(record) = store.event_of_command(run, command_id).await? else { return Ok(None) };
     let (Event::Refused { message, .. } | Event::CheckpointFailed { message, .. }) = &record.event else {
         return Ok(Some(ActionOutcome::Done { event: record.number }));
     };
     // A pause is refused if another one came first.
     let is_pause = matches!(record.event, Event::Refused { command: Command::Pause { .. }, .. });
-    let earlier = if is_pause { pause_since(lab, run, found).await? } else { None };
+    let earlier = if is_pause { pause_since(store, run, found).await? } else { None };
     Ok(earlier.or_else(|| Some(ActionOutcome::Failed { failure: sentence(message) })))
 }
 
 /// What settles a decision without a command: the run has paused by itself, has ended, or has left the steps of the finding.
-async fn without_command(
-    lab: &Lab,
+///
+/// # Errors
+/// An error of the store.
+pub(crate) async fn without_command(
+    store: &Store,
     RunSummary { id: run, state, .. }: &RunSummary,
     found: &RunFinding,
     act: Act,
 ) -> Result<Option<ActionOutcome>, ApiError> {
-    let path = lab.store().history(run).await?.spans();
+    let path = store.history(run).await?.spans();
     let is_on_path = path.iter().any(|(segment, from, to)| {
         let step = found.finding.step;
         *segment == found.segment && step >= *from && to.is_none_or(|to| step < to)
@@ -150,7 +156,7 @@ async fn without_command(
     let has_ended = state.is_over() && *state != RunState::Lost || *state == RunState::Suspended;
     if act == Act::Pause
         && (*state == RunState::Paused || has_ended)
-        && let Some(pause) = pause_since(lab, run, found).await?
+        && let Some(pause) = pause_since(store, run, found).await?
     {
         return Ok(Some(pause));
     }
@@ -163,8 +169,8 @@ async fn without_command(
 }
 
 /// The newest pause of a run, if it came after a finding.
-async fn pause_since(lab: &Lab, run: &RunId, found: &RunFinding) -> Result<Option<ActionOutcome>, ApiError> {
-    let pause = lab.store().last_pause(run).await?;
+async fn pause_since(store: &Store, run: &RunId, found: &RunFinding) -> Result<Option<ActionOutcome>, ApiError> {
+    let pause = store.last_pause(run).await?;
     let is_later = |pause: &EventRecord| (pause.segment, pause.step) >= (found.segment, found.finding.step);
     Ok(pause.filter(is_later).map(|pause| ActionOutcome::DoneBefore { event: pause.number }))
 }
@@ -185,7 +191,7 @@ async fn send(
     let command = match act {
         Act::Pause => Command::Pause { reason },
         Act::Stop => Command::Stop { reason },
-        Act::RollBackAndSkip { steps, batches } => match checkpoint(lab, run, found, steps).await? {
+        Act::RollBackAndSkip { steps, batches } => match checkpoint(lab.store(), run, found, steps).await? {
             Ok(checkpoint) => Command::Rollback { checkpoint, skip_batches: batches, reason },
             Err(failure) => return Ok(Some(ActionOutcome::Failed { failure })),
         },
@@ -203,17 +209,20 @@ async fn send(
     if let Err(error) = commands::send_numbered(lab, run, wait, author, command).await {
         tracing::info!("the command of rule {} to {run}: {error}", found.finding.rule);
     }
-    answered(lab, run, found, Some(command_id)).await
+    answered(lab.store(), run, found, Some(command_id)).await
 }
 
 /// The checkpoint that a rule rolls back to. It returns to each one once: what it finds again after that is for a person to decide.
-async fn checkpoint(
-    lab: &Lab,
+///
+/// # Errors
+/// An error of the store.
+pub(crate) async fn checkpoint(
+    store: &Store,
     run: &RunId,
     found: &RunFinding,
     steps: u64,
 ) -> Result<Result<CheckpointId, String>, ApiError> {
-    let present = PresentRun::read(lab.store(), run).await?;
+    let present = PresentRun::read(store, run).await?;
     let Some(checkpoint) = present.checkpoint_before(found, steps) else {
         return Ok(Err(match present.change_before(found) {
             Some(change) => format!("No checkpoint is kept from before the change at step {}.", grouped(change.step)),
@@ -226,7 +235,7 @@ async fn checkpoint(
     // The journals of earlier versions have the id of the rule.
     let names = [&found.label, &found.finding.rule];
     let is_own = |author: &Author| matches!(author, Author::Rule(name) if names.contains(&name));
-    let rollbacks = lab.store().rollbacks(run).await?;
+    let rollbacks = store.rollbacks(run).await?;
     let is_same = |event: &Event| matches!(event, Event::RolledBack { checkpoint: to, .. } if *to == checkpoint);
     if rollbacks.iter().any(|record| is_own(&record.author) && is_same(&record.event)) {
         let step = grouped(checkpoint.step);

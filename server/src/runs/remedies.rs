@@ -382,7 +382,7 @@ fn scaled(schedule: &AccumulationSchedule, from: u64, factor: u64) -> Vec<(u64, 
 }
 
 /// The reason of a command that a finding led to.
-pub(super) fn reason(found: &RunFinding) -> String {
+pub(crate) fn reason(found: &RunFinding) -> String {
     format!("{} at step {}: {}", found.label, grouped(found.finding.step), found.text)
 }
 

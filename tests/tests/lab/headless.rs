@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use scenarios::watch::{count, kind, speck, with};
 use scenarios::{Client, Lab, wait_for};
 use serde_json::json;
-use wire::{RunState, RunSummary};
+use wire::{Author, Event, RunState, RunSummary};
 
 const SPEC: &str = r#"
 preset = "tiny"
@@ -119,7 +119,10 @@ fn checkpoints_are_scored_without_a_server() {
     let path = spec(&lab, 250, "\"retention.latest\" = 20");
     let refused = lab.run("train", &[&path, "--task", "nothing"]);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(!refused.status.success() && said.contains("unknown task nothing; built-in tasks are tales-holder"), "{said}");
+    assert!(
+        !refused.status.success() && said.contains("unknown task nothing; built-in tasks are tales-holder"),
+        "{said}"
+    );
     let trained = lab.run("train", &[&path, "--task", "rivers=200"]);
     let said = String::from_utf8_lossy(&trained.stderr).into_owned();
     assert!(trained.status.success() && said.contains("checkpoint of step 200, rivers: exact match "), "{said}");
@@ -131,6 +134,51 @@ fn checkpoints_are_scored_without_a_server() {
         found["results"].as_array().unwrap().iter().map(|one| one["checkpoint"].as_str().unwrap()).collect();
     assert_eq!(steps, ["0-200", "0-250"], "{found}");
     assert_eq!(owner.curve(run.as_str(), "eval/rivers/exact_match").len(), 2);
+}
+
+#[test]
+fn a_rule_that_may_act_ends_a_training_without_a_server() {
+    let mut lab = Lab::bare();
+    lab.device();
+    let owner = lab.owner();
+    let run = owner
+        .start_run(&with(speck(&owner.add_corpus("walk"), 100_000), &[("intervals.checkpoint_every", json!(100))]));
+    owner.wait_step(&run, 60, 300);
+    owner.steer(&run, &json!({ "kind": "pause" }));
+    // A learning rate with which the loss of every model explodes.
+    owner.steer(&run, &json!({ "kind": "set", "path": "optimizer.learning_rate", "value": 0.5 }));
+    owner.steer(&run, &json!({ "kind": "stop" }));
+    owner.wait_state(&run, 60, RunState::Stopped);
+    lab.stop_server();
+    wait_for("the worker to end", 10, || lab.worker_pid().is_none().then_some(()));
+    let ended = lab.run("train", &["--resume", &run, "--act", "loss_spike=stop,divergence=pause"]);
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("ended by the rule ") && said.contains(&format!("kindling train --resume {run}")), "{said}");
+    lab.start();
+    let owner = lab.owner();
+    assert_eq!(owner.summary(&run).state, RunState::Stopped);
+    let journal = owner.journal(&run);
+    assert_eq!(count(&journal, "rules_changed"), 1);
+    let stop = journal.iter().rfind(|record| record.event == Event::Stopped).unwrap();
+    let Author::Rule(rule) = &stop.author else { panic!("{stop:?}") };
+    assert!(said.contains(&format!("rule {rule} ")) && stop.reason.is_some(), "{said}");
+}
+
+#[test]
+fn what_a_rule_cannot_do_without_a_server_is_refused_before_training() {
+    let lab = folder();
+    let said = |act: &str, set: &str| {
+        let output = lab.run("train", &[&spec(&lab, 50, ""), "--act", act, "--set", set]);
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let unknown = said("mood=stop", "model.layers=1");
+    assert!(unknown.contains("unknown rule \"mood\""), "{unknown}");
+    let none = said("loss_spike=rollback", "intervals.checkpoint_every=0");
+    assert!(none.contains("the run saves no checkpoints while it trains"), "{none}");
+    let not_finite = said("non_finite=rollback", "model.layers=1");
+    assert!(not_finite.contains("the rule non_finite cannot roll back"), "{not_finite}");
 }
 
 /// Four runs of different learning rates: each rule is replayed over them, and a fit that they do not determine is refused.

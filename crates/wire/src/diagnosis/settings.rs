@@ -77,7 +77,7 @@ pub enum Act {
 
 impl Act {
     /// What the rule does, after its name: `pauses the run`.
-    fn phrase(self) -> String {
+    pub fn phrase(self) -> String {
         match self {
             Self::Pause => "pauses the run".into(),
             Self::Stop => "stops the run".into(),

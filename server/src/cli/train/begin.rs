@@ -1,10 +1,12 @@
 //! How a training without a server begins: a new run from a spec, or a run of the folder from its newest checkpoint.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use engine::data::{corpus, dataset, generators};
 use store::{NewRun, Store};
 use wire::control::author::Author;
+use wire::diagnosis::Act;
 use wire::number::{counted, grouped};
 use wire::run::References;
 use wire::run::history::Past;
@@ -12,8 +14,8 @@ use wire::run::plan::{PlanView, check_spec, resolve};
 use wire::{CorpusId, DeviceId, Event, RunId, RunPlan, RunSpec, RunState, Slot};
 use worker::lock::DeviceLock;
 
-use super::TrainError;
 use super::scores::check_tasks;
+use super::{COMMAND_LINE, TrainError, acts};
 use crate::cli::progress_bar::Line;
 use crate::lab::open::{ServeError, open_store};
 use crate::lab::settings::Settings;
@@ -31,12 +33,17 @@ pub(super) struct Ready {
 }
 
 /// Creates a run from a spec. A spec that cannot be resolved creates no folder.
-pub(super) async fn new_run(settings: &Settings, spec: RunSpec) -> Result<(Store, Ready), TrainError> {
+pub(super) async fn new_run(
+    settings: &Settings,
+    spec: RunSpec,
+    acts: &BTreeMap<String, Act>,
+) -> Result<(Store, Ready), TrainError> {
     check_spec(&spec)?;
     let store = open(settings).await?;
     check_tasks(&store, &spec.tasks).await?;
     let corpora = settings.corpora();
     let view = plan(&spec, &corpora)?;
+    acts::check(acts, &view.plan)?;
     let lock = DeviceLock::take(&settings.data, &view.plan.device)?;
     let run = record(&store, &spec, &view, &corpora).await?;
     Ok((store, Ready { run, plan: view.plan, past: Past::default(), lock }))
@@ -47,6 +54,7 @@ pub(super) async fn resume(
     settings: &Settings,
     run: &RunId,
     device: Option<DeviceId>,
+    acts: &BTreeMap<String, Act>,
 ) -> Result<(Store, Ready), TrainError> {
     let store = open(settings).await?;
     let cannot = |why: &'static str| TrainError::NotResumed { run: run.clone(), why };
@@ -62,6 +70,7 @@ pub(super) async fn resume(
             "reports of its last worker are not stored yet; start `kindling serve` on this folder once, which stores them",
         ));
     }
+    acts::check(acts, &view.plan)?;
     let device = device.unwrap_or(view.plan.device);
     tokenize(&settings.corpora(), &RunPlan { device: device.clone(), ..view.plan })?;
     let lock = DeviceLock::take(&settings.data, &device)?;
@@ -89,9 +98,6 @@ async fn open(settings: &Settings) -> Result<Store, TrainError> {
         other => other.into(),
     })
 }
-
-/// Author of the commands of a run without a server.
-pub(super) const COMMAND_LINE: &str = "command line";
 
 /// Resolves the spec. Generates built-in datasets that it names and the folder lacks, and tokenizes its datasets.
 fn plan(spec: &RunSpec, corpora: &Path) -> Result<PlanView, TrainError> {

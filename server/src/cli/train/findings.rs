@@ -1,4 +1,4 @@
-//! What the rules find in a run while it trains without a server, one line each. They only report: nobody could resume a run that they pause.
+//! What the rules find in a run while it trains without a server, one line each.
 
 use store::{Ingested, Store, StoreError};
 use tokio::sync::watch::Receiver;
@@ -33,13 +33,15 @@ impl Findings {
         Ok(Self { store: store.clone(), run: run.clone(), rules, task, news, printed })
     }
 
-    /// Passes stored reports to the rules, and prints what they have found so far.
-    pub(super) async fn stored(&mut self, ingested: &Ingested, bar: &Bar) {
+    /// Passes stored reports to the rules, and prints what they have found so far. Returns whether that was something new.
+    pub(super) async fn stored(&mut self, ingested: &Ingested, bar: &Bar) -> bool {
         self.rules.stored(&self.run, &ingested.rows, &ingested.events, true);
-        if let Ok(true) = self.news.has_changed() {
+        let has_news = matches!(self.news.has_changed(), Ok(true));
+        if has_news {
             let printed = self.print(bar).await;
             note_error(printed, bar);
         }
+        has_news
     }
 
     /// Waits until the rules have read the whole run, and prints the rest.

@@ -15,10 +15,11 @@ use wire::series::Row;
 use wire::transport::link::{Item, Report};
 use wire::{Command, Event, RunId, RunState};
 
-use super::TrainError;
-use super::begin::{COMMAND_LINE, Ready};
+use super::acts::{Acts, EndedBy};
+use super::begin::Ready;
 use super::findings::Findings;
 use super::scores::Scores;
+use super::{COMMAND_LINE, TrainError};
 use crate::cli::progress_bar::Bar;
 use crate::live::feed::report;
 
@@ -38,13 +39,21 @@ pub(super) async fn train(store: Store, ready: Ready, corpora: PathBuf) -> Resul
     }
     store.close().await;
     match ended? {
-        Some(what) => Err(TrainError::NonFinite { run, what }),
-        None => Ok(()),
+        Ended { non_finite: Some(what), .. } => Err(TrainError::NonFinite { run, what }),
+        Ended { by: Some(EndedBy { rule, reason }), .. } => Err(TrainError::ByRule { run, rule, reason }),
+        Ended { non_finite: None, by: None } => Ok(()),
     }
 }
 
-/// Returns the non-finite value if it ended the training.
-async fn train_on_a_thread(store: &Store, ready: Ready, corpora: PathBuf) -> Result<Option<String>, TrainError> {
+/// What has ended a training before its last step.
+struct Ended {
+    /// A value that is not finite.
+    non_finite: Option<String>,
+    /// A rule that may act.
+    by: Option<EndedBy>,
+}
+
+async fn train_on_a_thread(store: &Store, ready: Ready, corpora: PathBuf) -> Result<Ended, TrainError> {
     let Ready { run, mut plan, past, lock: _lock } = ready;
     if !std::mem::take(&mut plan.recipe.breakpoints).is_empty() {
         eprintln!("  the plan's breakpoints are skipped: without a server no one could resume the run");
@@ -60,9 +69,11 @@ async fn train_on_a_thread(store: &Store, ready: Ready, corpora: PathBuf) -> Res
         Ok::<_, EngineError>(out.non_finite)
     });
     let thread = thread.map_err(|source| TrainError::Thread { source })?;
+    let acts = Acts::begin(store, &run, commands.clone());
     tokio::spawn(stop_on_signal(commands));
-    store_all(store, &run, Bar::new(first, steps), reports).await?;
-    thread.join().map_err(|_| TrainError::Panicked(run.clone()))?.map_err(TrainError::from)
+    let by = store_all(store, &run, Bar::new(first, steps), reports, acts).await?;
+    let non_finite = thread.join().map_err(|_| TrainError::Panicked(run.clone()))?.map_err(TrainError::from)?;
+    Ok(Ended { non_finite, by })
 }
 
 /// The first Ctrl-C stops the run after its current step, the second ends the process at once.
@@ -122,7 +133,14 @@ impl Reporter for ToStore {
     }
 }
 
-async fn store_all(store: &Store, run: &RunId, mut bar: Bar, mut reports: Receiver<Item>) -> Result<(), StoreError> {
+/// Stores the reports of the training to its end. Returns the rule that has ended it.
+async fn store_all(
+    store: &Store,
+    run: &RunId,
+    mut bar: Bar,
+    mut reports: Receiver<Item>,
+    mut acts: Acts,
+) -> Result<Option<EndedBy>, StoreError> {
     let mut seq = store.stored_seq(run).await? + 1;
     let mut items = vec![];
     let mut findings = Findings::begin(store, run).await?;
@@ -130,15 +148,17 @@ async fn store_all(store: &Store, run: &RunId, mut bar: Bar, mut reports: Receiv
     while reports.recv_many(&mut items, AT_ONCE).await > 0 {
         items.iter().for_each(|item| bar.add(item));
         let ingested = keep(store, run, seq, &items).await?;
-        findings.stored(&ingested, &bar).await;
+        let has_news = findings.stored(&ingested, &bar).await;
+        acts.look(has_news, &bar).await;
         scores.stored(&ingested, &bar);
         seq += items.len() as u64;
         items.clear();
     }
     findings.end(&bar).await;
+    let by = acts.end(&bar).await;
     scores.end(&bar).await;
     bar.end();
-    Ok(())
+    Ok(by)
 }
 
 /// Stores reports. If the disk is full, it waits, and so does the training.
