@@ -5,7 +5,7 @@
 //! - [`proxy`]: nginx, Caddy and tunnels before it; [`provider`]: a provider of OpenID Connect;
 //! - [`client`]: HTTP requests; [`socket`]: WebSockets of pages and workers; [`simulated`]: workers that compute nothing;
 //! - [`watch`]: starting, steering and waiting for runs, and reading their series and journals;
-//! - [`text`]: small texts to train on; [`process`]: CPU time and memory of a process.
+//! - [`text`]: small texts to train on; [`values`]: what a healthy training reports; [`process`]: CPU time and memory of a process.
 //!
 //! Everything here may fail the test that calls it, with a message that says what it waited for. Browser tests are in `tests/browser`.
 
@@ -21,6 +21,7 @@ pub mod proxy;
 pub mod simulated;
 pub mod socket;
 pub mod text;
+pub mod values;
 pub mod watch;
 
 use std::thread::sleep;

@@ -3,6 +3,7 @@
 //! unanswered, and what the server has not acknowledged is sent again on the next connection.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -17,7 +18,7 @@ use wire::{Author, Event, RunId, RunState};
 use crate::client::Client;
 use crate::lab::Lab;
 use crate::socket::{Received, Socket};
-use crate::wait_for;
+use crate::{values, wait_for};
 
 /// As the link of a worker.
 const GATHER: Duration = Duration::from_millis(50);
@@ -25,6 +26,8 @@ const MAX_UNANSWERED: usize = 2;
 const MESSAGE_ITEMS: usize = 4096;
 /// Longest wait for the next message of the server, so that the begin of the load is noticed.
 const WAKE_EVERY: Duration = Duration::from_millis(100);
+/// Beginning of the names of metrics that no rule reads.
+const UNREAD: &str = "unread.";
 /// How long the last reports may take to be acknowledged.
 const GRACE: Duration = Duration::from_secs(120);
 
@@ -39,6 +42,10 @@ pub struct Load {
     pub workers: usize,
     /// When the first step begins; until then the runs are loaded and report no step.
     pub begin: OnceLock<Instant>,
+    /// Whether the steps have the values of a healthy training instead of random ones of `metrics`.
+    pub is_healthy: bool,
+    /// Whether the names of the metrics have a prefix, with which no rule reads them.
+    pub is_unread: AtomicBool,
 }
 
 impl Load {
@@ -48,7 +55,15 @@ impl Load {
         let of_parameter = (0..).map(|number| format!("{}block.{number}.mlp.up", name::GRADIENT_RMS));
         let metrics = of_step.into_iter().map(str::to_owned).chain(of_parameter).take(metrics).collect();
         let steps = (steps_per_sec * secs as f64).round() as u64;
-        Arc::new(Self { steps_per_sec, steps, metrics, workers, begin: OnceLock::new() })
+        let (begin, is_unread) = (OnceLock::new(), AtomicBool::new(false));
+        Arc::new(Self { steps_per_sec, steps, metrics, workers, begin, is_healthy: false, is_unread })
+    }
+
+    /// A load with the values of healthy trainings.
+    pub fn healthy(workers: usize, steps_per_sec: f64, secs: u64) -> Arc<Self> {
+        let (begin, is_unread) = (OnceLock::new(), AtomicBool::new(false));
+        let (metrics, steps) = (vec![], (steps_per_sec * secs as f64).round() as u64);
+        Arc::new(Self { steps_per_sec, steps, metrics, workers, begin, is_healthy: true, is_unread })
     }
 
     /// The value that worker `worker` reports; equal numbers give equal bits, and different ones almost surely different bits.
@@ -68,8 +83,14 @@ impl Load {
     }
 
     fn row(&self, worker: usize, step: u64) -> Row {
-        let values = self.metrics.iter().enumerate();
-        let values = values.map(|(metric, name)| (name.clone(), self.value(worker, step, metric))).collect();
+        let metrics = self.metrics.iter().enumerate();
+        let mut values: Vec<(String, f64)> = match self.is_healthy {
+            true => values::of_step(worker, step),
+            false => metrics.map(|(metric, name)| (name.clone(), self.value(worker, step, metric))).collect(),
+        };
+        if self.is_unread.load(Ordering::Relaxed) {
+            values.iter_mut().for_each(|(name, _)| name.insert_str(0, UNREAD));
+        }
         Row { segment: 0, step, values }
     }
 
