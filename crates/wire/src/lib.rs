@@ -10,8 +10,8 @@
 //! - [`control`]: the commands to a run (`command`) and the events of its journal (`event`). Read these two first;
 //! - [`task`]: evaluation tasks and their results;
 //! - [`run`]: specs, plans, presets, forks, the history of a run, and the records that pages show;
-//! - [`sweep`]: sweeps over a search space;
 //! - [`inspect`]: inspections of a model and their results; [`completion`]: text that a checkpoint generates;
+//! - [`sweep`]: sweeps over a search space, their trials and the decisions about them;
 //! - [`diagnosis`]: what rules find in a run, their settings, and remedies;
 //! - [`check`]: the report of a device check; [`telemetry`]: measurements of devices, their history, and findings; [`alert`]: alerts and where
 //!   they are sent;

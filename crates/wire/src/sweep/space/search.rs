@@ -76,6 +76,11 @@ impl SearchSpace {
         self.seeds.len().max(1) as u64
     }
 
+    /// The product of the sizes of all grids: at least as many as the grid has configurations. It is computed without expanding the grid.
+    pub fn combinations(&self) -> u64 {
+        self.dimensions.iter().fold(1, |product: u64, dimension| product.saturating_mul(dimension.grid.len() as u64))
+    }
+
     /// Whether all constraints hold for these values.
     pub fn holds(&self, values: &BTreeMap<String, Value>) -> bool {
         let number = |name: &str| values.get(name).and_then(as_number);
