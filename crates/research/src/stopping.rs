@@ -1,6 +1,7 @@
 //! Early stopping of trials: rules that end a trial whose values are worse than those of the others. A lower value is better.
 //!
 //! - [`median`]: percentile with safety; [`asha`]: asynchronous successive halving; [`hyperband`]: several of them;
+//! - [`kept`]: which values of a trial a rule reads, so that nobody keeps the others;
 //! - [`replay`]: a rule over finished runs: compute saved against winners lost.
 //!
 //! [`decide`] is a pure function of the rule, the series of a trial up to a step, and the series of the others as far as they are known.
@@ -25,12 +26,14 @@
 
 pub mod asha;
 pub mod hyperband;
+pub mod kept;
 pub mod median;
 pub mod replay;
 
 use serde::{Deserialize, Serialize};
 use wire::sweep::stopping::StoppingRule;
 
+pub use kept::keep;
 pub use replay::{Replay, ReplayedStop, replay};
 
 /// The values of the metric of a trial.
@@ -84,20 +87,38 @@ impl Stop {
     }
 }
 
+/// The decision of a rule about the last value of a trial.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// Whether it stops the trial.
+    pub stops: bool,
+    /// The rung that the value passes, steps; `None` for a rule without rungs.
+    pub rung: Option<u64>,
+    /// The numbers that were compared, and the reason.
+    pub at: Stop,
+}
+
 /// Whether the last value of a trial stops it, by the values that the others have had so far. `None`: it goes on.
 pub fn decide(rule: &StoppingRule, own: &Curve, others: &[&Curve]) -> Option<Stop> {
-    let (step, value) = *own.points.last()?;
+    decisions(rule, own, others).into_iter().find(|decision| decision.stops).map(|decision| decision.at)
+}
+
+/// All decisions about the last value of a trial, in order: one for each rung that it passes, up to the first that stops it. A rule without
+/// rungs decides only to stop.
+pub fn decisions(rule: &StoppingRule, own: &Curve, others: &[&Curve]) -> Vec<Decision> {
+    let Some(&(step, value)) = own.points.last() else { return vec![] };
+    let stop = |at: Stop| Decision { stops: true, rung: None, at };
     if !value.is_finite() {
-        return Some(Stop::not_finite(step));
+        return vec![stop(Stop::not_finite(step))];
     }
     match *rule {
         StoppingRule::Median { percentile, min_trials, from, until, protect } => {
-            median::Median { percentile, min_trials, from, until, protect }.decide(own, others)
+            let median = median::Median { percentile, min_trials, from, until, protect };
+            median.decide(own, others).map(stop).into_iter().collect()
         }
         StoppingRule::Asha { eta, min_fraction } => {
-            let first = (min_fraction * own.steps as f64).max(1.0);
-            asha::Asha { eta, first }.decide(own, others)
+            asha::Asha::from_fraction(eta, min_fraction, own.steps).decisions(own, others)
         }
-        StoppingRule::Hyperband { eta, brackets } => hyperband::decide(eta, brackets, own, others),
+        StoppingRule::Hyperband { eta, brackets } => hyperband::decisions(eta, brackets, own, others),
     }
 }

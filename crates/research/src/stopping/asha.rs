@@ -7,7 +7,7 @@
 
 use wire::number::{brief, grouped};
 
-use super::{Curve, Stop};
+use super::{Curve, Decision, Stop};
 
 /// Rungs that a run can have; 2^64 steps are never reached.
 const RUNGS: u32 = 64;
@@ -22,32 +22,52 @@ pub struct Asha {
 }
 
 impl Asha {
-    pub(super) fn decide(&self, own: &Curve, others: &[&Curve]) -> Option<Stop> {
-        let (step, value) = *own.points.last()?;
-        let before = own.points.len().checked_sub(2).map(|at| own.points[at].0);
-        let rungs = (0..RUNGS).map(|rung| (self.first * f64::from(self.eta).powf(f64::from(rung))).ceil() as u64);
-        let reached =
-            rungs.skip_while(|rung| before.is_some_and(|before| *rung <= before)).take_while(|rung| *rung <= step);
-        // A trial that has trained all its steps has nothing left to stop.
-        reached.filter(|rung| *rung < own.steps).find_map(|rung| self.at_rung(rung, step, value, others))
+    /// The rule for a trial of so many steps, with its first rung at a fraction of them.
+    pub(super) fn from_fraction(eta: u32, min_fraction: f64, steps: u64) -> Self {
+        Self { eta, first: (min_fraction * steps as f64).max(1.0) }
     }
 
-    fn at_rung(&self, rung: u64, step: u64, value: f64, others: &[&Curve]) -> Option<Stop> {
+    /// The rungs, steps, from the first on.
+    pub(super) fn rungs(self) -> impl Iterator<Item = u64> {
+        (0..RUNGS).map(move |rung| (self.first * f64::from(self.eta).powf(f64::from(rung))).ceil() as u64)
+    }
+
+    /// The decisions at the rungs that the last value passes, in order, up to the first that stops the trial.
+    pub(super) fn decisions(&self, own: &Curve, others: &[&Curve]) -> Vec<Decision> {
+        let Some(&(step, value)) = own.points.last() else { return vec![] };
+        let before = own.points.len().checked_sub(2).map(|at| own.points[at].0);
+        let passed = self.rungs().skip_while(|rung| before.is_some_and(|before| *rung <= before));
+        let mut decisions = vec![];
+        // A trial that has trained all its steps has nothing left to stop.
+        for rung in passed.take_while(|rung| *rung <= step).filter(|rung| *rung < own.steps) {
+            let decision = self.at_rung(rung, step, value, others);
+            let is_last = decision.stops;
+            decisions.push(decision);
+            if is_last {
+                break;
+            }
+        }
+        decisions
+    }
+
+    fn at_rung(&self, rung: u64, step: u64, value: f64, others: &[&Curve]) -> Decision {
         let values = others.iter().filter_map(|other| other.first_from(rung)).filter(|value| value.is_finite());
         let mut competing: Vec<f64> = values.chain([value]).collect();
         competing.sort_unstable_by(f64::total_cmp);
         let go_on = (competing.len() / self.eta as usize).max(1);
         let threshold = competing[go_on - 1];
-        if value <= threshold {
-            return None;
-        }
+        let stops = value > threshold;
+        let (verb, end) = match stops {
+            true => ("is not", format!("; {} would be.", brief(threshold))),
+            false => ("is", ".".to_owned()),
+        };
         let reason = format!(
-            "Its value {} is not among the best {go_on} of the {} trials that have reached step {}; {} would be.",
+            "Its value {} {verb} among the best {go_on} of the {} trials that have reached step {}{end}",
             brief(value),
             competing.len(),
             grouped(rung),
-            brief(threshold),
         );
-        Some(Stop { step, value: Some(value), threshold: Some(threshold), reason })
+        let at = Stop { step, value: Some(value), threshold: Some(threshold), reason };
+        Decision { stops, rung: Some(rung), at }
     }
 }

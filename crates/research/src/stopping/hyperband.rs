@@ -6,15 +6,23 @@
 //! Source: Li et al. 2018 (JMLR 18, 185), algorithm 1; `HyperbandPruner` of Optuna 5, whose hash also has the name of the study.
 
 use super::asha::Asha;
-use super::{Curve, Stop};
+use super::{Curve, Decision, Stop};
 
-pub(super) fn decide(eta: u32, brackets: u32, own: &Curve, others: &[&Curve]) -> Option<Stop> {
+pub(super) fn decisions(eta: u32, brackets: u32, own: &Curve, others: &[&Curve]) -> Vec<Decision> {
     let bracket = bracket(eta, brackets, own.number);
     let is_same = |other: &&&Curve| self::bracket(eta, brackets, other.number) == bracket;
     let same: Vec<&Curve> = others.iter().filter(is_same).copied().collect();
-    let first = own.steps as f64 / f64::from(eta).powf(f64::from(brackets - 1 - bracket));
-    let stop = Asha { eta, first: first.max(1.0) }.decide(own, &same)?;
-    Some(Stop { reason: format!("Bracket {} of {brackets}: {}", bracket + 1, stop.reason), ..stop })
+    let named = |decision: Decision| {
+        let reason = format!("Bracket {} of {brackets}: {}", bracket + 1, decision.at.reason);
+        Decision { at: Stop { reason, ..decision.at }, ..decision }
+    };
+    asha(eta, brackets, bracket, own.steps).decisions(own, &same).into_iter().map(named).collect()
+}
+
+/// The rule of a bracket for a trial of so many steps.
+pub(super) fn asha(eta: u32, brackets: u32, bracket: u32, steps: u64) -> Asha {
+    let first = steps as f64 / f64::from(eta).powf(f64::from(brackets - 1 - bracket));
+    Asha { eta, first: first.max(1.0) }
 }
 
 /// The bracket of a trial, from 0.
