@@ -19,9 +19,11 @@ pub(crate) mod queue;
 pub(crate) mod run_table;
 pub(crate) mod runs;
 pub(crate) mod snapshots;
+pub(crate) mod sweeps;
 pub(crate) mod tasks;
 pub(crate) mod telemetry;
 pub(crate) mod tokens;
+pub(crate) mod trials;
 pub(crate) mod unsynced;
 pub(crate) mod updates;
 pub(crate) mod workers;
@@ -37,7 +39,7 @@ use sqlx::{ConnectOptions, Connection as _, Sqlite, SqliteConnection, Transactio
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 14] = [
+const MIGRATIONS: [&str; 15] = [
     include_str!("../migrations/1.sql"),
     include_str!("../migrations/pools.sql"),
     include_str!("../migrations/telemetry.sql"),
@@ -52,6 +54,7 @@ const MIGRATIONS: [&str; 14] = [
     include_str!("../migrations/tasks.sql"),
     include_str!("../migrations/finding_labels.sql"),
     include_str!("../migrations/conditions.sql"),
+    include_str!("../migrations/sweeps.sql"),
 ];
 
 /// The first [`FRESH_SCHEMA`] migrations as one script, for a new file. Each `ALTER TABLE` reads the whole schema again: with the

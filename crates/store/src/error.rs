@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use wire::access::project::DEFAULT_PROJECT;
 use wire::fleet::LOCAL_POOL;
 use wire::number::counted;
+use wire::sweep::record::{SweepState, TrialState};
 use wire::{CheckpointId, DeviceId, RunId, RunState};
 
 /// A source of any type.
@@ -197,6 +198,35 @@ pub enum StoreError {
     /// The lab has as many evaluation tasks as it may have.
     #[error("the lab has {tasks} evaluation tasks of {bytes} bytes, which is the maximum: delete some")]
     TooManyTasks { tasks: u64, bytes: u64 },
+    /// No sweep has this id.
+    #[error("unknown sweep {id}")]
+    UnknownSweep { id: i64 },
+    /// The sweep has no trial of this number.
+    #[error("sweep {sweep} has no trial {number}")]
+    UnknownTrial { sweep: i64, number: u64 },
+    /// Somebody has changed the sweep since the sender of a command has read it.
+    #[error("sweep {id} has revision {current}, and the command is for revision {revision}: nothing was changed")]
+    SweepChanged {
+        id: i64,
+        /// Revision that the command names.
+        revision: u64,
+        /// Its current revision.
+        current: u64,
+    },
+    /// The state of the sweep does not allow a command.
+    #[error("sweep {id} is {} and cannot be {to}", state.label())]
+    SweepState {
+        id: i64,
+        state: SweepState,
+        /// What the command would do to it.
+        to: &'static str,
+    },
+    /// The trial waits or trains.
+    #[error("trial {number} of sweep {sweep} is {} and cannot be retried", state.label())]
+    TrialNotOver { sweep: i64, number: u64, state: TrialState },
+    /// The lab has as many sweeps as may run at a time.
+    #[error("{unfinished} sweeps run or are paused, which is the maximum: stop some")]
+    TooManySweeps { unfinished: u64 },
     /// No project has this name.
     #[error("unknown project {project:?}")]
     UnknownProject {

@@ -63,6 +63,7 @@ impl Store {
             return Err(StoreError::ProjectInUse { project: name.to_owned(), runs, datasets });
         }
         database::projects::remove(&mut transaction, name).await?;
+        database::sweeps::remove_of_project(&mut transaction, name).await?;
         database::links::remove_of_project(&mut transaction, name).await?;
         database::invitations::remove_project(&mut transaction, name).await?;
         database::tokens::remove_project(&mut transaction, name).await?;

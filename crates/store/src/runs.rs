@@ -15,6 +15,7 @@ use crate::origins::needed_by_forks;
 use crate::queue::move_in;
 use crate::status::Progress;
 use crate::store::Store;
+use crate::trials::run_resumed;
 
 /// The devices that may continue the run of a lost worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +70,7 @@ impl Store {
         Ok(summary)
     }
 
-    async fn create_in(
+    pub(crate) async fn create_in(
         &self,
         transaction: &mut Change,
         run: &NewRun,
@@ -140,6 +141,7 @@ impl Store {
         }
         database::runs::set_restarts(&mut transaction, run, 0).await?;
         database::queue::set_last(&mut transaction, run).await?;
+        run_resumed(&mut transaction, run).await?;
         self.requeue_in(transaction, run, report).await.map(Some)
     }
 

@@ -19,6 +19,7 @@ mod scenarios;
 mod setup;
 mod snapshots;
 mod steering;
+mod sweeps;
 mod tasks;
 mod telemetry;
 mod together;

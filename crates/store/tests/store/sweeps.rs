@@ -1,0 +1,317 @@
+//! Sweeps: a trial and its run are created together or not at all, nothing is decided twice, and commands are for one revision.
+
+use std::path::Path;
+
+use serde_json::json;
+use store::{
+    Creator, NewDecision, NewPerson, NewSweep, NewTrial, Store, StoreError, TrialChange, TrialCreation, TrialValues,
+};
+use wire::access::{Role, Visible};
+use wire::sweep::command::SweepCommand;
+use wire::sweep::record::{DecisionKind, Sweep, SweepState, TrialState};
+use wire::sweep::space::Point;
+use wire::sweep::spec::SweepSpec;
+use wire::task::lab::TaskSchedule;
+use wire::{Event, RunId, RunState};
+
+use crate::setup::{new_run, report};
+
+fn new_sweep(trials: u64, at_once: u32) -> NewSweep {
+    let spec: SweepSpec = serde_json::from_value(json!({
+        "name": "rates", "trials": trials, "at_once": at_once, "base": { "corpus": "tales" },
+        "space": { "parameters": { "optimizer.learning_rate": { "log": [1e-4, 1e-2] } } },
+    }))
+    .unwrap();
+    spec.check().unwrap();
+    NewSweep {
+        spec,
+        project: "default".into(),
+        trials,
+        creator: "ada".into(),
+        person: None,
+        token: None,
+        created_ms: 1000,
+    }
+}
+
+fn point(rate: f64) -> Point {
+    Point { values: [("optimizer.learning_rate".to_owned(), rate.into())].into(), seed: None }
+}
+
+async fn get(store: &Store, id: i64) -> Sweep {
+    store.sweep(id).await.unwrap().unwrap()
+}
+
+async fn create(store: &Store, id: i64, number: u64, run: &str) -> TrialCreation {
+    let (point, run, revision) = (point(1e-3), new_run(run, "cpu"), get(store, id).await.revision);
+    let schedules = [TaskSchedule { task: "capitals".parse().unwrap(), every: 1 }];
+    let new = NewTrial { sweep: id, revision, number, point: &point, run: &run, schedules: &schedules };
+    store.create_trial(&new).await.unwrap()
+}
+
+fn is_created(creation: &TrialCreation) -> bool {
+    matches!(creation, TrialCreation::Created(_))
+}
+
+async fn set_trial(store: &Store, id: i64, number: u64, state: TrialState) {
+    let change = TrialChange { state: Some((state, None)), ..TrialChange::default() };
+    store.change_trial(id, number, 1, &change).await.unwrap().unwrap();
+}
+
+fn stop(trial: u64, step: u64) -> (NewDecision, TrialState) {
+    let decision = NewDecision {
+        kind: DecisionKind::Stopped,
+        by: "ASHA, eta 4".into(),
+        trial: Some(trial),
+        step: Some(step),
+        rung: Some(step),
+        sentence: "Its value 3 is not among the best.".into(),
+        value: Some(3.0),
+        threshold: Some(2.0),
+    };
+    (decision, TrialState::Stopped)
+}
+
+async fn reopened(store: Store, dir: &Path) -> Store {
+    store.close().await;
+    Store::open(dir).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_trial_and_its_queued_run_are_created_together_and_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let id = store.create_sweep(&new_sweep(2, 2)).await.unwrap().id;
+    assert!(is_created(&create(&store, id, 0, "a").await));
+    assert_eq!(create(&store, id, 0, "b").await, TrialCreation::NotNow, "the number is taken");
+    assert_eq!(create(&store, id, 1, "b").await, TrialCreation::NotNow, "trial 0 waits in the queue");
+    let store = reopened(store, dir.path()).await;
+    let run: RunId = "a".parse().unwrap();
+    let summary = store.summary(&run).await.unwrap().unwrap();
+    assert_eq!((summary.state, summary.tags.as_slice()), (RunState::Queued, [format!("sweep:{id}")].as_slice()));
+    assert_eq!(store.task_schedules(&run).await.unwrap().len(), 1);
+    assert_eq!(store.trial_of_run(&run).await.unwrap(), Some((id, 0)));
+    assert_eq!(store.runs(true).await.unwrap().len(), 1, "refused trials leave no run");
+    set_trial(&store, id, 0, TrialState::Running).await;
+    // An id that is taken: neither run nor trial.
+    let (point, taken, revision) = (point(1e-3), new_run("a", "cpu"), get(&store, id).await.revision);
+    let new = NewTrial { sweep: id, revision, number: 1, point: &point, run: &taken, schedules: &[] };
+    assert!(matches!(store.create_trial(&new).await, Err(StoreError::RunExists { .. })));
+    assert_eq!(store.trials(id, None).await.unwrap().len(), 1);
+    assert!(is_created(&create(&store, id, 1, "b").await));
+    set_trial(&store, id, 1, TrialState::Running).await;
+    assert_eq!(create(&store, id, 2, "c").await, TrialCreation::NotNow, "two trials are planned");
+    let counts = get(&store, id).await.counts;
+    assert_eq!((counts.created(), counts.unfinished(), counts.running), (2, 2, 2));
+    assert_eq!(store.active_sweeps().await.unwrap(), [id]);
+}
+
+#[tokio::test]
+async fn a_decision_is_stored_once_and_values_only_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let id = store.create_sweep(&new_sweep(5, 2)).await.unwrap().id;
+    create(&store, id, 0, "a").await;
+    let values = |last: f64, step: u64| TrialValues { last, last_step: step, best: 2.0, kept: vec![(step, last)] };
+    let change = TrialChange {
+        values: Some(values(3.0, 40)),
+        stop: Some(stop(0, 40)),
+        state: Some((TrialState::Running, None)),
+        // One value passes two rungs.
+        continued: [10, 20]
+            .map(|rung| NewDecision { kind: DecisionKind::Continued, rung: Some(rung), ..stop(0, 40).0 })
+            .into(),
+    };
+    let first = store.change_trial(id, 0, 1, &change).await.unwrap().unwrap();
+    assert_eq!((first.stop_as, first.kept.as_slice()), (Some(TrialState::Stopped), [(40, 3.0)].as_slice()));
+    let store = reopened(store, dir.path()).await;
+    // The same report, and an older one, after a kill.
+    let older = TrialChange { values: Some(values(9.0, 20)), ..change.clone() };
+    for change in [&change, &older] {
+        let again = store.change_trial(id, 0, 1, change).await.unwrap().unwrap();
+        assert_eq!((again.trial.last, again.trial.last_step), (Some(3.0), Some(40)));
+    }
+    let decisions = store.sweep_decisions(id, 0, 100).await.unwrap();
+    let kinds: Vec<_> = decisions.iter().map(|one| one.kind).collect();
+    assert_eq!(kinds, [DecisionKind::Continued, DecisionKind::Continued, DecisionKind::Stopped]);
+    let decision = &decisions[2];
+    assert_eq!((decision.number, decision.trial, decision.step, decision.value), (3, Some(0), Some(40), Some(3.0)));
+    let trial = store.trial(id, 0).await.unwrap().unwrap();
+    assert_eq!(trial.reason.as_deref(), Some("Its value 3 is not among the best."));
+    assert_eq!(store.change_trial(id, 0, 2, &change).await.unwrap(), None, "of another attempt");
+    set_trial(&store, id, 0, TrialState::Stopped).await;
+    assert_eq!(store.change_trial(id, 0, 1, &change).await.unwrap(), None, "it has ended");
+    assert!(store.trial(id, 0).await.unwrap().unwrap().ended_ms.is_some());
+}
+
+#[tokio::test]
+async fn a_stopped_trial_continues_when_its_run_is_resumed_and_rules_do_not_stop_it_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let id = store.create_sweep(&new_sweep(1, 1)).await.unwrap().id;
+    create(&store, id, 0, "a").await;
+    let run: RunId = "a".parse().unwrap();
+    let stopped =
+        TrialChange { stop: Some(stop(0, 40)), state: Some((TrialState::Stopped, None)), ..TrialChange::default() };
+    store.change_trial(id, 0, 1, &stopped).await.unwrap();
+    store.set_state(&run, RunState::Stopped, None).await.unwrap();
+    assert!(store.finish_sweep(id).await.unwrap());
+    assert!(!store.finish_sweep(id).await.unwrap(), "it has ended before");
+    let finished = get(&store, id).await;
+    assert_eq!((finished.state, finished.ended_ms.is_some(), finished.best), (SweepState::Finished, true, None));
+    assert!(store.active_sweeps().await.unwrap().is_empty());
+
+    store.resume_run(&run, Some(RunState::Stopped), report(40, Event::Resumed, None)).await.unwrap().unwrap();
+    let running = get(&store, id).await;
+    assert_eq!((running.state, running.ended_ms, running.counts.queued), (SweepState::Running, None, 1));
+    let changed = store.trials(id, Some(finished.changes)).await.unwrap();
+    assert_eq!(changed.len(), 1, "pages that ask for changes get it");
+    assert_eq!((changed[0].state, changed[0].is_exempt, changed[0].reason.clone()), (TrialState::Queued, true, None));
+    let later = TrialChange { stop: Some(stop(0, 80)), ..TrialChange::default() };
+    let after = store.change_trial(id, 0, 1, &later).await.unwrap().unwrap();
+    assert_eq!(after.stop_as, None);
+    let kinds: Vec<_> = store.sweep_decisions(id, 0, 100).await.unwrap().iter().map(|one| one.kind).collect();
+    assert_eq!(kinds, [DecisionKind::Stopped], "the decision stays, and no other one is stored");
+}
+
+#[tokio::test]
+async fn a_command_for_another_revision_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let first = store.create_sweep(&new_sweep(10, 1)).await.unwrap();
+    let id = first.id;
+    let command =
+        async |revision: u64, command: SweepCommand| store.command_sweep(id, revision, command, "ada", None).await;
+    let paused = command(first.revision, SweepCommand::Pause).await.unwrap();
+    assert_eq!((paused.state, paused.revision), (SweepState::Paused, first.revision + 1));
+    let late = command(first.revision, SweepCommand::Extend { trials: 5 }).await.unwrap_err();
+    assert!(matches!(late, StoreError::SweepChanged { revision: 1, current: 2, .. }), "{late}");
+    let twice = command(paused.revision, SweepCommand::Pause).await.unwrap_err();
+    assert_eq!(twice.to_string(), format!("sweep {id} is paused and cannot be paused"));
+    assert_eq!(create(&store, id, 0, "a").await, TrialCreation::NotNow, "a paused sweep takes no trial");
+    let extended = command(paused.revision, SweepCommand::Extend { trials: 5 }).await.unwrap();
+    assert_eq!((extended.state, extended.trials), (SweepState::Paused, 15));
+    for trials in [0, 1986] {
+        let refused = command(extended.revision, SweepCommand::Extend { trials }).await.unwrap_err();
+        assert!(matches!(refused, StoreError::InvalidQuery { .. }), "{trials}: {refused}");
+    }
+    let running = command(extended.revision, SweepCommand::Resume).await.unwrap();
+    assert!(is_created(&create(&store, id, 0, "a").await));
+    let stopped = command(running.revision, SweepCommand::Stop).await.unwrap();
+    assert_eq!((stopped.state, stopped.ended_ms), (SweepState::Stopped, None), "a trial has not ended");
+    let trial = store.unfinished_trials(id).await.unwrap().remove(0);
+    assert_eq!(
+        (trial.stop_as, trial.trial.reason.as_deref()),
+        (Some(TrialState::Stopped), Some("ada stopped the sweep."))
+    );
+    assert!(!store.finish_sweep(id).await.unwrap());
+    set_trial(&store, id, 0, TrialState::Stopped).await;
+    assert!(store.finish_sweep(id).await.unwrap());
+    assert_eq!(get(&store, id).await.state, SweepState::Stopped);
+    let sentences: Vec<String> =
+        store.sweep_decisions(id, 0, 100).await.unwrap().into_iter().map(|one| one.sentence).collect();
+    let expected = ["paused the sweep.", "extended the sweep by 5 trials.", "resumed the sweep.", "stopped the sweep."];
+    assert_eq!(sentences, expected.map(|rest| format!("ada {rest}")));
+}
+
+#[tokio::test]
+async fn a_trial_begins_again_as_a_new_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let id = store.create_sweep(&new_sweep(1, 1)).await.unwrap().id;
+    create(&store, id, 0, "a").await;
+    let (point, run, revision) = (point(1e-3), new_run("b", "cpu"), get(&store, id).await.revision);
+    let again = NewTrial { sweep: id, revision, number: 0, point: &point, run: &run, schedules: &[] };
+    let early = store.retry_trial(&again, "ada").await.unwrap_err();
+    assert!(matches!(early, StoreError::TrialNotOver { number: 0, .. }), "{early}");
+    set_trial(&store, id, 0, TrialState::Failed).await;
+    store.finish_sweep(id).await.unwrap();
+    let revision = get(&store, id).await.revision;
+    let unknown = NewTrial { revision, number: 1, ..again };
+    assert!(matches!(store.retry_trial(&unknown, "ada").await, Err(StoreError::UnknownTrial { number: 1, .. })));
+    let again = NewTrial { revision, ..again };
+    store.retry_trial(&again, "ada").await.unwrap();
+    let late = store.retry_trial(&again, "ada").await.unwrap_err();
+    assert!(matches!(late, StoreError::SweepChanged { .. }), "two people at once begin it once: {late}");
+    let trial = store.trial(id, 0).await.unwrap().unwrap();
+    assert_eq!((trial.attempt, trial.state, trial.run), (2, TrialState::Queued, Some("b".parse().unwrap())));
+    assert_eq!(get(&store, id).await.state, SweepState::Running);
+    assert!(store.summary(&"a".parse().unwrap()).await.unwrap().is_some(), "the run before stays");
+}
+
+#[tokio::test]
+async fn points_without_a_valid_run_are_failed_trials_and_several_in_a_row_pause_the_sweep() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let id = store.create_sweep(&new_sweep(20, 1)).await.unwrap().id;
+    let invalid = async |number: u64| {
+        let revision = get(&store, id).await.revision;
+        store.add_invalid_trial(id, revision, number, &point(1e-3), "The width is not divisible.").await.unwrap();
+    };
+    for number in 0..4 {
+        invalid(number).await;
+    }
+    assert!(is_created(&create(&store, id, 4, "a").await));
+    set_trial(&store, id, 4, TrialState::Failed).await;
+    for number in 5..9 {
+        invalid(number).await;
+    }
+    let before = get(&store, id).await;
+    assert_eq!((before.state, before.counts.failed), (SweepState::Running, 9), "a run lies between them");
+    invalid(9).await;
+    let after = get(&store, id).await;
+    assert_eq!((after.state, after.revision), (SweepState::Paused, before.revision + 1));
+    assert!(after.message.unwrap().contains("5 points in a row made no valid run"));
+    let trial = store.trial(id, 9).await.unwrap().unwrap();
+    assert_eq!((trial.run, trial.reason.as_deref()), (None, Some("The width is not divisible.")));
+    let last = store.sweep_decisions(id, 0, 100).await.unwrap().pop().unwrap();
+    assert_eq!((last.kind, last.by.as_str()), (DecisionKind::Paused, "server"));
+}
+
+#[tokio::test]
+async fn a_sweep_pauses_when_its_creator_may_not_train_any_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let person = NewPerson { name: "ada".into(), email: None, role: None, password: None, provider: None };
+    let person = store.add_person(&person).await.unwrap().id;
+    store.set_member("default", person, Role::Steer, None).await.unwrap();
+    let id = store.create_sweep(&NewSweep { person: Some(person), ..new_sweep(5, 5) }).await.unwrap().id;
+    assert!(is_created(&create(&store, id, 0, "a").await));
+    set_trial(&store, id, 0, TrialState::Running).await;
+    store.set_member("default", person, Role::View, None).await.unwrap();
+    assert_eq!(create(&store, id, 1, "b").await, TrialCreation::CreatorLeft);
+    let paused = get(&store, id).await;
+    assert_eq!(paused.state, SweepState::Paused);
+    assert_eq!(paused.message.as_deref(), Some("ada may not train in the project default any more."));
+    assert!(store.summary(&"b".parse().unwrap()).await.unwrap().is_none());
+    let resume = async |owner: Option<Creator<'_>>| {
+        let revision = get(&store, id).await.revision;
+        store.command_sweep(id, revision, SweepCommand::Resume, "grace", owner).await.unwrap()
+    };
+    resume(None).await;
+    assert_eq!(create(&store, id, 1, "b").await, TrialCreation::CreatorLeft, "a guest gives no rights");
+    let resumed = resume(Some(Creator { name: "grace", person: None, token: None })).await;
+    assert_eq!((resumed.creator.as_str(), resumed.message), ("grace", None));
+    assert!(is_created(&create(&store, id, 1, "b").await), "it continues with the rights of who resumed it");
+}
+
+#[tokio::test]
+async fn lists_have_the_sweeps_of_the_projects_that_may_be_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    store.add_project("beta", &Default::default()).await.unwrap();
+    let own = store.create_sweep(&new_sweep(1, 1)).await.unwrap().id;
+    let other = store.create_sweep(&NewSweep { project: "beta".into(), ..new_sweep(1, 1) }).await.unwrap().id;
+    let ids = async |visible: Visible, before: Option<i64>| -> Vec<i64> {
+        store.sweeps(&visible, before, 10).await.unwrap().iter().map(|sweep| sweep.id).collect()
+    };
+    assert_eq!(ids(Visible::All, None).await, [other, own]);
+    assert_eq!(ids(Visible::All, Some(other)).await, [own]);
+    let only = Visible::Only { projects: ["beta".to_owned()].into(), runs: Default::default() };
+    assert_eq!(ids(only, None).await, [other]);
+    assert_eq!(store.project_of_sweep(other).await.unwrap().as_deref(), Some("beta"));
+    let unknown = NewSweep { project: "gamma".into(), ..new_sweep(1, 1) };
+    assert!(matches!(store.create_sweep(&unknown).await, Err(StoreError::UnknownProject { .. })));
+    store.remove_project("beta").await.unwrap();
+    assert_eq!(store.sweep(other).await.unwrap(), None);
+}
