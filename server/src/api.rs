@@ -55,6 +55,7 @@ pub mod server;
 pub mod session;
 pub mod share;
 pub mod sockets;
+pub mod sweeps;
 pub mod tasks;
 pub mod telemetry;
 pub mod tokens;

@@ -1,6 +1,6 @@
 //! Who sends a request, and whether what they reach allows it. Each route names what it needs as an extractor, so that a route without
 //! one is easy to see: [`Viewer`], [`Steerer`] and [`Admin`] need a role in the whole lab, those of [`run`] a role on the run in the path,
-//! those of [`project`] a role in the project in the path, and [`SignedIn`] only somebody who is signed in: such a route answers with
+//! those of [`project`] a role in the project in the path, those of [`sweep`] a role in the project of the sweep in the path, and [`SignedIn`] only somebody who is signed in: such a route answers with
 //! what the sender may see.
 //!
 //! - [`spec`]: who may make a run of a spec; [`datasets`]: access to datasets;
@@ -15,6 +15,7 @@ pub mod projects;
 pub mod run;
 pub mod session;
 pub mod spec;
+pub mod sweep;
 pub mod tokens;
 
 use axum::extract::FromRequestParts;

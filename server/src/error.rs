@@ -14,6 +14,7 @@ use engine::{DataError, EngineError};
 use serde::Serialize;
 use store::{JoinRefusal, StoreError};
 use wire::data::import::ImportReport;
+use wire::sweep::record::SweepState;
 use wire::{ApiErrorBody, PlanError};
 
 /// A refused or failed request.
@@ -178,6 +179,24 @@ impl From<StoreError> for ApiError {
             StoreError::TooManyTasks { .. } => {
                 Self::conflict("tasks_full", message).hint("GET /api/v1/tasks lists them; DELETE /api/v1/tasks/{name}")
             }
+            StoreError::UnknownSweep { .. } | StoreError::UnknownTrial { .. } => {
+                Self::not_found(message).hint("GET /api/v1/sweeps lists the sweeps")
+            }
+            StoreError::SweepChanged { .. } => Self::conflict("sweep_changed", message)
+                .field("revision")
+                .hint("read the sweep again, and send the command with its revision if it is still right"),
+            StoreError::SweepState { state, .. } => {
+                let hint = match state {
+                    SweepState::Stopped => "a stopped sweep starts no further trial: start another sweep",
+                    SweepState::Finished => "extend it, or retry one of its trials",
+                    SweepState::Running | SweepState::Paused => "see its state: GET /api/v1/sweeps/{id}",
+                };
+                Self::conflict("sweep_state", message).field("command").hint(hint)
+            }
+            StoreError::TrialNotOver { .. } => {
+                Self::conflict("trial_not_over", message).field("command.trial").hint("stop its run first")
+            }
+            StoreError::TooManySweeps { .. } => Self::conflict("sweeps_full", message),
             StoreError::UnknownPool { .. } => Self::not_found(message).hint("GET /api/v1/pools lists the pools"),
             StoreError::TooManyLinks { .. } | StoreError::TooManyOwnLinks { .. } => {
                 Self::conflict("links_full", message).hint("GET /api/v1/links lists the links that you may revoke")

@@ -1,6 +1,7 @@
 //! Exports and imports: runs as archives, checkpoints as folders for `transformers`, time series as CSV and Parquet.
 //!
 //! - [`archive`], [`hf`] and [`series`] write exports; [`body`] streams them as responses;
+//! - [`trials`] writes the trials of a sweep as CSV and Parquet;
 //! - [`import`] reads uploads: [`unpack`] archives of runs, [`imported_model`] models; [`hub`] fetches models;
 //! - [`backup`] writes a whole lab, [`restore`] reads it;
 //! - [`figures`] draws charts and inspections as images;
@@ -19,4 +20,5 @@ pub mod imported_model;
 pub mod restore;
 pub mod series;
 pub mod tarball;
+pub mod trials;
 pub mod unpack;

@@ -7,6 +7,7 @@
 //! - [`alerting`]: settings of alerts, and which channels are being sent to;
 //! - [`certificate`]: the certificate of a server that speaks TLS itself;
 //! - [`hosts`]: the names that the server answers to; [`slots`]: how many models are in memory at a time;
+//! - [`samplers`]: how many samplers of sweeps compute at a time;
 //! - [`drawing`]: images, and how many are drawn at a time; [`openings`]: how often embeds are requested;
 //! - [`oidc`]: sign-in with OpenID Connect; [`audit`]: the audit log and the uses of tokens, before they are written; [`name`]: valid names;
 //! - [`scores`]: scores of checkpoints that wait; [`evaluator`]: programs that compute them; [`limits`]: limits of projects; [`passwords`]: hashes of passwords; [`throttle`]: slows down guessing.
@@ -25,6 +26,7 @@ pub mod open;
 pub mod openings;
 pub mod passwords;
 pub mod public_url;
+pub mod samplers;
 pub mod scores;
 pub mod settings;
 pub mod slots;
@@ -55,6 +57,7 @@ use crate::workers::Workers;
 use hosts::Hosts;
 use openings::Openings;
 use passwords::Passwords;
+use samplers::SamplerSlots;
 use scores::Scores;
 use settings::Settings;
 use slots::InferenceSlots;
@@ -92,6 +95,8 @@ pub struct LabParts {
     pub openings: Openings,
     /// Processes with a model in memory.
     pub slots: InferenceSlots,
+    /// Samplers of sweeps that compute.
+    pub samplers: SamplerSlots,
     /// Scores of checkpoints that wait, are computed, or failed.
     pub scores: Scores,
     /// Hashes of passwords.
@@ -141,6 +146,7 @@ impl Lab {
             drawings: Drawings::default(),
             openings: Openings::default(),
             slots: InferenceSlots::default(),
+            samplers: SamplerSlots::default(),
             scores: Scores::default(),
             passwords: Passwords::default(),
             throttle: Throttle::default(),

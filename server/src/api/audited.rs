@@ -23,7 +23,7 @@ const TRAFFIC: [&str; 3] = ["open_link", "open_live", "poll_live"];
 /// Where the routes of workers of other machines begin, below the API.
 const OF_WORKERS: &str = "/transfer/";
 /// Operations that compute an answer and change nothing.
-const COMPUTATIONS: [&str; 3] = ["plan_run", "create_completion", "create_inspection"];
+const COMPUTATIONS: [&str; 4] = ["plan_run", "preview_sweep", "create_completion", "create_inspection"];
 /// First parts of paths whose next part is a secret.
 const SECRET: [&str; 5] = ["embed", "invite", "oidc", "share", "signin"];
 /// Longest target, characters.

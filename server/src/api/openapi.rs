@@ -21,6 +21,7 @@ use crate::export::archive::Checkpoints;
     security(("bearer" = []), ("cookie" = [])),
     tags(
         (name = "runs", description = "Plan, create, watch and steer runs; export and import them."),
+        (name = "sweeps", description = "Sweeps over hyperparameters: trials, early stopping, and the decisions about them."),
         (name = "inspect", description = "Inspect models: inspections, snapshots, completions."),
         (name = "evaluation", description = "Evaluation tasks, and the scores of checkpoints on them."),
         (name = "data", description = "Upload, generate, download and tokenize datasets."),

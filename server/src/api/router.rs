@@ -22,7 +22,8 @@ use super::routes::{Descriptions, Routes, routes};
 use super::{
     account, alert_conditions, alerts, audit, audited, backups, checkpoints, checks, commands, comparison, completions,
     corpora, embeds, exports, figures, filters, findings, guard, headers, hub, inspections, lab, links, metrics, oidc,
-    openapi, page, people, planning, pools, projects, reached, runs, series, session, share, sockets, tasks, telemetry,
+    openapi, page, people, planning, pools, projects, reached, runs, series, session, share, sockets, sweeps, tasks,
+    telemetry,
     tokens, transfer, uploads, workers,
 };
 use crate::error::ApiError;
@@ -81,7 +82,7 @@ fn describe(routes: &Descriptions) -> Description {
 
 fn api() -> Routes {
     let routes = access_routes().merge(fleet_routes()).merge(run_routes()).merge(data_routes());
-    routes.merge(task_routes()).merge(upload_routes()).merge(transfer_routes())
+    routes.merge(sweep_routes()).merge(task_routes()).merge(upload_routes()).merge(transfer_routes())
 }
 
 fn access_routes() -> Routes {
@@ -196,6 +197,17 @@ fn data_routes() -> Routes {
         .routes(routes!(corpora::download_corpus))
         .routes(routes!(hub::import_hub_dataset))
         .routes(routes!(hub::import_hub_model))
+}
+
+fn sweep_routes() -> Routes {
+    Routes::default()
+        .routes(routes!(sweeps::list_sweeps, sweeps::start_sweep))
+        .routes(routes!(sweeps::preview_sweep))
+        .routes(routes!(sweeps::get_sweep))
+        .routes(routes!(sweeps::list_decisions))
+        .routes(routes!(sweeps::command_sweep))
+        .routes(routes!(sweeps::export_trials_csv))
+        .routes(routes!(sweeps::export_trials_parquet))
 }
 
 /// Routes whose body may be the file of an evaluation task.

@@ -25,6 +25,7 @@ use crate::runs::acts;
 use crate::runs::pools;
 use crate::runs::queue;
 use crate::runs::scoring;
+use crate::runs::sweeps;
 use crate::workers::telemetry::{keeping, usage};
 use crate::workers::{liveness, local};
 
@@ -40,6 +41,18 @@ const FIRST_LINK_MS: i64 = 24 * 3600 * 1000;
 /// # Errors
 /// The folder or the address cannot be used; the listener fails.
 pub async fn serve(settings: Settings) -> Result<(), ServeError> {
+    serve_until(settings, |_| {}, std::future::pending()).await
+}
+
+/// As [`serve`], at most until `done`. `ready` gets the address for programs of this machine once the server listens.
+///
+/// # Errors
+/// Those of [`serve`].
+pub async fn serve_until(
+    settings: Settings,
+    ready: impl FnOnce(String),
+    done: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
     let store = open_store(&settings).await?;
     let listen = settings.listen;
     let listener = TcpListener::bind(listen).await.map_err(|source| ServeError::Listen { listen, source })?;
@@ -69,8 +82,12 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
             vec![serve_on(listener.tap_io(|_| {}), &lab, &stopping), serve_on(own.tap_io(|_| {}), &lab, &stopping)]
         }
     };
-    if leaving::wait_for_signal().await == StopSignal::Interrupt {
-        leaving::say_what_continues(&lab).await;
+    ready(own_url);
+    tokio::select! {
+        signal = leaving::wait_for_signal() => if signal == StopSignal::Interrupt {
+            leaving::say_what_continues(&lab).await;
+        },
+        () = done => {}
     }
     tracing::info!("stopping");
     // Without receivers nothing is left to stop.
@@ -146,6 +163,7 @@ fn start_tasks(lab: &Lab, stopping: &watch::Receiver<bool>) {
     tokio::spawn(lab.diagnosis.clone().serve());
     tokio::spawn(acts::serve(lab.clone()));
     tokio::spawn(scoring::serve(lab.clone()));
+    tokio::spawn(sweeps::serve::serve(lab.clone()));
     tokio::spawn(liveness::watch(lab.workers.clone()));
     tokio::spawn(audit::log::keep(lab.audit.clone(), lab.store().clone()));
     tokio::spawn(outbox::keep(lab.clone()));

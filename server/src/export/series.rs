@@ -46,7 +46,7 @@ pub fn write_csv(curves: Vec<Curve>, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// A name as a field, quoted if it contains a separator (RFC 4180).
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     if name.contains([',', '"', '\n', '\r']) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.to_owned() }
 }
 
@@ -55,13 +55,18 @@ fn quoted(name: &str) -> String {
 /// # Errors
 /// An IO error; a reader that has disconnected.
 pub fn write_parquet(curves: Vec<Curve>, out: &mut (dyn Write + Send)) -> io::Result<()> {
-    write_columns(curves, out).map_err(|error| match error {
+    write_columns(curves, out).map_err(to_io)
+}
+
+/// The IO error that a Parquet error holds, or else one that holds it.
+pub(super) fn to_io(error: ParquetError) -> io::Error {
+    match error {
         ParquetError::External(source) => match source.downcast::<io::Error>() {
             Ok(source) => *source,
             Err(source) => io::Error::other(source),
         },
         other => io::Error::other(other),
-    })
+    }
 }
 
 fn write_columns(curves: Vec<Curve>, out: &mut (dyn Write + Send)) -> Result<(), ParquetError> {

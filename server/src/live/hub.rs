@@ -26,6 +26,7 @@ use wire::transport::live::{Tick, ToPage};
 use wire::{RunId, RunSummary, encode};
 
 use super::subscriptions::MAX_INSPECTIONS_PER_RUN;
+use super::trial_watch::TrialWatch;
 
 /// Minimum time between two ticks of a run; what arrives in between goes into one tick.
 const TICK_EVERY: Duration = Duration::from_millis(40);
@@ -124,12 +125,14 @@ pub struct Hub {
     epoch: u64,
     channels: Arc<Mutex<HashMap<RunId, Channel>>>,
     lab: watch::Sender<u64>,
+    /// Wakes the task of sweeps.
+    pub trials: TrialWatch,
 }
 
 impl Hub {
     /// Streams of a server; `epoch` differs from that of every earlier server on this folder.
     pub fn new(epoch: u64) -> Self {
-        Self { epoch, channels: Arc::default(), lab: watch::channel(0).0 }
+        Self { epoch, channels: Arc::default(), lab: watch::channel(0).0, trials: TrialWatch::default() }
     }
 
     /// The present end of a run's stream. Read it before the store, so that nothing in between is missed.
@@ -192,6 +195,7 @@ impl Hub {
         events: Vec<EventRecord>,
         updates: Vec<InspectionUpdate>,
     ) {
+        self.trials.published(&summary, &rows);
         self.publish_all(summary, |_| Open { rows, events, updates, findings: vec![] });
     }
 
@@ -203,6 +207,7 @@ impl Hub {
 
     /// Adds stored findings of a run to its stream, new and changed ones, as [`Self::publish`] does.
     pub fn publish_findings(&self, summary: RunSummary, findings: Vec<RunFinding>) {
+        self.trials.published(&summary, &[]);
         self.publish_all(summary, |_| Open { findings, ..Open::default() });
     }
 

@@ -134,6 +134,7 @@ async fn resume(lab: &Lab, summary: &RunSummary, report: Report) -> Result<Optio
     let resumed = lab.store().resume_run(&summary.id, Some(summary.state), report).await?;
     let Some((record, after)) = resumed else { return Ok(None) };
     lab.feed.hub.publish(after, vec![], vec![record.clone()], vec![]);
+    lab.feed.hub.trials.resumed(&summary.id);
     lab.feed.wake_queue();
     Ok(Some(record))
 }

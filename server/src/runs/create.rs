@@ -48,23 +48,41 @@ pub async fn insert(
     changes: Vec<(Command, Event)>,
     author: Author,
 ) -> Result<RunId, ApiError> {
+    let new = prepare(lab, spec, view, author).await?;
+    let summary = lab.store().create_fork(&new, &changes).await?;
+    announce(lab, &new, summary).await?;
+    Ok(new.id)
+}
+
+/// The record of a run of a resolved spec, if it may be created and queued.
+///
+/// # Errors
+/// 422 for an invalid name, 409 for a full queue and for a project over its limit of disk; an error of the store.
+pub async fn prepare(lab: &Lab, spec: RunSpec, view: PlanView, author: Author) -> Result<NewRun, ApiError> {
     let (generated, id) = new_id();
     let name = match &spec.name {
         Some(name) => checked_name(name)?,
         None => generated,
     };
-    let new = new_run(lab, id.clone(), name, spec, view, author).await?;
+    let new = new_run(lab, id, name, spec, view, author).await?;
     limits::check_disk(lab, new.spec.project.as_deref().unwrap_or(DEFAULT_PROJECT)).await?;
     check_queue(lab, &new.plan.device, new.any_of(), new.spec.pool.as_deref()).await?;
-    let summary = lab.store().create_fork(&new, &changes).await?;
+    Ok(new)
+}
+
+/// Publishes a run that was stored, and wakes the queue.
+///
+/// # Errors
+/// An error of the store.
+pub async fn announce(lab: &Lab, new: &NewRun, summary: RunSummary) -> Result<(), ApiError> {
     lab.feed.hub.publish(summary, vec![], vec![], vec![]);
     if let Some(reason) = devices::reason_to_wait(lab, &new.spec, &new.plan.device) {
         // Unless it has started meanwhile.
         let is_queued = |run: &RunSummary| run.state == RunState::Queued;
-        lab.feed.set_state_if(&id, is_queued, RunState::Queued, Some(reason)).await?;
+        lab.feed.set_state_if(&new.id, is_queued, RunState::Queued, Some(reason)).await?;
     }
     lab.feed.wake_queue();
-    Ok(id)
+    Ok(())
 }
 
 /// A random name and id. They are not secret.

@@ -24,6 +24,7 @@ mod run_table;
 mod scenarios;
 mod sharing;
 mod steering;
+mod sweeps;
 mod telemetry;
 mod tokens;
 mod transfer;

@@ -24,6 +24,8 @@ const PROJECT: &str = "alpha";
 const RUN: &str = "alpha-run";
 const OTHER_RUN: &str = "beta-run";
 const DATASET: &str = "alpha-text";
+/// The first sweep of a lab.
+const SWEEP: &str = "1";
 
 /// A sender, and what the rules give them.
 struct Sender {
@@ -88,6 +90,8 @@ impl Crowd {
         for (name, project) in [(DATASET, Some(PROJECT)), ("beta-text", Some("beta")), ("free-text", None)] {
             add_dataset(&lab, name, project).await;
         }
+        let sweep = crate::sweeps::new_sweep(PROJECT);
+        assert_eq!(lab.state.store().create_sweep(&sweep).await.unwrap().id.to_string(), SWEEP);
         let senders = senders(&lab).await;
         Self { lab, senders }
     }
@@ -220,6 +224,7 @@ fn filled(pattern: &str) -> String {
     let id = match pattern {
         path if path.contains("/runs/{id}") => RUN,
         path if path.contains("/corpora/{id}") => DATASET,
+        path if path.contains("/sweeps/{id}") => SWEEP,
         path if path.contains("/devices/{id}") || path.contains("/catalogue/{id}") => "nothing",
         _ => "999999",
     };
@@ -278,6 +283,8 @@ async fn lists_searches_and_bodies_reach_only_what_their_sender_sees() {
         assert_eq!(total, seen.iter().filter(|sees| **sees).count().to_string(), "{}", sender.name);
         let corpora = String::from_utf8(get("/api/v1/corpora").await.body).unwrap();
         assert_eq!(corpora.contains(DATASET), sender.on_project().is_some(), "{}: {corpora}", sender.name);
+        let sweeps = String::from_utf8(get("/api/v1/sweeps").await.body).unwrap();
+        assert_eq!(sweeps.contains("alpha"), sender.on_project().is_some(), "{}: {sweeps}", sender.name);
         let compared = get(&format!("/api/v1/compare?baseline={RUN}&change={RUN}")).await;
         assert_eq!(compared.status == StatusCode::OK, sees, "{}: {compared:?}", sender.name);
         for (method, path, body) in bodies() {
@@ -286,6 +293,9 @@ async fn lists_searches_and_bodies_reach_only_what_their_sender_sees() {
             let (allowed, is_run) = match path {
                 "/api/v1/plan" => (sender.on_project().is_some(), false),
                 "/api/v1/runs" => (sender.on_project().is_some_and(|role| role.includes(Role::Steer)), false),
+                "/api/v1/sweeps" | "/api/v1/sweeps/preview" => {
+                    (sender.on_project().is_some_and(|role| role.includes(Role::Steer)), false)
+                }
                 "/api/v1/runs/bulk" => (sender.on_run().is_some_and(|role| role.includes(Role::Steer)), true),
                 _ => (sees, true),
             };
@@ -304,7 +314,13 @@ fn crowd_sees_beta(sender: &Sender) -> bool {
 /// Requests that name the run or the project in their body.
 fn bodies() -> Vec<(&'static str, &'static str, Value)> {
     let spec = json!({ "preset": "tiny", "corpus": DATASET, "project": PROJECT });
+    let sweep = json!({
+        "name": "rates", "trials": 2, "base": spec,
+        "space": { "parameters": { "optimizer.learning_rate": { "log": [1e-4, 1e-2] } } },
+    });
     vec![
+        ("POST", "/api/v1/sweeps/preview", sweep.clone()),
+        ("POST", "/api/v1/sweeps", sweep),
         ("POST", "/api/v1/plan", spec.clone()),
         ("POST", "/api/v1/runs", spec),
         ("POST", "/api/v1/completions", json!({ "run": RUN, "prompt": "Once" })),

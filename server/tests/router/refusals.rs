@@ -172,8 +172,20 @@ async fn the_api_document_lists_routes_and_schemas() {
         assert!(operation["summary"].as_str().is_some_and(|summary| summary.ends_with('.')), "{path}: {operation:#}");
         let tag = operation["tags"][0].as_str().unwrap();
         assert!(
-            ["runs", "inspect", "data", "access", "alerts", "evaluation", "fleet", "lab", "transfer", "sockets"]
-                .contains(&tag),
+            [
+                "runs",
+                "sweeps",
+                "inspect",
+                "data",
+                "access",
+                "alerts",
+                "evaluation",
+                "fleet",
+                "lab",
+                "transfer",
+                "sockets"
+            ]
+            .contains(&tag),
             "{path}: {tag}"
         );
     }

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use wire::access::Role;
 
-use super::{DATASET, PROJECT, RUN, Sender};
+use super::{DATASET, PROJECT, RUN, SWEEP, Sender};
 use crate::lab::Answer;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,13 +22,15 @@ pub(super) enum Needs {
     Run(Role),
     Dataset(Role),
     Project(Role),
+    /// On the sweep of `alpha`.
+    Sweep(Role),
     /// A worker's or a join token.
     Machine,
 }
 
 /// The rule of each route. A route that is missing here fails the test: decide who may use it.
 pub(super) fn needs(method: &str, path: &str) -> Needs {
-    use Needs::{Contributor, Dataset, Machine, Member, Nothing, Project, Run, SignedIn};
+    use Needs::{Contributor, Dataset, Machine, Member, Nothing, Project, Run, SignedIn, Sweep};
     let path = path.strip_prefix("/api/v1").unwrap_or(path);
     if path == "/link" || path == "/join" || path.starts_with("/transfer/") {
         return Machine;
@@ -36,6 +38,9 @@ pub(super) fn needs(method: &str, path: &str) -> Needs {
     if path.starts_with("/runs/{id}") {
         let reads = method == "GET" || (method == "POST" && path.ends_with("/inspections"));
         return Run(if reads { Role::View } else { Role::Steer });
+    }
+    if path.starts_with("/sweeps/{id}") {
+        return Sweep(if method == "GET" { Role::View } else { Role::Steer });
     }
     if path.starts_with("/corpora/{id}") {
         return match (method, path) {
@@ -51,6 +56,8 @@ pub(super) fn needs(method: &str, path: &str) -> Needs {
             SignedIn
         }
         ("GET", "/compare") => SignedIn,
+        // The body names the project; the list has what the sender sees.
+        (_, "/sweeps" | "/sweeps/preview") => SignedIn,
         (_, "/runs/bulk" | "/plan" | "/presets" | "/rules" | "/hyperparameters" | "/completions") => SignedIn,
         (_, path) if path.starts_with("/me/") => SignedIn,
         ("GET", "/corpora" | "/devices" | "/jobs" | "/catalogue" | "/pools" | "/people" | "/links" | "/alerts") => {
@@ -129,7 +136,7 @@ pub(super) fn expected(sender: &Sender, needs: Needs) -> Outcome {
         Needs::ContributorTo => by_role(sender.on_project(), Role::Steer),
         Needs::Lab(needed) => only(sender.lab.is_some_and(|role| role.includes(needed))),
         Needs::Run(needed) => by_role(sender.on_run(), needed),
-        Needs::Project(needed) => by_role(sender.on_project(), needed),
+        Needs::Project(needed) | Needs::Sweep(needed) => by_role(sender.on_project(), needed),
         Needs::Dataset(_) if !sender.views_anything() => Outcome::Forbidden,
         Needs::Dataset(needed) => by_role(sender.on_project(), needed),
         Needs::Machine => Outcome::Forbidden,
@@ -146,6 +153,7 @@ pub(super) fn outcome(answer: &Answer) -> Outcome {
                 format!("unknown run {RUN}"),
                 format!("unknown project {PROJECT:?}"),
                 format!("unknown dataset {DATASET}"),
+                format!("unknown sweep {SWEEP}"),
             ];
             if hidden.contains(&message()) { Outcome::Hidden } else { Outcome::Allowed }
         }

@@ -1,0 +1,32 @@
+//! How many samplers of sweeps compute at a time. They compute on threads of their own, so that requests and training do not wait for them.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::error::ApiError;
+
+/// Samplers that compute at a time.
+const AT_ONCE: usize = 2;
+
+/// Places of samplers.
+#[derive(Clone)]
+pub struct SamplerSlots(Arc<Semaphore>);
+
+impl Default for SamplerSlots {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(AT_ONCE)))
+    }
+}
+
+impl SamplerSlots {
+    /// Computes on a thread of its own, once a place is free.
+    ///
+    /// # Errors
+    /// 500 if the computation panicked.
+    pub async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| ApiError::internal("choosing a point", source);
+        let _place: SemaphorePermit<'_> = self.0.acquire().await.map_err(|source| failed(source.into()))?;
+        tokio::task::spawn_blocking(work).await.map_err(|source| failed(source.into()))
+    }
+}
