@@ -31,6 +31,7 @@ pub mod status;
 #[cfg(unix)]
 pub mod stop;
 pub mod subprocess;
+pub mod sweep;
 pub mod token;
 pub mod train;
 pub mod worker;
@@ -59,6 +60,7 @@ pub use serve::ServeArgs;
 pub use status::StatusArgs;
 #[cfg(unix)]
 pub use stop::StopArgs;
+pub use sweep::SweepArgs;
 pub use token::TokenArgs;
 pub use train::TrainArgs;
 pub use worker::WorkerArgs;
@@ -95,6 +97,7 @@ pub enum Subcommand {
     #[cfg(unix)]
     Stop(StopArgs),
     Train(TrainArgs),
+    Sweep(SweepArgs),
     Join(JoinArgs),
     Diagnose(DiagnoseArgs),
     Token(TokenArgs),
@@ -126,6 +129,6 @@ pub enum Subcommand {
 impl Subcommand {
     /// Adapts the allocation of memory to what the subcommand does; called before it starts.
     pub fn choose_pages(&self) {
-        memory::use_huge_pages(!matches!(self, Self::Serve(_)));
+        memory::use_huge_pages(!matches!(self, Self::Serve(_) | Self::Sweep(_)));
     }
 }

@@ -37,6 +37,7 @@ fn run(subcommand: Subcommand, began: Instant, log: WorkerLog) -> anyhow::Result
         #[cfg(unix)]
         Subcommand::Stop(args) => runtime()?.block_on(args.run())?,
         Subcommand::Train(args) => runtime()?.block_on(args.run())?,
+        Subcommand::Sweep(args) => runtime()?.block_on(args.run())?,
         Subcommand::Worker(args) => runtime()?.block_on(args.run(log))?,
         Subcommand::Join(args) => runtime()?.block_on(args.run(log))?,
         Subcommand::Diagnose(args) => runtime()?.block_on(args.run())?,

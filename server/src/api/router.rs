@@ -23,8 +23,7 @@ use super::{
     account, alert_conditions, alerts, audit, audited, backups, checkpoints, checks, commands, comparison, completions,
     corpora, embeds, exports, figures, filters, findings, guard, headers, hub, inspections, lab, links, metrics, oidc,
     openapi, page, people, planning, pools, projects, reached, runs, series, session, share, sockets, sweeps, tasks,
-    telemetry,
-    tokens, transfer, uploads, workers,
+    telemetry, tokens, transfer, uploads, workers,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;

@@ -1,4 +1,4 @@
-//! `kindling export`: a model, time series or a whole run, written to files from a lab that no server has open. The API gives the
+//! `kindling export`: a model, time series, a whole run or the trials of a sweep, written to files from a lab that no server has open. The API gives the
 //! same.
 
 use std::fs::File;
@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use store::{Store, StoreError};
+use wire::sweep::record::{Sweep, Trial};
 use wire::{CheckpointId, RunId};
 
 use super::data::{DataArgs, UnusedFolder};
 use crate::export::archive::{Archive, Checkpoints};
-use crate::export::{hf, series};
+use crate::export::{hf, series, trials};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,6 +20,8 @@ Examples:
     kindling export hf amber-fox-7k2q --to amber-fox
   Write all metrics for pandas:
     kindling export series amber-fox-7k2q --to amber-fox.parquet
+  Write the trials of a sweep:
+    kindling export sweep 3 --to sweep.csv
   Write the whole run for another lab to import:
     kindling export archive amber-fox-7k2q --to amber-fox.tar";
 const HF_EXAMPLES: &str = "\
@@ -33,12 +36,18 @@ Examples:
     kindling export series amber-fox-7k2q --to amber-fox.csv
   As Parquet, for pandas or polars:
     kindling export series amber-fox-7k2q --to amber-fox.parquet";
+const SWEEP_EXAMPLES: &str = "\
+Examples:
+  As CSV, for a spreadsheet:
+    kindling export sweep 3 --to sweep.csv
+  As Parquet, for pandas or polars:
+    kindling export sweep 3 --to sweep.parquet";
 const ARCHIVE_EXAMPLES: &str = "\
 Examples:
   Write the run with its checkpoints, metrics, journal and snapshots:
     kindling export archive amber-fox-7k2q --to amber-fox.tar";
 
-/// Writes a model, the metrics or all of a run to files; no server may have the folder open.
+/// Writes a model, the metrics or all of a run, or the trials of a sweep, to files; no server may have the folder open.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ExportArgs {
@@ -66,6 +75,15 @@ enum What {
     Series {
         /// Run, by its id
         run: RunId,
+        /// File to write; the format is Parquet if its name ends in .parquet, else CSV
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Writes the trials of a sweep with their parameters and values, as CSV or Parquet.
+    #[command(after_help = SWEEP_EXAMPLES)]
+    Sweep {
+        /// Sweep, by its number
+        sweep: i64,
         /// File to write; the format is Parquet if its name ends in .parquet, else CSV
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
@@ -103,6 +121,8 @@ pub enum ExportError {
         /// The checkpoints that it has, as text.
         found: String,
     },
+    #[error("the lab has no sweep {sweep}")]
+    NoSweep { sweep: i64 },
     #[error("{} could not be written: {source}", path.display())]
     File {
         /// The file.
@@ -115,7 +135,7 @@ pub enum ExportError {
 fn hint(error: &StoreError) -> &'static str {
     match error {
         StoreError::Locked { .. } => {
-            "; its server exports the same: GET /api/v1/runs/{id}/archive, series.csv, series.parquet, checkpoints/{cid}/export"
+            "; its server exports the same: GET /api/v1/runs/{id}/archive, series.csv, series.parquet, checkpoints/{cid}/export, and /api/v1/sweeps/{id}/trials.csv"
         }
         _ => "",
     }
@@ -131,6 +151,7 @@ impl ExportArgs {
         let written = match self.what {
             What::Hf { run, checkpoint, to } => export_model(&store, &run, checkpoint, &to).await?,
             What::Series { run, to } => export_series(&store, &run, &to).await?,
+            What::Sweep { sweep, to } => export_sweep(&store, sweep, &to).await?,
             What::Archive { run, to } => {
                 let archive = Archive::gather(&store, &run, Checkpoints::All).await?;
                 write(&to, |out| archive.write(out))?;
@@ -164,6 +185,27 @@ async fn export_series(store: &Store, run: &RunId, to: &Path) -> Result<String, 
         false => series::write_csv(curves, out),
     })?;
     Ok(format!("{}: {count} metrics of {run}", to.display()))
+}
+
+async fn export_sweep(store: &Store, id: i64, to: &Path) -> Result<String, ExportError> {
+    let sweep = store.sweep(id).await?.ok_or(ExportError::NoSweep { sweep: id })?;
+    let table = store.trials(id, None).await?;
+    write_trials(&sweep, &table, to).map_err(|source| ExportError::File { path: to.to_owned(), source })?;
+    Ok(format!("{}: {} trials of sweep {id}", to.display(), table.len()))
+}
+
+/// Writes trials to a file, as Parquet if its name ends in `.parquet`, else as CSV.
+///
+/// # Errors
+/// The disk fails.
+pub(super) fn write_trials(sweep: &Sweep, table: &[Trial], to: &Path) -> io::Result<()> {
+    let is_parquet = to.extension().is_some_and(|ending| ending == "parquet");
+    let mut out = BufWriter::new(File::create(to)?);
+    match is_parquet {
+        true => trials::write_parquet(sweep, table, &mut out)?,
+        false => trials::write_csv(sweep, table, &mut out)?,
+    }
+    out.flush()
 }
 
 fn write(path: &Path, work: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<(), ExportError> {

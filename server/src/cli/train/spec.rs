@@ -83,7 +83,8 @@ fn read_spec(path: &Path) -> Result<RunSpec, TrainError> {
     Ok(spec)
 }
 
-fn by_path(path: String, value: Value) -> Vec<(String, Value)> {
+/// Overrides by path from a value that may be a table of them.
+pub(in crate::cli) fn by_path(path: String, value: Value) -> Vec<(String, Value)> {
     match value {
         // A shape is one value: `{wsd = {decay_steps = 100}}`.
         Value::Object(table) if path != "schedule.shape" => {

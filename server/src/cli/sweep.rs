@@ -1,0 +1,297 @@
+//! `kindling sweep`: starts a sweep of a file and follows it to its end. If no server uses the folder, this process is one until then.
+//!
+//! [`client`] sends requests to the server, [`progress`] shows what comes back.
+
+mod client;
+mod progress;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use store::{Store, StoreError};
+use tokio::sync::oneshot;
+use tokio::task::JoinError;
+use wire::access::{Role, TokenKind};
+use wire::data::corpus::{Job, JobState};
+use wire::sweep::preview::SweepPreview;
+use wire::sweep::record::{Sweep, SweepDecision, SweepState, SweepView};
+use wire::sweep::spec::SweepSpec;
+use wire::{CorpusId, PlanError};
+
+use super::data::{DataArgs, UnusedFolder};
+use super::export::write_trials;
+use super::train::by_path;
+use crate::api::server;
+use crate::lab::open::ServeError;
+use crate::lab::settings::Settings;
+use crate::live::clock::now_ms;
+use crate::workers::local;
+use client::{Client, ClientError};
+use progress::Progress;
+
+const EXAMPLES: &str = "\
+Examples:
+  Start a sweep and follow it to its end:
+    kindling sweep rates.toml
+  See how many trials and tokens it has, and start nothing:
+    kindling sweep rates.toml --preview
+  Write its trials to a file when it has ended:
+    kindling sweep rates.toml --to rates.parquet
+
+A sweep is a TOML file:
+  name = \"rates\"
+  sampler = \"tpe\"        # grid, random, quasi_random, tpe or cma_es
+  trials = 40
+  at_once = 2
+  [base]
+  preset = \"tiny\"
+  corpus = \"tales\"
+  [space.parameters]
+  \"optimizer.learning_rate\" = { log = [1e-4, 1e-2] }
+  \"model.d_model\" = { choices = [32, 64] }
+  [stopping]
+  rule = \"asha\"          # median, asha or hyperband; without it, all trials train to their end";
+
+/// Validity of the token with which the trials are started, ms. A sweep trains with the rights of its creator, so it must outlast the sweep.
+const TOKEN_MS: i64 = 90 * 24 * 3600 * 1000;
+/// Time between two requests.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// Starts a sweep over hyperparameters and follows it to its end, on the server of the folder or without one.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct SweepArgs {
+    /// TOML file with the specification of the sweep
+    #[arg(value_name = "SPEC.toml")]
+    spec: PathBuf,
+    /// Print what the sweep would train as JSON, and start nothing
+    #[arg(long, conflicts_with_all = ["detach", "to"])]
+    preview: bool,
+    /// Return once the sweep has started on the server of the folder
+    #[arg(long, conflicts_with = "to")]
+    detach: bool,
+    /// File to write the trials to when the sweep has ended; Parquet if its name ends in .parquet, else CSV [default: none]
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+    /// Print the sweep with its trials as JSON when it has ended
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+/// Errors of `kindling sweep`.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    #[error("{} cannot be read or written: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        source: io::Error,
+    },
+    #[error("{} is not a valid sweep: {}", path.display(), wire::error::in_words(source))]
+    Spec {
+        /// The file.
+        path: PathBuf,
+        /// Where and why; boxed for its size.
+        source: Box<toml::de::Error>,
+    },
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Unused(#[from] UnusedFolder),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("no server uses {}: start one with `kindling serve --data {}`, or leave out --detach", data.display(), data.display())]
+    NoServer {
+        /// The folder.
+        data: PathBuf,
+    },
+    #[error("sweep {id} was paused: {message} Resume it on the page of the lab")]
+    Paused { id: i64, message: String },
+    #[error(
+        "the server ended before the sweep; the sweep continues when a server starts: kindling serve --data {}",
+        data.display()
+    )]
+    Interrupted {
+        /// The folder.
+        data: PathBuf,
+    },
+    #[error("the sweep could not be followed: {source}")]
+    Followed {
+        #[from]
+        source: JoinError,
+    },
+    #[error("the result cannot be printed: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl SweepArgs {
+    /// Starts the sweep and follows it to its end.
+    ///
+    /// # Errors
+    /// The file or the specification is invalid, the server refuses it, ends, or pauses the sweep.
+    pub async fn run(self) -> Result<(), SweepError> {
+        let spec = read_spec(&self.spec)?;
+        spec.check()?;
+        let folder = self.data.folder.clone();
+        match local::read_address(&folder).filter(|_| store::holder(&folder).is_some()) {
+            Some(url) => self.on(url, spec).await,
+            None if self.detach => Err(SweepError::NoServer { data: folder }),
+            None => self.with_own_server(spec).await,
+        }
+    }
+
+    /// Serves the folder until the sweep has ended.
+    async fn with_own_server(self, spec: SweepSpec) -> Result<(), SweepError> {
+        let (ready, address) = oneshot::channel();
+        let (done, is_done) = oneshot::channel::<()>();
+        let settings = Settings::new(self.data.folder.clone(), ([127, 0, 0, 1], 0).into());
+        // Whoever waits for the address, or for the end, has gone: then nothing is left to do.
+        let serving = server::serve_until(settings, |url| drop(ready.send(url)), async { drop(is_done.await) });
+        let serving = tokio::spawn(serving);
+        let data = self.data.folder.clone();
+        let Ok(url) = address.await else {
+            serving.await??;
+            return Err(SweepError::Interrupted { data });
+        };
+        let followed = self.on(url, spec).await;
+        let has_ended = done.send(()).is_err();
+        serving.await??;
+        match followed {
+            Err(SweepError::Client(ClientError::Unreachable { .. })) if has_ended => {
+                Err(SweepError::Interrupted { data })
+            }
+            followed => followed,
+        }
+    }
+
+    /// Starts and follows the sweep on a server.
+    async fn on(self, url: String, spec: SweepSpec) -> Result<(), SweepError> {
+        let access = Store::open_access(self.data.used()?).await?;
+        let name = format!("sweep {}", spec.name);
+        let token = access.add_token(&name, Role::Steer, TokenKind::Api, Some(now_ms() + TOKEN_MS)).await?;
+        let client = Client::new(url, &token);
+        let ended = tokio::task::spawn_blocking(move || self.carry_out(&client, &spec)).await?;
+        // A sweep that continues without this program needs the token.
+        let is_needed = matches!(ended, Ok(Ended::Detached) | Err(SweepError::Paused { .. } | SweepError::Client(_)));
+        if !is_needed && let Some(own) = access.identify(&token).await? {
+            access.revoke(own.token_id).await?;
+        }
+        ended.map(drop)
+    }
+
+    fn carry_out(self, client: &Client, spec: &SweepSpec) -> Result<Ended, SweepError> {
+        wait_for_datasets(client, spec)?;
+        if self.preview {
+            let preview: SweepPreview = client.post("/sweeps/preview", spec)?;
+            println!("{}", serde_json::to_string_pretty(&preview)?);
+            return Ok(Ended::Whole);
+        }
+        let sweep: Sweep = client.post("/sweeps", spec)?;
+        if self.detach {
+            println!("{}", sweep.id);
+            return Ok(Ended::Detached);
+        }
+        eprintln!("Sweep {} ({}): {} trials.", sweep.id, spec.name, sweep.trials);
+        let view = follow(client, sweep.id)?;
+        if let Some(to) = &self.to {
+            let failed = |source| SweepError::File { path: to.clone(), source };
+            write_trials(&view.sweep, &view.trials, to).map_err(failed)?;
+        }
+        match self.json {
+            true => println!("{}", serde_json::to_string_pretty(&view)?),
+            false => println!("{}", progress::outcome(&view)),
+        }
+        Ok(Ended::Whole)
+    }
+}
+
+/// The end of the program.
+enum Ended {
+    /// The sweep has ended, or none was started.
+    Whole,
+    /// The sweep continues.
+    Detached,
+}
+
+/// Reads a specification. Overrides of the base may be written by path or as tables.
+fn read_spec(path: &Path) -> Result<SweepSpec, SweepError> {
+    let text = std::fs::read_to_string(path).map_err(|source| SweepError::File { path: path.to_owned(), source })?;
+    let mut spec: SweepSpec =
+        toml::from_str(&text).map_err(|source| SweepError::Spec { path: path.to_owned(), source: Box::new(source) })?;
+    let overrides = std::mem::take(&mut spec.base.overrides);
+    spec.base.overrides = overrides.into_iter().flat_map(|(path, value)| by_path(path, value)).collect();
+    Ok(spec)
+}
+
+/// Waits until the datasets are ready that the specification names: a new lab generates the built-in ones.
+fn wait_for_datasets(client: &Client, spec: &SweepSpec) -> Result<(), SweepError> {
+    let of_mix = spec.base.mix.iter().flat_map(|mix| mix.keys());
+    let named: Vec<&CorpusId> = spec.base.corpus.iter().chain(of_mix).collect();
+    let is_awaited = |job: &&Job| {
+        job.state == JobState::Running && job.corpus.as_ref().is_some_and(|corpus| named.contains(&corpus))
+    };
+    let mut is_said = false;
+    loop {
+        let jobs: Vec<Job> = client.get("/jobs")?;
+        let Some(job) = jobs.iter().find(is_awaited) else { return Ok(()) };
+        if !is_said {
+            eprintln!("Waiting for a job of the server: {}", job.title);
+            is_said = true;
+        }
+        std::thread::sleep(EVERY);
+    }
+}
+
+/// Shows what happens to a sweep until it has ended. Returns it with its trials.
+fn follow(client: &Client, id: i64) -> Result<SweepView, SweepError> {
+    let mut progress = Progress::default();
+    loop {
+        let view: SweepView = client.get(&format!("/sweeps/{id}?since={}", progress.changes()))?;
+        let decisions: Vec<SweepDecision> =
+            client.get(&format!("/sweeps/{id}/decisions?after={}", progress.decisions()))?;
+        let (state, message) = (view.sweep.state, view.sweep.message.clone());
+        let has_ended = view.sweep.ended_ms.is_some() && matches!(state, SweepState::Finished | SweepState::Stopped);
+        progress.show(view, &decisions);
+        if has_ended {
+            progress.end();
+            return Ok(client.get(&format!("/sweeps/{id}"))?);
+        }
+        if let (SweepState::Paused, Some(message)) = (state, message) {
+            progress.end();
+            return Err(SweepError::Paused { id, message });
+        }
+        std::thread::sleep(EVERY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_example_of_the_help_is_a_valid_sweep() {
+        let example: String = EXAMPLES
+            .lines()
+            .skip_while(|line| !line.starts_with("  name"))
+            .fold(String::new(), |text, line| text + line + "\n");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rates.toml");
+        std::fs::write(&path, example.replace("[base]", "[base]\noverrides = { model = { layers = 2 } }")).unwrap();
+        let spec = read_spec(&path).unwrap();
+        let space = spec.check().unwrap();
+        assert_eq!((spec.planned_trials(&space), spec.at_once), (Ok(40), 2));
+        assert_eq!(spec.base.overrides.get("model.layers"), Some(&json!(2)), "overrides may be tables");
+        std::fs::write(&path, "name = \"a\"\ntrails = 4\n").unwrap();
+        assert!(matches!(read_spec(&path), Err(SweepError::Spec { .. })));
+    }
+}

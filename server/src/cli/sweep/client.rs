@@ -1,0 +1,76 @@
+//! Requests to the server of a folder.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use ureq::Agent;
+use ureq::http::Response;
+use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use wire::ApiErrorBody;
+
+/// How long the server may take to answer: planning a large dataset takes a while.
+const WITHIN: Duration = Duration::from_secs(60);
+/// Largest answer, bytes: a sweep with all its trials.
+const ANSWER_BYTES: u64 = 64 << 20;
+
+/// Why a request got no answer that this program can use.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("the server at {url} did not answer: {source}")]
+    Unreachable { url: String, source: Box<ureq::Error> },
+    #[error("{}", in_words(body))]
+    Refused { body: Box<ApiErrorBody> },
+    #[error("the server at {url} answered with status {status} and not as a Kindling server of this version does")]
+    Unexpected { url: String, status: u16 },
+    #[error("the request cannot be encoded: {0}")]
+    Request(#[from] serde_json::Error),
+}
+
+fn in_words(body: &ApiErrorBody) -> String {
+    let field = body.field.as_ref().map(|field| format!("{field}: ")).unwrap_or_default();
+    let hint = body.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    format!("{field}{}{hint}", body.message)
+}
+
+/// A server, and the token that is sent to it.
+pub(super) struct Client {
+    agent: Agent,
+    url: String,
+    bearer: String,
+}
+
+impl Client {
+    pub(super) fn new(url: String, token: &str) -> Self {
+        let config = Agent::config_builder().timeout_global(Some(WITHIN)).http_status_as_error(false);
+        Self { agent: config.build().into(), url, bearer: format!("Bearer {token}") }
+    }
+
+    /// Gets what is at a path of the API.
+    pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let request = self.agent.get(self.address(path)).header(AUTHORIZATION, &self.bearer);
+        self.read(request.call())
+    }
+
+    /// Posts a body to a path of the API.
+    pub(super) fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        let request = self.agent.post(self.address(path)).header(AUTHORIZATION, &self.bearer);
+        self.read(request.header(CONTENT_TYPE, "application/json").send(serde_json::to_string(body)?))
+    }
+
+    fn address(&self, path: &str) -> String {
+        format!("{}/api/v1{path}", self.url)
+    }
+
+    fn read<T: DeserializeOwned>(&self, answer: Result<Response<ureq::Body>, ureq::Error>) -> Result<T, ClientError> {
+        let unreachable = |source| ClientError::Unreachable { url: self.url.clone(), source: Box::new(source) };
+        let answer = answer.map_err(unreachable)?;
+        let status = answer.status();
+        let text = answer.into_body().into_with_config().limit(ANSWER_BYTES).read_to_string().map_err(unreachable)?;
+        let unexpected = |_| ClientError::Unexpected { url: self.url.clone(), status: status.as_u16() };
+        match status.is_success() {
+            true => serde_json::from_str(&text).map_err(unexpected),
+            false => Err(ClientError::Refused { body: serde_json::from_str(&text).map_err(unexpected)? }),
+        }
+    }
+}
