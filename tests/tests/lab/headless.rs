@@ -36,7 +36,7 @@ fn spec(lab: &Lab, steps: u64, more: &str) -> String {
 }
 
 /// A folder with a dataset, without server and worker.
-fn folder() -> Lab {
+pub(crate) fn folder() -> Lab {
     let mut lab = Lab::bare();
     lab.owner().add_corpus("walk");
     lab.device();

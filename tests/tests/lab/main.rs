@@ -29,5 +29,6 @@ mod resume;
 mod several;
 mod steering;
 mod stopping;
+mod sweeps;
 mod tasks;
 mod tls;
