@@ -12,6 +12,7 @@
 //! - [`run`]: specs, plans, presets, forks, the history of a run, and the records that pages show;
 //! - [`inspect`]: inspections of a model and their results; [`completion`]: text that a checkpoint generates;
 //! - [`sweep`]: sweeps over a search space, their trials and the decisions about them;
+//! - [`experiment`]: experiments, with a hypothesis and a decision rule;
 //! - [`diagnosis`]: what rules find in a run, their settings, and remedies;
 //! - [`check`]: the report of a device check; [`telemetry`]: measurements of devices, their history, and findings; [`alert`]: alerts and where
 //!   they are sent;
@@ -29,6 +30,7 @@ pub mod disk;
 pub mod encode;
 pub mod error;
 pub mod evaluation;
+pub mod experiment;
 pub mod fingerprint;
 pub mod fleet;
 pub mod hyperparameters;

@@ -11,6 +11,9 @@ pub const MAX_ADDRESS_CHARS: usize = 2_000;
 /// Keys of a query that say how a list is shown, and nothing of what is in it.
 const HARMLESS: [&str; 9] = ["archived", "deleted", "group", "log", "sort", "state", "step", "tab", "x"];
 
+/// Pages that list what their reader may see.
+const LISTS: [&str; 7] = ["", "compare", "data", "experiments", "new", "playground", "start"];
+
 /// What an address of the page shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shown {
@@ -18,7 +21,7 @@ pub enum Shown {
     Runs(Vec<RunId>),
     /// A project: `/projects/NAME`, or another page whose query has `project=NAME`.
     Project(String),
-    /// Pages that list what their reader may see: the runs, the datasets, a new run, the playground.
+    /// Pages that list what their reader may see: the runs, the datasets, the experiments, a new run, the playground.
     Overview,
     /// Pages of the whole lab: machines, settings, people; and lists with a search text or a dataset in their address.
     Lab,
@@ -43,8 +46,8 @@ impl Shown {
                 Err(_) => Self::Lab,
             },
             ["projects", name] => Self::Project(name.to_owned()),
-            ["" | "compare" | "playground" | "start" | "new" | "data"] if !runs.is_empty() => Self::Runs(runs),
-            ["" | "compare" | "playground" | "start" | "new" | "data"] => match (projects.next(), projects.next()) {
+            [page] if LISTS.contains(&page) && !runs.is_empty() => Self::Runs(runs),
+            [page] if LISTS.contains(&page) => match (projects.next(), projects.next()) {
                 (Some(project), None) => Self::Project(project),
                 (None, _) if is_harmless => Self::Overview,
                 _ => Self::Lab,
