@@ -4,6 +4,7 @@
 //! - [`rules`]: diagnosis. A [`rules::Checker`] reads the rows of a run as it trains and returns [`rules::Finding`]s.
 //! - [`compare`]: fair comparison. [`compare::compare_runs`] over seeds, [`compare::compare_windows`] over validation text, and the
 //!   [`compare::NoiseFloor`].
+//! - [`experiment`]: the verdict of an experiment from its pairs of runs, and the scores of predictions.
 //! - [`sampling`]: the points of a sweep's trials: grid, random, quasi-random, TPE, CMA-ES.
 //! - [`stopping`]: rules that stop trials early, and their replay over finished runs.
 //! - [`fits`]: scaling laws, isoFLOP profiles, learning-rate range test, batch size.
@@ -61,6 +62,7 @@
 //! ```
 
 pub mod compare;
+pub mod experiment;
 pub mod fits;
 pub mod rules;
 pub mod sampling;
