@@ -6,6 +6,7 @@ pub(crate) mod alerts;
 pub(crate) mod audit;
 pub(crate) mod checkpoints;
 pub(crate) mod conditions;
+pub(crate) mod experiments;
 pub(crate) mod findings;
 pub(crate) mod invitations;
 pub(crate) mod join_tokens;
@@ -39,7 +40,7 @@ use sqlx::{ConnectOptions, Connection as _, Sqlite, SqliteConnection, Transactio
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 15] = [
+const MIGRATIONS: [&str; 16] = [
     include_str!("../migrations/1.sql"),
     include_str!("../migrations/pools.sql"),
     include_str!("../migrations/telemetry.sql"),
@@ -55,6 +56,7 @@ const MIGRATIONS: [&str; 15] = [
     include_str!("../migrations/finding_labels.sql"),
     include_str!("../migrations/conditions.sql"),
     include_str!("../migrations/sweeps.sql"),
+    include_str!("../migrations/experiments.sql"),
 ];
 
 /// The first [`FRESH_SCHEMA`] migrations as one script, for a new file. Each `ALTER TABLE` reads the whole schema again: with the

@@ -227,6 +227,15 @@ pub enum StoreError {
     /// The lab has as many sweeps as may run at a time.
     #[error("{unfinished} sweeps run or are paused, which is the maximum: stop some")]
     TooManySweeps { unfinished: u64 },
+    /// No experiment has this id.
+    #[error("unknown experiment {id}")]
+    UnknownExperiment { id: u64 },
+    /// The lab has as many experiments that have not ended as it may have.
+    #[error("the lab has {most} experiments that are running or paused, which is the maximum: stop some")]
+    TooManyExperiments {
+        /// The maximum.
+        most: u64,
+    },
     /// No project has this name.
     #[error("unknown project {project:?}")]
     UnknownProject {

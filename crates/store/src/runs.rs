@@ -70,6 +70,7 @@ impl Store {
         Ok(summary)
     }
 
+    /// Creates a run in a transaction; `begins_with` is the checkpoint of a fork.
     pub(crate) async fn create_in(
         &self,
         transaction: &mut Change,

@@ -6,6 +6,7 @@ mod alerts;
 mod conditions;
 mod curves;
 mod elsewhere;
+mod experiments;
 mod faults;
 mod findings;
 mod format;
