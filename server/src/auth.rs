@@ -3,11 +3,12 @@
 //! those of [`project`] a role in the project in the path, those of [`sweep`] a role in the project of the sweep in the path, and [`SignedIn`] only somebody who is signed in: such a route answers with
 //! what the sender may see.
 //!
-//! - [`spec`]: who may make a run of a spec; [`datasets`]: access to datasets;
+//! - [`experiment`]: roles on the experiment in the path; [`spec`]: who may make a run of a spec; [`datasets`]: access to datasets;
 //! - [`session`]: signing in and the cookie; [`tokens`]: creating and revoking tokens; [`links`]: share links;
 //! - [`people`]: accounts and invitations; [`projects`]: projects and their members.
 
 pub mod datasets;
+pub mod experiment;
 pub mod links;
 pub mod people;
 pub mod project;

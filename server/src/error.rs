@@ -197,6 +197,11 @@ impl From<StoreError> for ApiError {
                 Self::conflict("trial_not_over", message).field("command.trial").hint("stop its run first")
             }
             StoreError::TooManySweeps { .. } => Self::conflict("sweeps_full", message),
+            StoreError::UnknownExperiment { .. } => {
+                Self::not_found(message).hint("GET /api/v1/experiments lists the experiments that you may see")
+            }
+            StoreError::TooManyExperiments { .. } => Self::conflict("experiments_full", message)
+                .hint("GET /api/v1/experiments lists them; PATCH /api/v1/experiments/{id} with {\"action\": \"stop\"}"),
             StoreError::UnknownPool { .. } => Self::not_found(message).hint("GET /api/v1/pools lists the pools"),
             StoreError::TooManyLinks { .. } | StoreError::TooManyOwnLinks { .. } => {
                 Self::conflict("links_full", message).hint("GET /api/v1/links lists the links that you may revoke")

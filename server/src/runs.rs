@@ -9,7 +9,7 @@
 //!   checkpoint of another; [`control_run`]: forks that omit one command;
 //! - [`comparison`]: fair comparison of groups of runs, of what [`measured`] reads; [`seeds`]: runs that differ in the seed only;
 //!   [`trial_curves`]: runs as fits and replays of stopping rules read them;
-//! - [`sweeps`]: trials of sweeps, created, followed and stopped;
+//! - [`sweeps`]: trials of sweeps, created, followed and stopped; [`experiments`]: pairs of runs until a rule gives a verdict;
 //! - [`origins`]: the datasets and the parent of a run, checked;
 //! - [`diagnosis`]: what the rules found in a run; [`remedies`]: what can be done about it, [`acts`]: what rules do about it;
 //! - [`inspection`], [`completion`] and [`scoring`]: results of models, computed by a worker or in a [`subprocess`].
@@ -27,6 +27,7 @@ pub mod create;
 pub mod devices;
 pub mod diagnosis;
 pub mod edit;
+pub mod experiments;
 pub mod forks;
 pub mod inspection;
 pub mod measured;

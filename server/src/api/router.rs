@@ -21,9 +21,9 @@ use super::openapi::Document;
 use super::routes::{Descriptions, Routes, routes};
 use super::{
     account, alert_conditions, alerts, audit, audited, backups, checkpoints, checks, commands, comparison, completions,
-    corpora, embeds, exports, figures, filters, findings, guard, headers, hub, inspections, lab, links, metrics, oidc,
-    openapi, page, people, planning, pools, projects, reached, runs, series, session, share, sockets, sweeps, tasks,
-    telemetry, tokens, transfer, uploads, workers,
+    corpora, embeds, experiments, exports, figures, filters, findings, guard, headers, hub, inspections, lab, links,
+    metrics, oidc, openapi, page, people, planning, pools, projects, reached, runs, series, session, share, sockets,
+    sweeps, tasks, telemetry, tokens, transfer, uploads, workers,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -81,7 +81,8 @@ fn describe(routes: &Descriptions) -> Description {
 
 fn api() -> Routes {
     let routes = access_routes().merge(fleet_routes()).merge(run_routes()).merge(data_routes());
-    routes.merge(sweep_routes()).merge(task_routes()).merge(upload_routes()).merge(transfer_routes())
+    let routes = routes.merge(sweep_routes()).merge(experiment_routes()).merge(task_routes());
+    routes.merge(upload_routes()).merge(transfer_routes())
 }
 
 fn access_routes() -> Routes {
@@ -207,6 +208,13 @@ fn sweep_routes() -> Routes {
         .routes(routes!(sweeps::command_sweep))
         .routes(routes!(sweeps::export_trials_csv))
         .routes(routes!(sweeps::export_trials_parquet))
+}
+
+fn experiment_routes() -> Routes {
+    Routes::default()
+        .routes(routes!(experiments::list_experiments, experiments::create_experiment))
+        .routes(routes!(experiments::list_prediction_scores))
+        .routes(routes!(experiments::get_experiment, experiments::change_experiment))
 }
 
 /// Routes whose body may be the file of an evaluation task.

@@ -21,12 +21,13 @@ pub struct Feed {
     /// Streams to pages.
     pub hub: Hub,
     queue: Arc<Notify>,
+    experiments: Arc<Notify>,
 }
 
 impl Feed {
     /// The feed of a server that starts now.
     pub fn new(store: Store) -> Self {
-        Self { store, hub: Hub::new(now_ms() as u64), queue: Arc::default() }
+        Self { store, hub: Hub::new(now_ms() as u64), queue: Arc::default(), experiments: Arc::default() }
     }
 
     /// The entry of a run.
@@ -124,15 +125,22 @@ impl Feed {
         self.hub.lab_changed();
     }
 
-    /// Wakes the queue: runs, devices or datasets changed such that a run may now start.
+    /// Wakes the queue, and the experiments that wait for their runs: runs, devices or datasets changed such that a run may now start, or a
+    /// run has ended.
     pub fn wake_queue(&self) {
         self.queue.notify_one();
+        self.experiments.notify_one();
         self.hub.lab_changed();
     }
 
     /// Waits for [`Self::wake_queue`].
     pub async fn queue_woken(&self) {
         self.queue.notified().await;
+    }
+
+    /// Waits for [`Self::wake_queue`], as the task that leads the experiments.
+    pub async fn experiments_woken(&self) {
+        self.experiments.notified().await;
     }
 }
 

@@ -9,6 +9,7 @@ mod checks;
 mod comparison;
 mod completions;
 mod documented;
+mod experiments;
 mod exports;
 mod hub;
 mod inspections;

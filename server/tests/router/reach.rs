@@ -15,6 +15,7 @@ use server::api::router::description;
 use store::NewRun;
 use wire::access::Role;
 
+use crate::experiments::experiment_of;
 use crate::lab::{Answer, Lab, ask};
 use crate::run_table::run;
 use rules::{Needs, Outcome, expected, needs, outcome};
@@ -26,6 +27,8 @@ const OTHER_RUN: &str = "beta-run";
 const DATASET: &str = "alpha-text";
 /// The first sweep of a lab.
 const SWEEP: &str = "1";
+/// The first experiment of the lab, in the project.
+const EXPERIMENT: u64 = 1;
 
 /// A sender, and what the rules give them.
 struct Sender {
@@ -92,6 +95,9 @@ impl Crowd {
         }
         let sweep = crate::sweeps::new_sweep(PROJECT);
         assert_eq!(lab.state.store().create_sweep(&sweep).await.unwrap().id.to_string(), SWEEP);
+        let id = lab.state.store().create_experiment(&experiment_of(PROJECT)).await.unwrap().summary.id;
+        assert_eq!(id, EXPERIMENT);
+        lab.state.store().create_experiment(&experiment_of("beta")).await.unwrap();
         let senders = senders(&lab).await;
         Self { lab, senders }
     }
@@ -221,7 +227,9 @@ fn routes() -> Vec<(String, String)> {
 
 /// A pattern with the ids of what the requests are about.
 fn filled(pattern: &str) -> String {
+    let experiment = EXPERIMENT.to_string();
     let id = match pattern {
+        path if path.contains("/experiments/{id}") => experiment.as_str(),
         path if path.contains("/runs/{id}") => RUN,
         path if path.contains("/corpora/{id}") => DATASET,
         path if path.contains("/sweeps/{id}") => SWEEP,
@@ -285,6 +293,9 @@ async fn lists_searches_and_bodies_reach_only_what_their_sender_sees() {
         assert_eq!(corpora.contains(DATASET), sender.on_project().is_some(), "{}: {corpora}", sender.name);
         let sweeps = String::from_utf8(get("/api/v1/sweeps").await.body).unwrap();
         assert_eq!(sweeps.contains("alpha"), sender.on_project().is_some(), "{}: {sweeps}", sender.name);
+        let experiments = get("/api/v1/experiments").await;
+        let is_listed = experiments.json().as_array().is_some_and(|all| all.iter().any(|one| one["id"] == EXPERIMENT));
+        assert_eq!(is_listed, sender.on_project().is_some(), "{}: {experiments:?}", sender.name);
         let compared = get(&format!("/api/v1/compare?baseline={RUN}&change={RUN}")).await;
         assert_eq!(compared.status == StatusCode::OK, sees, "{}: {compared:?}", sender.name);
         for (method, path, body) in bodies() {

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use wire::access::Role;
 
-use super::{DATASET, PROJECT, RUN, SWEEP, Sender};
+use super::{DATASET, EXPERIMENT, PROJECT, RUN, SWEEP, Sender};
 use crate::lab::Answer;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,6 +24,7 @@ pub(super) enum Needs {
     Project(Role),
     /// On the sweep of `alpha`.
     Sweep(Role),
+    Experiment(Role),
     /// A worker's or a join token.
     Machine,
 }
@@ -49,7 +50,12 @@ pub(super) fn needs(method: &str, path: &str) -> Needs {
             _ => Contributor,
         };
     }
+    if path == "/experiments/{id}" {
+        return Needs::Experiment(if method == "GET" { Role::View } else { Role::Steer });
+    }
     match (method, path) {
+        ("GET", "/experiments" | "/experiments/scores") => Member,
+        ("POST", "/experiments") => Contributor,
         ("GET", "/session") | ("POST", "/session" | "/session/password" | "/invitations/accept") => Nothing,
         ("GET", "/invitations/preview") => Nothing,
         (_, "/session" | "/me" | "/me/password" | "/live" | "/live/poll" | "/runs" | "/runs/facets" | "/lab") => {
@@ -136,7 +142,9 @@ pub(super) fn expected(sender: &Sender, needs: Needs) -> Outcome {
         Needs::ContributorTo => by_role(sender.on_project(), Role::Steer),
         Needs::Lab(needed) => only(sender.lab.is_some_and(|role| role.includes(needed))),
         Needs::Run(needed) => by_role(sender.on_run(), needed),
-        Needs::Project(needed) | Needs::Sweep(needed) => by_role(sender.on_project(), needed),
+        Needs::Project(needed) | Needs::Sweep(needed) | Needs::Experiment(needed) => {
+            by_role(sender.on_project(), needed)
+        }
         Needs::Dataset(_) if !sender.views_anything() => Outcome::Forbidden,
         Needs::Dataset(needed) => by_role(sender.on_project(), needed),
         Needs::Machine => Outcome::Forbidden,
@@ -154,6 +162,7 @@ pub(super) fn outcome(answer: &Answer) -> Outcome {
                 format!("unknown project {PROJECT:?}"),
                 format!("unknown dataset {DATASET}"),
                 format!("unknown sweep {SWEEP}"),
+                format!("unknown experiment {EXPERIMENT}"),
             ];
             if hidden.contains(&message()) { Outcome::Hidden } else { Outcome::Allowed }
         }

@@ -1,0 +1,44 @@
+//! Roles on an experiment: those in its project.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use store::{Identity, StoreError};
+use wire::access::Role;
+
+use super::run::path_param;
+use super::{forbidden, person};
+use crate::error::ApiError;
+use crate::lab::Lab;
+
+/// Someone who may view the experiment `{id}` of the path.
+pub struct ExperimentViewer(pub Identity);
+/// Someone who may steer the experiment `{id}` of the path.
+pub struct ExperimentSteerer(pub Identity);
+
+/// An experiment that may not be seen is answered as one that does not exist.
+async fn require(parts: &mut Parts, lab: &Lab, needed: Role) -> Result<Identity, ApiError> {
+    let identity = person(parts, lab).await?;
+    let id: Option<u64> = path_param(parts, lab, "id").await.and_then(|id| id.parse().ok());
+    let Some(id) = id else { return Err(ApiError::not_found("the path contains no id of an experiment")) };
+    let project = lab.store().project_of_experiment(id).await?;
+    match project.and_then(|project| identity.grants.in_project(&project)) {
+        Some(role) if role.includes(needed) => Ok(identity),
+        Some(_) => Err(forbidden(&identity, needed, None)),
+        None => Err(StoreError::UnknownExperiment { id }.into()),
+    }
+}
+
+macro_rules! extractor {
+    ($name:ident, $role:expr) => {
+        impl FromRequestParts<Lab> for $name {
+            type Rejection = ApiError;
+
+            async fn from_request_parts(parts: &mut Parts, lab: &Lab) -> Result<Self, ApiError> {
+                require(parts, lab, $role).await.map(Self)
+            }
+        }
+    };
+}
+
+extractor!(ExperimentViewer, Role::View);
+extractor!(ExperimentSteerer, Role::Steer);

@@ -1,0 +1,83 @@
+//! The runs of a pair: planned, and put into the queue with the record of the experiment in one transaction.
+
+use store::{ExperimentStanding, NewExperimentRun, NewRun};
+use wire::experiment::record::{ExperimentView, Side};
+use wire::run::plan::{MixPart, PlanView};
+use wire::{RunPlan, RunSpec};
+
+use super::next::WantedRun;
+use crate::error::ApiError;
+use crate::lab::{Lab, limits, name};
+use crate::runs::create::{announce, check_queue, new_id, new_run};
+use crate::runs::plan::plan;
+
+/// Queues runs of an experiment. Nothing happens if it is not running any more.
+///
+/// # Errors
+/// A plan that cannot be resolved or that has changed; 409 for a full queue, and for a project over its limit of disk; an error of the store.
+pub(super) async fn start(lab: &Lab, standing: &ExperimentStanding, wanted: &[WantedRun]) -> Result<(), ApiError> {
+    let summary = &standing.view.summary;
+    limits::check_disk(lab, &summary.project).await?;
+    let mut new = vec![];
+    for one in wanted {
+        let WantedRun { pair, side, attempt, .. } = *one;
+        new.push(NewExperimentRun { pair, side, attempt, run: planned(lab, &standing.view, one).await? });
+    }
+    for NewExperimentRun { run, .. } in &new {
+        check_queue(lab, &run.plan.device, run.any_of(), run.spec.pool.as_deref()).await?;
+    }
+    let Some(created) = lab.store().start_experiment_runs(summary.id, &new).await? else { return Ok(()) };
+    for (one, summary) in new.iter().zip(created) {
+        announce(lab, &one.run, summary).await?;
+    }
+    Ok(())
+}
+
+async fn planned(lab: &Lab, experiment: &ExperimentView, wanted: &WantedRun) -> Result<NewRun, ApiError> {
+    let base = match wanted.side {
+        Side::Baseline => &experiment.baseline,
+        Side::Variant => &experiment.variant,
+    };
+    let summary = &experiment.summary;
+    let name = run_name(&summary.spec.title, wanted);
+    let (seed, project) = (Some(wanted.seed), Some(summary.project.clone()));
+    let spec = RunSpec { seed, project, name: Some(name.clone()), ..base.clone() };
+    let view = plan(lab, &spec).await?;
+    check_unchanged(lab, experiment, wanted.side, &view).await?;
+    new_run(lab, new_id().1, name, spec, view, summary.author.clone()).await
+}
+
+/// Checks that the plan is that of the first pair: a dataset may have been replaced meanwhile.
+async fn check_unchanged(lab: &Lab, experiment: &ExperimentView, side: Side, view: &PlanView) -> Result<(), ApiError> {
+    let Some(first) = experiment.runs.iter().find(|run| run.side == side) else { return Ok(()) };
+    let Some(first) = lab.store().run(&first.run).await? else { return Ok(()) };
+    if is_same(&first.plan, &view.plan) {
+        return Ok(());
+    }
+    let datasets = |plan: &RunPlan| plan.mix.iter().map(part_name).collect::<Vec<_>>().join(" + ");
+    let message = format!(
+        "the plan of the {} is not that of the first pair: its datasets were {} and are {}",
+        side.word(),
+        datasets(&first.plan),
+        datasets(&view.plan)
+    );
+    Err(ApiError::conflict("plan_changed", message).hint("create a new experiment"))
+}
+
+fn part_name(part: &MixPart) -> String {
+    format!("{}@{}", part.corpus, part.content_hash.chars().take(6).collect::<String>())
+}
+
+/// Whether two plans differ in nothing but the seed and the device with its replicas.
+fn is_same(one: &RunPlan, other: &RunPlan) -> bool {
+    let mut other = RunPlan { seed: one.seed, device: one.device.clone(), ..other.clone() };
+    other.recipe.batch.replicas = one.recipe.batch.replicas;
+    other == *one
+}
+
+/// `Lower rate variant seed 4`, within the maximum length of a name.
+fn run_name(title: &str, wanted: &WantedRun) -> String {
+    let suffix = format!(" {} seed {}", wanted.side.word(), wanted.seed);
+    let short: String = title.trim().chars().take(name::NAME_CHARS - suffix.len()).collect();
+    format!("{}{suffix}", short.trim_end())
+}
