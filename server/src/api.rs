@@ -23,6 +23,7 @@ pub mod comparison;
 pub mod completions;
 pub mod corpora;
 pub mod embeds;
+pub mod experiments;
 pub mod exports;
 pub mod extract;
 pub mod figures;

@@ -13,6 +13,7 @@ pub mod data;
 pub mod devices;
 pub mod diagnose;
 pub mod evaluate;
+pub mod experiment;
 pub mod export;
 pub mod fit;
 pub mod full_check;
@@ -48,6 +49,7 @@ pub use completions::CompletionsArgs;
 pub use devices::DevicesArgs;
 pub use diagnose::DiagnoseArgs;
 pub use evaluate::EvaluateArgs;
+pub use experiment::ExperimentArgs;
 pub use export::ExportArgs;
 pub use fit::FitArgs;
 pub use inspect::InspectArgs;
@@ -104,6 +106,7 @@ pub enum Subcommand {
     Compare(CompareArgs),
     Replay(ReplayArgs),
     Fit(FitArgs),
+    Experiment(ExperimentArgs),
     Evaluate(EvaluateArgs),
     Export(ExportArgs),
     Backup(BackupArgs),

@@ -45,6 +45,7 @@ fn run(subcommand: Subcommand, began: Instant, log: WorkerLog) -> anyhow::Result
         Subcommand::Compare(args) => runtime()?.block_on(args.run())?,
         Subcommand::Replay(args) => runtime()?.block_on(args.run())?,
         Subcommand::Fit(args) => runtime()?.block_on(args.run())?,
+        Subcommand::Experiment(args) => runtime()?.block_on(args.run())?,
         Subcommand::Evaluate(args) => runtime()?.block_on(args.run())?,
         Subcommand::Export(args) => runtime()?.block_on(args.run())?,
         Subcommand::Backup(args) => runtime()?.block_on(args.run())?,

@@ -8,7 +8,7 @@ mod begin;
 mod findings;
 mod headless;
 mod scores;
-mod spec;
+pub(super) mod spec;
 
 use std::io;
 use std::path::PathBuf;

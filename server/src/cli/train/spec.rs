@@ -83,7 +83,7 @@ fn read_spec(path: &Path) -> Result<RunSpec, TrainError> {
     Ok(spec)
 }
 
-/// Overrides by path from a value that may be a table of them.
+/// The overrides of a value: one for each path, where tables stand for the parts of a path.
 pub(in crate::cli) fn by_path(path: String, value: Value) -> Vec<(String, Value)> {
     match value {
         // A shape is one value: `{wsd = {decay_steps = 100}}`.
