@@ -3,6 +3,7 @@
 
 mod compare;
 mod data;
+mod experiments;
 mod fleet;
 mod lab;
 mod new_run;

@@ -22,6 +22,12 @@ pub(crate) enum Route {
     Data,
     /// Several runs; the query names them.
     Compare,
+    /// The list of experiments and the scores of predictions.
+    Experiments,
+    /// The form of a new experiment; the query may name the run of the baseline.
+    NewExperiment,
+    /// One experiment.
+    Experiment(u64),
     /// Completions by a checkpoint; the query may name it.
     Playground,
     /// Account, theme, tokens.
@@ -54,6 +60,9 @@ impl Route {
             ["start" | "new"] => Self::NewRun,
             ["data"] => Self::Data,
             ["compare"] => Self::Compare,
+            ["experiments"] => Self::Experiments,
+            ["experiments", "new"] => Self::NewExperiment,
+            ["experiments", id] => id.parse().map_or_else(|_| Self::Unknown(path.to_owned()), Self::Experiment),
             ["playground"] => Self::Playground,
             ["settings"] => Self::Settings,
             ["people"] => Self::People,
@@ -84,6 +93,9 @@ impl Route {
             Self::NewRun => "New run · Kindling".into(),
             Self::Data => "Data · Kindling".into(),
             Self::Compare => "Compare · Kindling".into(),
+            Self::Experiments => "Experiments · Kindling".into(),
+            Self::NewExperiment => "New experiment · Kindling".into(),
+            Self::Experiment(id) => format!("Experiment {id} · Kindling"),
             Self::Playground => "Playground · Kindling".into(),
             Self::Settings => "Settings · Kindling".into(),
             Self::Fleet => "Fleet · Kindling".into(),

@@ -9,6 +9,7 @@ use leptos::wasm_split::{SplitLoaderError, wasm_split};
 
 use super::compare::ComparePage;
 use super::data::DataPage;
+use super::experiments::{ExperimentPage, ExperimentsPage, NewExperimentPage};
 use super::fleet::{DevicePage, FleetPage};
 use super::new_run::NewRunPage;
 use super::people::{AuditPage, InvitationPage, PeoplePage};
@@ -37,6 +38,8 @@ pub(crate) enum Part {
     People,
     /// A comparison, and the rules.
     Compare,
+    /// The list of experiments, the form of a new one, and the page of each.
+    Experiments,
     /// The other pages: a new run, the datasets, the playground, the settings.
     Tools,
 }
@@ -51,6 +54,7 @@ impl Part {
             Route::Fleet | Route::Device(_) => Some(Self::Fleet),
             Route::People | Route::Audit | Route::Invite => Some(Self::People),
             Route::Compare | Route::Rules => Some(Self::Compare),
+            Route::Experiments | Route::NewExperiment | Route::Experiment(_) => Some(Self::Experiments),
             Route::NewRun | Route::Data | Route::Playground | Route::Settings => Some(Self::Tools),
         }
     }
@@ -63,6 +67,7 @@ impl Part {
             Self::Fleet => Box::pin(fleet_part()),
             Self::People => Box::pin(people_part()),
             Self::Compare => Box::pin(compare_part()),
+            Self::Experiments => Box::pin(experiments_part()),
             Self::Tools => Box::pin(tools_part()),
         }
     }
@@ -108,6 +113,16 @@ fn compare_part() -> Result<Build, SplitLoaderError> {
     Ok(|route| match route {
         Route::Compare => view! { <ComparePage /> }.into_any(),
         Route::Rules => view! { <RulesPage /> }.into_any(),
+        _ => ().into_any(),
+    })
+}
+
+#[wasm_split(experiments, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn experiments_part() -> Result<Build, SplitLoaderError> {
+    Ok(|route| match route {
+        Route::Experiments => view! { <ExperimentsPage /> }.into_any(),
+        Route::NewExperiment => view! { <NewExperimentPage /> }.into_any(),
+        Route::Experiment(id) => view! { <ExperimentPage id /> }.into_any(),
         _ => ().into_any(),
     })
 }

@@ -18,8 +18,14 @@ use crate::share::ShareButton;
 /// A page beside the Lab: route, path, name, content.
 type Place = (Route, &'static str, &'static str, &'static str);
 
-const PAGES: [Place; 7] = [
+const PAGES: [Place; 8] = [
     (Route::Compare, "/compare", "Compare", "Losses and plans of several runs"),
+    (
+        Route::Experiments,
+        "/experiments",
+        "Experiments",
+        "Changes tested with pairs of runs: predictions, verdicts and scores",
+    ),
     (Route::Playground, "/playground", "Playground", "Complete a prompt with a checkpoint"),
     (Route::Data, "/data", "Data", "Datasets and tokenizers"),
     (Route::Fleet, "/fleet", "Fleet", "Machines and devices: load, temperature, usage and findings"),
@@ -52,6 +58,7 @@ pub(super) fn Header() -> impl IntoView {
             let is_below = match route {
                 Route::Fleet => matches!(at, Route::Device(_)),
                 Route::People => at == Route::Audit,
+                Route::Experiments => matches!(at, Route::NewExperiment | Route::Experiment(_)),
                 _ => false,
             };
             (at == route || is_below).then_some("page")

@@ -134,6 +134,13 @@ pub(super) fn Actions(run: Memo<Option<RunSummary>>) -> impl IntoView {
                     >
                         "Duplicate"
                     </a>
+                    <a
+                        class="button"
+                        href=at(&format!("/experiments/new?from={}", entry.read_value().0))
+                        title="State what a change of this plan does, and test it with pairs of runs"
+                    >
+                        "Test a change"
+                    </a>
                 })}
                 {can_steer.then(|| view! {
                     <QueueActions entry state is_deleted priority />
