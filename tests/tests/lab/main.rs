@@ -10,6 +10,7 @@ mod completions;
 mod datasets;
 mod disk;
 mod entropy_floor;
+mod experiments;
 mod exports;
 mod faults;
 mod findings;

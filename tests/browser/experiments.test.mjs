@@ -1,0 +1,99 @@
+// Experiments: from a hypothesis to a verdict on the page; a viewer reads it, also on a phone.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import axe from "axe-core";
+import { openBrowser, openLab, openPage, signIn } from "./lab.mjs";
+
+let lab, browser, run;
+
+/** A run of so few steps that an experiment of its plan takes seconds. */
+const spec = {
+  preset: "tiny",
+  corpus: "tales",
+  steps: 60,
+  name: "short",
+  overrides: { "model.layers": 1, "model.d_model": 32, "model.d_ff": 64, "model.seq": 32, "intervals.eval_batches": 2 },
+};
+
+before(async () => {
+  [lab, browser] = await Promise.all([openLab(), openBrowser()]);
+  await lab.ready();
+  run = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
+  await lab.until("the run", async () => (await lab.api(`/runs/${run}`)).summary.state === "finished");
+});
+
+after(async () => {
+  await browser?.close();
+  lab?.close();
+});
+
+async function open(role, path, options = {}) {
+  const page = await openPage(browser, options);
+  await signIn(page, lab.token(role, "--sign-in"));
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
+  await page.goto(`${lab.url}${path}`);
+  return page;
+}
+
+async function violations(page) {
+  const { violations } = await page.evaluate(`${axe.source}; axe.run(document, { resultTypes: ["violations"] })`);
+  return violations.map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 160)}`);
+}
+
+test("a hypothesis is stated, its change is trained in pairs, and a verdict follows", async () => {
+  const page = await open("steer", "/experiments");
+  await page.getByText("No experiments yet").waitFor();
+  await page.goto(`${lab.url}/`);
+  await page.getByRole("button", { name: "Actions of short" }).click();
+  await page.getByRole("link", { name: "Test a change" }).click();
+  await page.waitForURL(/\/experiments\/new\?from=/);
+  const start = page.getByRole("button", { name: "Start experiment" });
+  assert.ok(await start.isDisabled());
+  await page.getByLabel("Title").fill("No learning");
+  await page.getByLabel("Hypothesis").fill("A learning rate of 1e-7 leaves the loss where it begins.");
+  await page.getByLabel("New value").fill("1e-7");
+  await page.getByLabel("Predicted difference").fill("0.5");
+  await page.getByLabel("Probability of confirmation").fill("0.9");
+  await page.getByLabel("Smallest effect that counts").fill("0.02");
+  await page.getByLabel("Most pairs", { exact: true }).fill("6");
+  await page.getByText("At most 12 runs of at most 60 steps").waitFor();
+  assert.deepEqual(await violations(page), []);
+  await start.click();
+  await page.waitForURL(/\/experiments\/\d+$/);
+  await page.getByRole("heading", { name: "No learning" }).waitFor();
+  await page.getByText("optimizer.learning_rate = 1e-7").first().waitFor();
+  await page.getByRole("heading", { name: "Verdict" }).waitFor();
+  await page.locator(".verdict", { hasText: "Confirmed after" }).waitFor();
+  await page.getByText("Confirmation was predicted with a probability of 0.9").waitFor();
+  const [stored] = await lab.api("/experiments");
+  assert.equal(stored.verdict.outcome, "confirmed");
+  assert.equal(await page.locator(".pairs tbody tr").count(), stored.verdict.pairs);
+  assert.ok((await page.locator(".pairs svg .span").count()) >= 1, "the interval is drawn");
+  assert.deepEqual(await violations(page), []);
+  await page.getByRole("link", { name: "Experiments", exact: true }).click();
+  await page.locator(".list li", { hasText: "No learning" }).getByText("confirmed", { exact: true }).waitFor();
+  await page.getByText("Brier score 0.01").waitFor();
+  assert.deepEqual(page.faults, []);
+  await page.close();
+});
+
+for (const colorScheme of ["light", "dark"]) {
+  test(`a viewer reads experiments on a phone, ${colorScheme}`, async () => {
+    const [{ id }] = await lab.api("/experiments");
+    const page = await open("view", "/experiments", { viewport: { width: 390, height: 800 }, colorScheme });
+    await page.locator(".list li", { hasText: "No learning" }).first().waitFor();
+    assert.equal(await page.getByRole("link", { name: "New experiment" }).count(), 0);
+    for (const path of ["/experiments", `/experiments/${id}`]) {
+      await page.goto(`${lab.url}${path}`);
+      await page.getByText("No learning").first().waitFor();
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= 390), path);
+      assert.deepEqual(await violations(page), [], path);
+    }
+    await page.goto(`${lab.url}/experiments/999`);
+    await page.getByText("Experiment not found").first().waitFor();
+    await page.goto(`${lab.url}/experiments/new`);
+    await page.getByText("You can view experiments and not start them").waitFor();
+    await page.close();
+  });
+}
