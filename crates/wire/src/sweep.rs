@@ -2,6 +2,7 @@
 //!
 //! - [`spec`]: what a person writes: base, space, sampler, metric, stopping rule; [`command`]: what they do with it afterwards;
 //! - [`record`]: sweeps, trials and decisions as they are stored and shown; [`preview`]: what a sweep would train;
+//! - [`results`]: curves of trials and the importance of parameters;
 //! - [`space`]: the parameters that vary, their values, conditions and constraints, and the points of trials; [`sampler`]: how points are
 //!   chosen; [`stopping`]: rules that stop trials early.
 //!
@@ -13,11 +14,14 @@
 //! | `GET /sweeps/{id}` | a [`SweepView`](record::SweepView): the sweep with its trials, or with those that changed |
 //! | `GET /sweeps/{id}/decisions` | [`SweepDecision`](record::SweepDecision)s, oldest first |
 //! | `POST /sweeps/{id}/commands` | carries out a [`SweepRequest`](command::SweepRequest) and answers the [`Sweep`](record::Sweep) |
+//! | `GET /sweeps/{id}/importance` | a [`SweepImportance`](results::SweepImportance) |
+//! | `GET /sweeps/{id}/curves` | a [`TrialCurve`](results::TrialCurve) for each trial with values |
 //! | `GET /sweeps/{id}/trials.csv`, `.parquet` | the trials as a table |
 
 pub mod command;
 pub mod preview;
 pub mod record;
+pub mod results;
 pub mod sampler;
 pub mod space;
 pub mod spec;
