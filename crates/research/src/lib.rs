@@ -7,6 +7,7 @@
 //! - [`experiment`]: the verdict of an experiment from its pairs of runs, and the scores of predictions.
 //! - [`sampling`]: the points of a sweep's trials: grid, random, quasi-random, TPE, CMA-ES.
 //! - [`stopping`]: rules that stop trials early, and their replay over finished runs.
+//! - [`importance`]: how much of the spread of a sweep's results each parameter explains.
 //! - [`fits`]: scaling laws, isoFLOP profiles, learning-rate range test, batch size.
 //! - [`statistics`]: what both use, by `statrs`, checked against SciPy and statsmodels.
 //!
@@ -64,6 +65,7 @@
 pub mod compare;
 pub mod experiment;
 pub mod fits;
+pub mod importance;
 pub mod rules;
 pub mod sampling;
 pub mod statistics;

@@ -178,7 +178,7 @@ pub fn next_point(
 }
 
 /// One configuration for all seeds of equal values, in increasing numbers.
-fn configurations<'a>(space: &SearchSpace, trials: impl Iterator<Item = &'a Trial>) -> Vec<Configuration> {
+pub(crate) fn configurations<'a>(space: &SearchSpace, trials: impl Iterator<Item = &'a Trial>) -> Vec<Configuration> {
     let mut groups = BTreeMap::<u64, Vec<&Trial>>::new();
     for trial in trials {
         groups.entry(trial.number / space.repeats()).or_default().push(trial);
