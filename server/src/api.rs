@@ -56,6 +56,7 @@ pub mod server;
 pub mod session;
 pub mod share;
 pub mod sockets;
+pub mod sweep_results;
 pub mod sweeps;
 pub mod tasks;
 pub mod telemetry;

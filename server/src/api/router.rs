@@ -23,7 +23,7 @@ use super::{
     account, alert_conditions, alerts, audit, audited, backups, checkpoints, checks, commands, comparison, completions,
     corpora, embeds, experiments, exports, figures, filters, findings, guard, headers, hub, inspections, lab, links,
     metrics, oidc, openapi, page, people, planning, pools, projects, reached, runs, series, session, share, sockets,
-    sweeps, tasks, telemetry, tokens, transfer, uploads, workers,
+    sweep_results, sweeps, tasks, telemetry, tokens, transfer, uploads, workers,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -206,6 +206,8 @@ fn sweep_routes() -> Routes {
         .routes(routes!(sweeps::get_sweep))
         .routes(routes!(sweeps::list_decisions))
         .routes(routes!(sweeps::command_sweep))
+        .routes(routes!(sweep_results::get_importance))
+        .routes(routes!(sweep_results::get_trial_curves))
         .routes(routes!(sweeps::export_trials_csv))
         .routes(routes!(sweeps::export_trials_parquet))
 }

@@ -3,7 +3,8 @@
 //! - [`start`]: sweeps checked, previewed and started; [`command`]: what people do with them afterwards;
 //! - [`serve`]: the task that checks a sweep when something has happened to it; [`follow`]: what became of its trials, [`decide`]: which of
 //!   them its rule stops; [`next`]: the next trial, chosen by its [`sampler`];
-//!   [`next_check`]: when a sweep is checked again.
+//!   [`next_check`]: when a sweep is checked again;
+//! - [`results`]: the importance of parameters and the curves of trials.
 //!
 //! Nothing is kept in memory that the store does not have: after a restart each sweep is checked once, and continues from there.
 
@@ -12,6 +13,7 @@ mod decide;
 mod follow;
 mod next;
 mod next_check;
+pub mod results;
 mod sampler;
 pub mod serve;
 pub mod start;

@@ -163,6 +163,12 @@ async fn a_sweep_trains_its_trials_one_by_one_and_is_exported() {
     let changes = view["sweep"]["changes"].as_u64().unwrap();
     let later = lab.get(&format!("{path}?since={changes}"), &lab.view).await.json();
     assert_eq!(later["trials"], json!([]), "nothing has changed since");
+    let curves = lab.get(&format!("{path}/curves?points=10"), &lab.view).await.json();
+    assert_eq!(curves.as_array().unwrap().len(), 4, "{curves:#}");
+    assert!(curves[0]["steps"].as_array().unwrap().len() <= 10, "{curves:#}");
+    let importance = lab.get(&format!("{path}/importance"), &lab.view).await.json();
+    let few = json!({ "configurations": 2, "needed": 8, "explained": null, "parameters": [] });
+    assert_eq!(importance, few, "two points of two seeds each");
     let csv = String::from_utf8(lab.get(&format!("{path}/trials.csv"), &lab.view).await.body).unwrap();
     assert!(csv.starts_with("trial,attempt,run,state,loss.train,"), "{csv}");
     assert_eq!(csv.lines().count(), 5);

@@ -20,6 +20,14 @@ pub(super) async fn point(
     history: Vec<TrialRecord>,
     number: u64,
 ) -> Result<Result<Option<Point>, SamplingError>, ApiError> {
+    let trials = outcomes(spec, history);
+    let (kind, seed, space) = (spec.sampler, spec.seed, space.clone());
+    let chosen = move || sampling::next_point(&*sampling::sampler(kind, seed), &space, &trials, number);
+    lab.samplers.compute(chosen).await
+}
+
+/// The trials as samplers read them: a lower value is better.
+pub(super) fn outcomes(spec: &SweepSpec, history: Vec<TrialRecord>) -> Vec<sampling::Trial> {
     let direction = spec.metric.direction;
     let trial = |TrialRecord { trial, .. }: TrialRecord| {
         let value = trial.last.map(|value| direction.as_lower_is_better(value));
@@ -31,8 +39,5 @@ pub(super) async fn point(
         };
         sampling::Trial { number: trial.number, point: trial.point, outcome }
     };
-    let trials: Vec<sampling::Trial> = history.into_iter().map(trial).collect();
-    let (kind, seed, space) = (spec.sampler, spec.seed, space.clone());
-    let chosen = move || sampling::next_point(&*sampling::sampler(kind, seed), &space, &trials, number);
-    lab.samplers.compute(chosen).await
+    history.into_iter().map(trial).collect()
 }
