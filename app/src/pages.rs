@@ -14,6 +14,7 @@ mod rules;
 mod run;
 mod settings;
 mod signin;
+mod sweeps;
 mod xray;
 
 pub(crate) use lab::LabPage;

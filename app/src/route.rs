@@ -28,6 +28,12 @@ pub(crate) enum Route {
     NewExperiment,
     /// One experiment.
     Experiment(u64),
+    /// The list of all sweeps.
+    Sweeps,
+    /// The form of a new sweep; the query may name the run to start from.
+    NewSweep,
+    /// One sweep.
+    Sweep(i64),
     /// Completions by a checkpoint; the query may name it.
     Playground,
     /// Account, theme, tokens.
@@ -63,6 +69,9 @@ impl Route {
             ["experiments"] => Self::Experiments,
             ["experiments", "new"] => Self::NewExperiment,
             ["experiments", id] => id.parse().map_or_else(|_| Self::Unknown(path.to_owned()), Self::Experiment),
+            ["sweeps"] => Self::Sweeps,
+            ["sweeps", "new"] => Self::NewSweep,
+            ["sweeps", id] => id.parse().map_or_else(|_| Self::Unknown(path.to_owned()), Self::Sweep),
             ["playground"] => Self::Playground,
             ["settings"] => Self::Settings,
             ["people"] => Self::People,
@@ -96,6 +105,9 @@ impl Route {
             Self::Experiments => "Experiments · Kindling".into(),
             Self::NewExperiment => "New experiment · Kindling".into(),
             Self::Experiment(id) => format!("Experiment {id} · Kindling"),
+            Self::Sweeps => "Sweeps · Kindling".into(),
+            Self::NewSweep => "New sweep · Kindling".into(),
+            Self::Sweep(id) => format!("Sweep {id} · Kindling"),
             Self::Playground => "Playground · Kindling".into(),
             Self::Settings => "Settings · Kindling".into(),
             Self::Fleet => "Fleet · Kindling".into(),
@@ -124,6 +136,11 @@ pub(crate) fn device_path(device: &DeviceId) -> String {
 /// The address of the X-ray page of a run; a query may follow.
 pub(crate) fn xray_path(run: &RunId) -> String {
     at(&format!("/runs/{run}/xray"))
+}
+
+/// The address of the page of a sweep.
+pub(crate) fn sweep_path(sweep: i64) -> String {
+    at(&format!("/sweeps/{sweep}"))
 }
 
 /// The address of a comparison of runs.

@@ -19,6 +19,7 @@ use crate::net::live::Live;
 use crate::route::Router;
 use dataset::DatasetChoice;
 use draft::Draft;
+pub(super) use draft::copied_spec;
 use hyperparameters::AllHyperparameters;
 use model::ModelChoice;
 use preview::Preview;

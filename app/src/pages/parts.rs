@@ -17,6 +17,7 @@ use super::playground::PlaygroundPage;
 use super::rules::RulesPage;
 use super::run::RunPage;
 use super::settings::SettingsPage;
+use super::sweeps::{NewSweepPage, SweepPage, SweepsPage};
 use super::xray::XrayPage;
 use crate::components::{Empty, Skeleton};
 use crate::route::Route;
@@ -40,6 +41,8 @@ pub(crate) enum Part {
     Compare,
     /// The list of experiments, the form of a new one, and the page of each.
     Experiments,
+    /// The list of sweeps, the form of a new one, and the page of one.
+    Sweeps,
     /// The other pages: a new run, the datasets, the playground, the settings.
     Tools,
 }
@@ -55,6 +58,7 @@ impl Part {
             Route::People | Route::Audit | Route::Invite => Some(Self::People),
             Route::Compare | Route::Rules => Some(Self::Compare),
             Route::Experiments | Route::NewExperiment | Route::Experiment(_) => Some(Self::Experiments),
+            Route::Sweeps | Route::NewSweep | Route::Sweep(_) => Some(Self::Sweeps),
             Route::NewRun | Route::Data | Route::Playground | Route::Settings => Some(Self::Tools),
         }
     }
@@ -68,6 +72,7 @@ impl Part {
             Self::People => Box::pin(people_part()),
             Self::Compare => Box::pin(compare_part()),
             Self::Experiments => Box::pin(experiments_part()),
+            Self::Sweeps => Box::pin(sweeps_part()),
             Self::Tools => Box::pin(tools_part()),
         }
     }
@@ -123,6 +128,16 @@ fn experiments_part() -> Result<Build, SplitLoaderError> {
         Route::Experiments => view! { <ExperimentsPage /> }.into_any(),
         Route::NewExperiment => view! { <NewExperimentPage /> }.into_any(),
         Route::Experiment(id) => view! { <ExperimentPage id /> }.into_any(),
+        _ => ().into_any(),
+    })
+}
+
+#[wasm_split(sweeps, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn sweeps_part() -> Result<Build, SplitLoaderError> {
+    Ok(|route| match route {
+        Route::Sweeps => view! { <SweepsPage /> }.into_any(),
+        Route::NewSweep => view! { <NewSweepPage /> }.into_any(),
+        Route::Sweep(id) => view! { <SweepPage id /> }.into_any(),
         _ => ().into_any(),
     })
 }

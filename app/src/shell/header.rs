@@ -18,7 +18,7 @@ use crate::share::ShareButton;
 /// A page beside the Lab: route, path, name, content.
 type Place = (Route, &'static str, &'static str, &'static str);
 
-const PAGES: [Place; 8] = [
+const PAGES: [Place; 9] = [
     (Route::Compare, "/compare", "Compare", "Losses and plans of several runs"),
     (
         Route::Experiments,
@@ -26,6 +26,7 @@ const PAGES: [Place; 8] = [
         "Experiments",
         "Changes tested with pairs of runs: predictions, verdicts and scores",
     ),
+    (Route::Sweeps, "/sweeps", "Sweeps", "Trials over hyperparameters: points, early stopping and results"),
     (Route::Playground, "/playground", "Playground", "Complete a prompt with a checkpoint"),
     (Route::Data, "/data", "Data", "Datasets and tokenizers"),
     (Route::Fleet, "/fleet", "Fleet", "Machines and devices: load, temperature, usage and findings"),
@@ -59,6 +60,7 @@ pub(super) fn Header() -> impl IntoView {
                 Route::Fleet => matches!(at, Route::Device(_)),
                 Route::People => at == Route::Audit,
                 Route::Experiments => matches!(at, Route::NewExperiment | Route::Experiment(_)),
+                Route::Sweeps => matches!(at, Route::NewSweep | Route::Sweep(_)),
                 _ => false,
             };
             (at == route || is_below).then_some("page")

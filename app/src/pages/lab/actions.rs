@@ -141,6 +141,13 @@ pub(super) fn Actions(run: Memo<Option<RunSummary>>) -> impl IntoView {
                     >
                         "Test a change"
                     </a>
+                    <a
+                        class="button"
+                        href=at(&format!("/sweeps/new?from={}", entry.read_value().0))
+                        title="Open the form of a new sweep with the plan of this run as its base"
+                    >
+                        "Start a sweep from this run"
+                    </a>
                 })}
                 {can_steer.then(|| view! {
                     <QueueActions entry state is_deleted priority />

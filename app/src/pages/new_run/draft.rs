@@ -113,7 +113,7 @@ impl Draft {
     /// Copies the spec of another run. The dataset stays if the copy has none.
     pub(super) fn copy(self, view: RunView) {
         let project = view.summary.project.clone();
-        let copy = copied(view);
+        let copy = copied_spec(view);
         let projects = self.projects;
         // The copy belongs to the project of the original if this person can start runs there. A lab with one project names none.
         let project = untrack(|| match projects.steerable.read().contains(&project) {
@@ -258,7 +258,7 @@ impl Draft {
 }
 
 /// A spec for a new run with the plan of another.
-fn copied(view: RunView) -> RunSpec {
+pub(in crate::pages) fn copied_spec(view: RunView) -> RunSpec {
     let RunView { summary, spec, plan, .. } = view;
     let (device, pool, priority, tasks) = (spec.device.clone(), spec.pool.clone(), spec.priority, spec.tasks.clone());
     // The spec of a fork has only what differs from its parent, and that of an imported model nothing: the plan has all of it.
@@ -313,7 +313,7 @@ mod tests {
         };
         view.spec = RunSpec { parent: Some(parent), steps: Some(900), ..RunSpec::default() };
         let (id, plan) = (view.summary.id.clone(), view.plan.clone());
-        let copy = copied(view);
+        let copy = copied_spec(view);
         assert_eq!((copy.parent.is_none(), copy.copied_from, copy.steps), (true, Some(id), Some(plan.steps)));
         assert_eq!(copy.preset.as_deref(), Some(plan.preset.as_str()));
         assert!(copy.corpus.is_some() || copy.mix.is_some() || plan.mix.is_empty());

@@ -1,0 +1,142 @@
+//! The stopping rule of the form and the thresholds of all rules, as they are typed.
+
+use leptos::prelude::*;
+use wire::hyperparameters::table::Values;
+use wire::sweep::stopping::StoppingRule;
+
+use super::fault::Fault;
+use crate::components::TypedNumber;
+
+const PERCENTILE: Values = Values::Number { min: 1.0, max: 99.0 };
+const FRACTION: Values = Values::Number { min: 0.0, max: 1.0 };
+const TRIALS: Values = Values::Integer { min: 0, max: 1_000 };
+const ETA: Values = Values::Integer { min: 2, max: 10 };
+const FIRST_RUNG: Values = Values::Number { min: 1e-4, max: 0.5 };
+const BRACKETS: Values = Values::Integer { min: 2, max: 8 };
+
+/// A rule, without its thresholds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    Off,
+    Median,
+    Asha,
+    Hyperband,
+}
+
+impl Rule {
+    pub(super) const ALL: [Self; 4] = [Self::Off, Self::Median, Self::Asha, Self::Hyperband];
+
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Off => "none",
+            Self::Median => "median",
+            Self::Asha => "asha",
+            Self::Hyperband => "hyperband",
+        }
+    }
+
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::Off => "None",
+            Self::Median => "Median",
+            Self::Asha => "ASHA",
+            Self::Hyperband => "Hyperband",
+        }
+    }
+
+    pub(super) const fn meaning(self) -> &'static str {
+        match self {
+            Self::Off => "Each trial trains all its steps.",
+            Self::Median => "Stops a trial whose best value is worse than a percentile of the others at the same step.",
+            Self::Asha => {
+                "Of the trials that reach a rung, the best 1 / eta go on. Each rung has eta times the steps of the one below."
+            }
+            Self::Hyperband => "Several ASHA with first rungs at different steps; each trial belongs to one of them.",
+        }
+    }
+}
+
+/// The rule and the thresholds of all rules.
+#[derive(Clone, Copy)]
+pub(super) struct Thresholds {
+    pub(super) rule: RwSignal<Rule>,
+    pub(super) percentile: TypedNumber,
+    pub(super) min_trials: TypedNumber,
+    pub(super) from: TypedNumber,
+    pub(super) until: TypedNumber,
+    pub(super) protect: TypedNumber,
+    pub(super) eta: TypedNumber,
+    pub(super) min_fraction: TypedNumber,
+    pub(super) hyperband_eta: TypedNumber,
+    pub(super) brackets: TypedNumber,
+}
+
+impl Thresholds {
+    /// No rule; empty fields, which stand for the defaults.
+    pub(super) fn new() -> Self {
+        Self {
+            rule: RwSignal::new(Rule::Off),
+            percentile: TypedNumber::optional(PERCENTILE),
+            min_trials: TypedNumber::optional(TRIALS),
+            from: TypedNumber::optional(FRACTION),
+            until: TypedNumber::optional(FRACTION),
+            protect: TypedNumber::optional(TRIALS),
+            eta: TypedNumber::optional(ETA),
+            min_fraction: TypedNumber::optional(FIRST_RUNG),
+            hyperband_eta: TypedNumber::optional(ETA),
+            brackets: TypedNumber::optional(BRACKETS),
+        }
+    }
+
+    /// The rule of the specification.
+    ///
+    /// # Errors
+    /// The first threshold that cannot be read.
+    pub(super) fn read(self) -> Result<Option<StoppingRule>, Fault> {
+        let mut rule = match self.rule.get() {
+            Rule::Off => return Ok(None),
+            Rule::Median => StoppingRule::median(),
+            Rule::Asha => StoppingRule::asha(),
+            Rule::Hyperband => StoppingRule::hyperband(),
+        };
+        match &mut rule {
+            StoppingRule::Median { percentile, min_trials, from, until, protect } => {
+                replace(percentile, "percentile", self.percentile)?;
+                replace_count(min_trials, "min_trials", self.min_trials)?;
+                replace(from, "from", self.from)?;
+                replace(until, "until", self.until)?;
+                replace_count(protect, "protect", self.protect)?;
+            }
+            StoppingRule::Asha { eta, min_fraction } => {
+                replace_count(eta, "eta", self.eta)?;
+                replace(min_fraction, "min_fraction", self.min_fraction)?;
+            }
+            StoppingRule::Hyperband { eta, brackets } => {
+                replace_count(eta, "eta", self.hyperband_eta)?;
+                replace_count(brackets, "brackets", self.brackets)?;
+            }
+        }
+        Ok(Some(rule))
+    }
+}
+
+fn fault(field: &str, number: TypedNumber) -> Fault {
+    Fault { field: format!("stopping.{field}"), message: number.problem().unwrap_or_default() }
+}
+
+/// Replaces a default by what is typed, if anything is.
+fn replace(value: &mut f64, field: &str, typed: TypedNumber) -> Result<(), Fault> {
+    match typed.read() {
+        Ok(number) => *value = number.map_or(*value, |number| number.as_f64()),
+        Err(_) => return Err(fault(field, typed)),
+    }
+    Ok(())
+}
+
+fn replace_count<T: TryFrom<u64> + Copy>(value: &mut T, field: &str, typed: TypedNumber) -> Result<(), Fault> {
+    match typed.read() {
+        Ok(_) => *value = typed.integer().and_then(|number| number.try_into().ok()).unwrap_or(*value),
+        Err(_) => return Err(fault(field, typed)),
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! One sweep: its state and controls, the table of its trials, parallel coordinates, slices, importance, curves and decisions.
+//!
+//! - [`state`]: what was fetched and what is chosen; [`quantity`]: parameters, seed and value of trials on axes; [`brushes`]: chosen ranges;
+//! - [`header`]: state and commands; [`table`], [`parallel`], [`slices`], [`importance`], [`curves`], [`decisions`]: the panels.
+
+mod brushes;
+mod curves;
+mod decisions;
+mod header;
+mod importance;
+mod median;
+mod parallel;
+mod quantity;
+mod ranges;
+mod slices;
+mod sort;
+mod state;
+mod table;
+
+use leptos::prelude::*;
+
+use crate::base::at;
+use crate::components::{Empty, Failure, Skeleton, shows};
+use curves::CurvesPanel;
+use decisions::DecisionsPanel;
+use header::SweepHeader;
+use importance::ImportancePanel;
+use parallel::ParallelPanel;
+use slices::SlicesPanel;
+use state::OpenSweep;
+use table::TrialTable;
+
+#[component]
+pub(in crate::pages) fn SweepPage(id: i64) -> impl IntoView {
+    let open = OpenSweep::start(id);
+    provide_context(open);
+    let is_known = Memo::new(move |_| open.sweep.read().is_some());
+    view! {
+        <main class="page sweep stack roomy">
+            {shows(move || match (is_known.get(), open.failure.get()) {
+                (true, _) => view! { <Panels /> }.into_any(),
+                (false, None) => view! { <Skeleton rows=6 /> }.into_any(),
+                (false, Some(failure)) if failure.status == 404 => view! {
+                    <h1 class="unseen">"Sweep not found"</h1>
+                    <Empty title="Sweep not found" text=format!("There is no sweep {id}, or it is not shared with you.")>
+                        <a class="button" href=at("/sweeps") title="All sweeps">"Open the sweeps"</a>
+                    </Empty>
+                }.into_any(),
+                (false, Some(failure)) => view! {
+                    <h1 class="unseen">{format!("Sweep {id}")}</h1>
+                    <Failure what="The sweep could not be opened" failure retry=move |()| open.fetch() />
+                }.into_any(),
+            })}
+        </main>
+    }
+}
+
+#[component]
+fn Panels() -> impl IntoView {
+    let open = expect_context::<OpenSweep>();
+    let has_trials = Memo::new(move |_| !open.trials.read().is_empty());
+    view! {
+        <SweepHeader />
+        {shows(move || match has_trials.get() {
+            false => view! { <p class="dim" role="status">"No trial was created yet."</p> }.into_any(),
+            true => view! {
+                <ParallelPanel />
+                <TrialTable />
+                <div class="sweep-columns">
+                    <ImportancePanel />
+                    <DecisionsPanel />
+                </div>
+                <SlicesPanel />
+                <CurvesPanel />
+            }.into_any(),
+        })}
+    }
+}
