@@ -66,7 +66,7 @@ for (const theme of ["light", "dark"]) {
     const places = await page.locator("header nav a").evaluateAll((links) => links.map((link) => link.getAttribute("href")));
     assert.ok(places.length >= 5, `the header leads to ${places}`);
     const found = {};
-    for (const path of new Set([...places, "/start", `/runs/${run}`, `/compare?runs=${run}`, `/playground?run=${run}`, "/nowhere"])) {
+    for (const path of new Set([...places, "/start", "/sweeps/new", `/runs/${run}`, `/compare?runs=${run}`, `/playground?run=${run}`, "/nowhere"])) {
       await visit(page, path);
       found[path] = await violations(page);
     }

@@ -47,6 +47,7 @@ const pages = () => [
   [`/runs/${run}/xray`, ".view"],
   ["/start", "main.page h1"],
   [`/compare?runs=${run}`, "main.page h1"],
+  ["/sweeps/new", "main.page h1"],
   ["/fleet", ".fleet-device"],
   ["/people", ".people h1"],
 ];
