@@ -21,7 +21,7 @@ pub enum Shown {
     Runs(Vec<RunId>),
     /// A project: `/projects/NAME`, or another page whose query has `project=NAME`.
     Project(String),
-    /// Pages that list what their reader may see: the runs, the datasets, the experiments, a new run, the playground.
+    /// Pages that list what their reader may see: the runs, the datasets, the experiments, the sweeps, a new run, the playground.
     Overview,
     /// Pages of the whole lab: machines, settings, people; and lists with a search text or a dataset in their address.
     Lab,
@@ -52,6 +52,8 @@ impl Shown {
                 (None, _) if is_harmless => Self::Overview,
                 _ => Self::Lab,
             },
+            ["sweeps", "new"] if !runs.is_empty() => Self::Runs(runs),
+            ["sweeps"] | ["sweeps", "new"] if is_harmless => Self::Overview,
             _ => Self::Lab,
         }
     }
@@ -143,6 +145,9 @@ mod tests {
         let two = || Shown::Runs(vec![run("amber-fox"), run("red-owl")]);
         for (address, expected) in [
             ("/", Shown::Overview),
+            ("/sweeps", Shown::Overview),
+            ("/sweeps/3", Shown::Lab),
+            ("/sweeps/new?from=amber-fox", Shown::Runs(vec![run("amber-fox")])),
             ("/?sort=-created&x=time", Shown::Overview),
             ("/?q=adam", Shown::Lab),
             ("/data?corpus=secret", Shown::Lab),
