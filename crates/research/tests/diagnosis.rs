@@ -223,6 +223,22 @@ fn sentences_have_the_numbers_of_the_finding() {
 }
 
 #[test]
+fn a_divergence_names_the_losses_that_were_compared() {
+    let factor = "The lowest of the 5 training losses up to step 904 is 5 nats/token, 2.5 times the mean of the 100 losses before them, 2 \
+                  (threshold 2).";
+    let medians = "The median of the 50 training losses up to step 929 is 2.2 nats/token, 1.1 times the median of the 50 losses from step 780 \
+                   on, 2 (threshold 1.05).";
+    for (loss, window, text) in [(5.0, (800, 904), factor), (2.2, (780, 929), medians)] {
+        let mut rows = healthy(1, STEPS);
+        change(&mut rows, "loss.train", 0, |step, _| if step < 900 { 2.0 } else { loss });
+        let found = findings(&rows);
+        let found = found.iter().find(|finding| finding.rule == "divergence").unwrap();
+        assert_eq!((found.first_step, found.step), window);
+        assert_eq!(sentence(found), text);
+    }
+}
+
+#[test]
 fn a_finding_about_many_heads_is_shown_by_all_their_series() {
     for (series, said) in
         [("attention_entropy/", "of 4 of 4 heads is"), ("attention_entropy/0.2", "of head 2 of block 0 is")]

@@ -35,7 +35,7 @@ impl Detector for Baseline {
         label: "No better than a unigram model",
         meaning: "The training loss was never below the unigram entropy, which a model reaches without any context.",
         reason: "The model makes no use of the context: it learns too slowly, or its attention or MLPs do not work.",
-        seen: "The mean training loss since step {first} is {value} nats/token; token frequencies alone give {threshold}.",
+        seen: "The mean training loss from step {first} to {step} is {value} nats/token; token frequencies alone give {threshold}.",
         seen_if: &[],
         formula: "mean(last 100 losses) > unigram entropy, in a run whose loss was never 2 % below it",
         source: "Karpathy 2019, A Recipe for Training Neural Networks",

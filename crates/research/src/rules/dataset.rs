@@ -32,7 +32,7 @@ impl Detector for Dataset {
         label: "Dataset forgotten",
         meaning: "The validation loss of one dataset of the mix rises above its lowest.",
         reason: "The model forgets this dataset while it learns the others: its weight in the mix has become too small.",
-        seen: "The validation loss of {subject} is {value} times its lowest value, reached around step {first} (threshold {threshold}).",
+        seen: "The mean of the 3 validation losses of {subject} up to step {step} is {value} times the lowest such mean, that of the 3 from step {first} on (threshold {threshold}).",
         seen_if: &[],
         formula: "mean(last 3 evaluations) / lowest mean of 3",
         source: "McCloskey, Cohen 1989; the threshold is a heuristic",

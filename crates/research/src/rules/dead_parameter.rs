@@ -29,7 +29,7 @@ impl Detector for DeadParameter {
         label: "Parameter without gradient",
         meaning: "The gradient of a matrix is 0, or negligible compared with those of the other matrices.",
         reason: "The matrix does not learn: everything behind it is cut off, saturated, or dead.",
-        seen: "Since step {first} the gradient RMS of {subject} has been {value} times the median over the matrices (threshold {threshold}).",
+        seen: "The gradient RMS of {subject} is {value} times the median over the matrices at step {step}, and has been below the threshold of {threshold} since step {first}.",
         seen_if: &[],
         formula: "RMS(gradient of a matrix) / median over matrices < 1e-6",
         source: "Glorot, Bengio 2010; the threshold is a heuristic",

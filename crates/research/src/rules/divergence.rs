@@ -20,8 +20,12 @@ const RISE: usize = 1;
 const STANDARD_ERRORS: usize = 2;
 /// Losses that must all be high.
 const HIGH: usize = 5;
+/// Losses before them, whose mean they are compared with.
+const BEFORE: usize = 100;
 const HALF: usize = 50;
 const WINDOW: usize = 150;
+/// The detail of a finding whose medians were compared.
+const DRIFT: &str = "ratio_of_medians";
 /// Standard error of a median of normal values, in standard errors of the mean: sqrt(π / 2).
 const MEDIAN_ERROR: f64 = 1.253_314_137_315_500_3;
 
@@ -38,8 +42,11 @@ impl Detector for Divergence {
         label: "Divergence",
         meaning: "The training loss rises and does not come back down.",
         reason: "Further steps make the model worse; a run seldom recovers without a lower learning rate.",
-        seen: "The training loss at step {step} is {value} times what it was around step {first} (threshold {threshold}).",
-        seen_if: &[],
+        seen: "The lowest of the 5 training losses up to step {step} is {now} nats/token, {value} times the mean of the 100 losses before them, {before} (threshold {threshold}).",
+        seen_if: &[(
+            DRIFT,
+            "The median of the 50 training losses up to step {step} is {now} nats/token, {value} times the median of the 50 losses from step {first} on, {before} (threshold {threshold}).",
+        )],
         formula: "min(last 5) / mean(100 before), or median(last 50) / median(50, 100 steps earlier)",
         source: "llm-foundry, callbacks on runaway loss; standard error of a median",
         signals: &[name::TRAIN],
@@ -48,10 +55,20 @@ impl Detector for Divergence {
                 "factor",
                 2.0,
                 (1.05, 1000.0),
-                "ratio of 5 consecutive losses to the mean of the 100 before them",
+                "each of the last 5 losses, divided by the mean of the 100 losses before them",
             ),
-            threshold("rise", 1.05, (1.0, 1000.0), "ratio of the medians of 50 losses, 100 steps apart"),
-            threshold("standard_errors", 6.0, (1.0, 1000.0), "difference of the medians, in standard errors"),
+            threshold(
+                "rise",
+                1.05,
+                (1.0, 1000.0),
+                "median of the last 50 losses, divided by that of the 50 losses 100 steps earlier",
+            ),
+            threshold(
+                "standard_errors",
+                6.0,
+                (1.0, 1000.0),
+                "rise of that median, divided by the standard error of the difference of two medians",
+            ),
         ],
         unit: "times",
         min_steps: 105,
@@ -79,23 +96,36 @@ impl Detector for Divergence {
         let losses: Vec<f64> = self.losses.values().collect();
         let is_warm = self.losses.first_step().is_some_and(|first| first >= watch.facts.warmup_steps);
         let medians = || is_warm.then(|| drift(&losses, watch.threshold(RISE), watch.threshold(STANDARD_ERRORS)))?;
-        let seen = runaway(&losses, watch.threshold(FACTOR)).or_else(medians);
-        let first_step = self.losses.first_step().unwrap_or(sample.step);
-        let of = |(value, threshold)| Seen { level: Level::Alert, first_step, value, threshold, subject: "" };
-        watch.read(seen.map(of));
+        let Some(rise) = runaway(&losses, watch.threshold(FACTOR)).or_else(medians) else { return watch.calm("") };
+        let first_step = self.losses.first_step_of(rise.window).unwrap_or(sample.step);
+        let (value, threshold) = (rise.now / rise.before, rise.threshold);
+        let kind = (rise.window == WINDOW).then_some((DRIFT, value));
+        let details: Vec<_> = [("now", rise.now), ("before", rise.before)].into_iter().chain(kind).collect();
+        watch.seen_with(Seen { level: Level::Alert, first_step, value, threshold, subject: "" }, &details);
     }
 }
 
-/// The smallest of the last 5 losses by the mean of the 100 before, if it is at least `factor`; with the threshold.
-fn runaway(losses: &[f64], factor: f64) -> Option<(f64, f64)> {
-    let (before, high) = losses.split_at_checked(losses.len().checked_sub(HIGH)?)?;
-    let usual = mean(&before[before.len().checked_sub(100)?..]);
-    let ratio = high.iter().copied().fold(f64::INFINITY, f64::min) / usual;
-    (usual > 0.0 && ratio >= factor).then_some((ratio, factor))
+/// Two levels of the loss, nats per token, whose ratio is at least the threshold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Rise {
+    now: f64,
+    before: f64,
+    threshold: f64,
+    /// Number of newest losses that were compared.
+    window: usize,
 }
 
-/// The ratio of the medians of the newest and the oldest third, if it is a significant rise; with the threshold.
-fn drift(losses: &[f64], rise: f64, standard_errors: f64) -> Option<(f64, f64)> {
+/// The smallest of the last 5 losses and the mean of the 100 before, if their ratio is at least `factor`.
+fn runaway(losses: &[f64], factor: f64) -> Option<Rise> {
+    let (before, high) = losses.split_at_checked(losses.len().checked_sub(HIGH)?)?;
+    let usual = mean(&before[before.len().checked_sub(BEFORE)?..]);
+    let lowest = high.iter().copied().fold(f64::INFINITY, f64::min);
+    let rise = Rise { now: lowest, before: usual, threshold: factor, window: HIGH + BEFORE };
+    (usual > 0.0 && lowest / usual >= factor).then_some(rise)
+}
+
+/// The medians of the newest and the oldest third, if their ratio is a significant rise.
+fn drift(losses: &[f64], rise: f64, standard_errors: f64) -> Option<Rise> {
     if losses.len() < WINDOW {
         return None;
     }
@@ -103,6 +133,6 @@ fn drift(losses: &[f64], rise: f64, standard_errors: f64) -> Option<(f64, f64)> 
     let ((before, mad_before), (now, mad_now)) = (of(&losses[..HALF]), of(&losses[WINDOW - HALF..]));
     let scale = mad_before.max(mad_now) / MAD_OF_NORMAL;
     let error = MEDIAN_ERROR * scale * (2.0 / HALF as f64).sqrt();
-    let ratio = now / before;
-    (before > 0.0 && ratio >= rise && now - before > standard_errors * error).then_some((ratio, rise))
+    let is_rise = before > 0.0 && now / before >= rise && now - before > standard_errors * error;
+    is_rise.then_some(Rise { now, before, threshold: rise, window: WINDOW })
 }

@@ -23,7 +23,7 @@ impl Detector for Floor {
         label: "Below the entropy floor",
         meaning: "The validation loss is below the known entropy of the dataset.",
         reason: "No model can predict unseen text that well: the validation text is also in the training text, or later tokens are visible.",
-        seen: "The validation loss since step {first} is {value} nats/token; the entropy of the dataset minus the margin is {threshold}.",
+        seen: "The mean of the 3 validation losses from step {first} to {step} is {value} nats/token; the entropy of the dataset minus the margin is {threshold}.",
         seen_if: &[],
         formula: "mean(last 3 validation losses) < entropy - margin",
         source: "Cover, Thomas, Elements of Information Theory, ch. 2",

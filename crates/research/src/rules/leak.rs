@@ -32,7 +32,7 @@ impl Detector for Leak {
         label: "Validation below training",
         meaning: "The validation loss is below the training loss, although dropout is off.",
         reason: "Unseen text is not easier than training text: the validation text may also be in the training text, or the two splits differ in kind.",
-        seen: "Since step {first} the validation loss has been below the training loss by a fraction of {value} (threshold {threshold}).",
+        seen: "From step {first} to {step} the validation loss was below the training loss by a fraction of at least {value} (threshold {threshold}).",
         seen_if: &[],
         formula: "(line of training loss - validation loss) / line, 3 consecutive evaluations, above 4 standard errors",
         source: "Kaufman et al. 2012, Leakage in Data Mining; the thresholds are heuristics",

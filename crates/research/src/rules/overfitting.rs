@@ -39,7 +39,7 @@ impl Detector for Overfitting {
         label: "Overfitting",
         meaning: "The validation loss rises while the training loss falls.",
         reason: "The model memorizes the training text; more steps make it worse on any other text.",
-        seen: "Since step {first} the validation loss has risen by a fraction of {value} above its lowest value (threshold {threshold}), while the training loss fell.",
+        seen: "From step {first} to {step} the validation loss rose, and its mean was above its lowest value by a fraction of {value} (threshold {threshold}), while the training loss fell.",
         seen_if: &[],
         formula: "over 20 % of the evaluations: slope of validation above 0, slope of training below 0, gap now / before > 1.3",
         source: "Prechelt 1998; Goodfellow et al., Deep Learning, ch. 5.2",

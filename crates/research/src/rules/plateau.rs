@@ -37,7 +37,7 @@ impl Detector for Plateau {
         label: "Plateau",
         meaning: "At a constant learning rate, the training loss no longer falls.",
         reason: "At this learning rate more tokens help little; decaying the learning rate usually lowers the loss at once.",
-        seen: "Since step {first} the training loss has fallen by a fraction of {value} at a constant learning rate (threshold {threshold}).",
+        seen: "On a line through the training losses from step {first} to {step}, the loss fell by a fraction of {value} at a constant learning rate (threshold {threshold}).",
         seen_if: &[],
         formula: "line of loss against ln(tokens) over the newest 20 % of the steps: its slope may be 0 (95 % interval), and a fall of 1 % or more over these steps is excluded by the same interval",
         source: "Schuirmann 1987 (equivalence); WSD, arXiv 2405.18392 (decay)",

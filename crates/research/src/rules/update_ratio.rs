@@ -32,10 +32,10 @@ impl Detector for UpdateRatio {
         label: "Update-to-weight ratio",
         meaning: "The weights of a matrix change much faster or slower than usual.",
         reason: "The learning rate or the initialization does not suit this matrix.",
-        seen: "Since step {first} the update-to-weight ratio of {subject} has been {value}, above {threshold}: the matrix changes too fast and forgets.",
+        seen: "From step {first} to {step} update-to-weight ratios were out of range; the farthest at step {step} is {value}, that of {subject}, above {threshold}: the matrix changes too fast and forgets.",
         seen_if: &[(
             "low",
-            "Since step {first} the update-to-weight ratio of {subject} has been {value}, below {threshold}: the matrix hardly learns.",
+            "From step {first} to {step} update-to-weight ratios were out of range; the farthest at step {step} is {value}, that of {subject}, below {threshold}: the matrix hardly learns.",
         )],
         formula: "norm(update) / norm(weights) outside 1e-5 to 0.03",
         source: "CS231n; Karpathy; range of this lab's small models",

@@ -32,6 +32,11 @@ impl<const N: usize> Window<N> {
         self.0.front().map(|(step, _)| *step)
     }
 
+    /// First step of the newest `count` values; `None` if there are fewer.
+    pub(super) fn first_step_of(&self, count: usize) -> Option<u64> {
+        self.0.get(self.0.len().checked_sub(count)?).map(|(step, _)| *step)
+    }
+
     pub(super) fn last_step(&self) -> Option<u64> {
         self.0.back().map(|(step, _)| *step)
     }
