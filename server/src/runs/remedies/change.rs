@@ -1,7 +1,9 @@
 //! The change of a run that may have caused a finding, and what undoes it. Both are computed from the journal when a finding is read.
 
 use research::rules::rule;
+use wire::control::command::ScheduleChange;
 use wire::control::event::{Event, EventRecord};
+use wire::control::live::LiveHyperparameters;
 use wire::control::saved_schedule::SavedSchedule;
 use wire::diagnosis::{Finding, FindingChange, Level, Remedy, RemedyAction, RunFinding};
 use wire::number::{brief, counted, grouped};
@@ -9,6 +11,9 @@ use wire::run::history::History;
 use wire::{Command, LivePath};
 
 use super::{PresentRun, reason};
+
+/// Steps at which two schedules of the learning rate are compared.
+const RATES: u64 = 32;
 
 /// A change on the path of a finding.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +89,15 @@ fn schedule_name(schedule: &SavedSchedule) -> &'static str {
     }
 }
 
+/// What steps from `from` on are trained with. Learning rates are compared at [`RATES`] steps until the end of the run: equal ones can come
+/// from different overrides of the schedule.
+fn trained_with(live: &LiveHyperparameters, from: u64) -> impl PartialEq + use<> {
+    let ahead = live.steps.saturating_sub(from);
+    let rates: Vec<f64> = (0..RATES).map(|n| live.get(LivePath::LEARNING_RATE, from + n * ahead / RATES)).collect();
+    let schedules = (live.mix.rest(from), live.accumulation.rest(from), live.steps);
+    (rates, schedules, live.optimizer.clone(), live.intervals.clone())
+}
+
 impl PresentRun {
     /// What undoes a change: the return to the checkpoint before it, and the inverse change. An alert means that the weights have suffered,
     /// so it begins with the checkpoint.
@@ -110,8 +124,11 @@ impl PresentRun {
     fn inverse(&self, change: &Change, found: &RunFinding) -> Option<Remedy> {
         let from = self.soon();
         let command = self.history.inverse(change.record.number, from, reason(found))?;
+        if self.is_undone(change.record, &command, from) {
+            return None;
+        }
         Some(Remedy {
-            label: self.inverse_label(&command, &change.record.event, from),
+            label: self.inverse_label(&command, &change.record.event),
             effect: format!(
                 "From the next step on, the run trains as before the change at step {}. Its weights stay as they are now.",
                 grouped(change.record.step)
@@ -121,20 +138,44 @@ impl PresentRun {
         })
     }
 
-    /// `Set the learning rate back to 1.84e-3`
-    fn inverse_label(&self, command: &Command, event: &Event, from: u64) -> String {
-        let mut after = self.view.hyperparameters.clone();
-        if let Ok(Some(undone)) = after.change(command, from) {
-            after.apply(&undone, from);
+    /// Whether the run already trains as it would after the inverse of a change.
+    fn is_undone(&self, change: &EventRecord, inverse: &Command, from: u64) -> bool {
+        if let Command::EditWeights { interventions: factors, .. } = inverse {
+            let is_inverse = |later: &&EventRecord| match &later.event {
+                Event::WeightsEdited { interventions } => later.number > change.number && interventions == factors,
+                _ => false,
+            };
+            return self.history.path().iter().any(is_inverse);
         }
+        // The points of a mix and of an accumulation begin at `from`, which a short run may not reach; the others apply at once.
+        let at = match inverse {
+            Command::SetSchedule {
+                schedule: ScheduleChange::Mix { .. } | ScheduleChange::Accumulation { .. }, ..
+            } => from,
+            _ => self.view.summary.step,
+        };
+        let after = self.after(inverse, at);
+        after.is_some_and(|after| trained_with(&after, at) == trained_with(&self.view.hyperparameters, at))
+    }
+
+    /// The hyperparameters after a command at a step; `None` for one that the run would refuse.
+    fn after(&self, command: &Command, step: u64) -> Option<LiveHyperparameters> {
+        let mut after = self.view.hyperparameters.clone();
+        let event = after.change(command, step).ok()??;
+        after.apply(&event, step);
+        Some(after)
+    }
+
+    /// `Set the learning rate back to 1.84e-3`. The value is that of the present step: a schedule has another one when the command arrives.
+    fn inverse_label(&self, command: &Command, event: &Event) -> String {
+        let step = self.view.summary.step;
+        let after = self.after(command, step);
+        let value = |path: LivePath| brief(after.as_ref().unwrap_or(&self.view.hyperparameters).get(path, step));
         match event {
-            Event::Changed { path, .. } => {
-                format!("Set the {} back to {}", path.row().label_in_text(), brief(after.get(*path, from)))
+            Event::Changed { path, .. } => format!("Set the {} back to {}", path.row().label_in_text(), value(*path)),
+            Event::ScheduleChanged { new: SavedSchedule::LearningRate { .. }, .. } => {
+                format!("Restore the learning-rate schedule, with the learning rate {}", value(LivePath::LEARNING_RATE))
             }
-            Event::ScheduleChanged { new: SavedSchedule::LearningRate { .. }, .. } => format!(
-                "Restore the learning-rate schedule, with the learning rate {}",
-                brief(after.get(LivePath::LEARNING_RATE, from))
-            ),
             Event::ScheduleChanged { new, .. } => format!("Restore the {}", schedule_name(new)),
             _ => "Revert the weight edit".to_owned(),
         }

@@ -37,6 +37,36 @@ async fn the_change_before_a_finding_is_named_and_undone_first() {
 }
 
 #[tokio::test]
+async fn the_remedy_that_sets_a_value_back_names_the_value_of_the_present_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut present = run_with_change(folder.path()).await;
+    let planned =
+        present.history.hyperparameters_at(at(CHANGED)).get(LivePath::LEARNING_RATE, present.view.summary.step);
+    // While the run trains, commands are prepared for a step 30 s ahead, at which the schedule has another value.
+    for (state, secs_per_step) in [(RunState::Paused, None), (RunState::Running, Some(0.01))] {
+        (present.view.summary.state, present.view.summary.secs_per_step) = (state, secs_per_step);
+        let remedies = present.remedies(&found("divergence", Level::Alert, 159, 9));
+        assert_eq!(remedies[1].label, format!("Set the learning rate back to {}", brief(planned)), "{state:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_was_undone_is_not_undone_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, run) = store_with_change(folder.path()).await;
+    let found = found("divergence", Level::Alert, 159, 9);
+    let present = PresentRun::read(&store, &run).await.unwrap();
+    let remedies = present.remedies(&found);
+    let RemedyAction::Command(command) = &remedies[1].action else { panic!("{remedies:?}") };
+    let undone = present.view.hyperparameters.change(command, 160).unwrap().unwrap();
+    let seq = store.stored_seq(&run).await.unwrap();
+    store.ingest(&run, seq + 1, vec![event(160, undone, None)]).await.unwrap();
+    let remedies = PresentRun::read(&store, &run).await.unwrap().remedies(&found);
+    let labels: Vec<&str> = remedies.iter().map(|remedy| remedy.label.as_str()).collect();
+    assert_eq!(labels[..2], ["Roll back to step 150, before the change", "Roll back to step 150 and skip 200 batches"]);
+}
+
+#[tokio::test]
 async fn without_a_change_the_checkpoint_is_before_the_fault() {
     let folder = tempfile::tempdir().unwrap();
     let present = run_with_change(folder.path()).await;
@@ -85,8 +115,13 @@ fn at(step: u64) -> CheckpointId {
     CheckpointId { segment: 0, step }
 }
 
-/// A paused run with checkpoints of steps 100 and 150, whose learning rate was set to 0.5 at step 150.
 async fn run_with_change(folder: &std::path::Path) -> PresentRun {
+    let (store, run) = store_with_change(folder).await;
+    PresentRun::read(&store, &run).await.unwrap()
+}
+
+/// A paused run with checkpoints of steps 100 and 150, whose learning rate was set to 0.5 at step 150.
+async fn store_with_change(folder: &std::path::Path) -> (Store, RunId) {
     let (store, run) = store_with_run(folder).await;
     store.set_state(&run, RunState::Running, None).await.unwrap();
     let changed = Event::Changed { path: LivePath::LEARNING_RATE, old: 1e-3, new: 0.5 };
@@ -101,7 +136,7 @@ async fn run_with_change(folder: &std::path::Path) -> PresentRun {
     items.extend((CHANGED..160).map(row));
     items.push(event(160, Event::Paused, Some(RunState::Paused)));
     store.ingest(&run, 1, items).await.unwrap();
-    PresentRun::read(&store, &run).await.unwrap()
+    (store, run)
 }
 
 fn checkpointed(step: u64, cause: Cause) -> Event {

@@ -1,5 +1,5 @@
-//! The findings as they were last fetched. They are fetched again with each news of the stream, because remedies are computed for the run
-//! as it is.
+//! The findings as they were last fetched. They are fetched again with each news of the stream, and when the run is changed, paused or
+//! ended, because remedies are computed for the run as it is.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -29,7 +29,7 @@ pub(super) struct FindingsState {
 }
 
 impl FindingsState {
-    /// Fetches rules and findings, and the findings again with each news.
+    /// Fetches rules and findings, and the findings again with each news, change of the run and change of its state.
     pub(super) fn start() -> Self {
         let state = Self {
             context: expect_context(),
@@ -41,14 +41,24 @@ impl FindingsState {
             request: StoredValue::new(0),
             answered: StoredValue::new(0),
         };
-        let news = state.context.findings.news;
+        let (news, run_state) = (state.context.findings.news, state.context.state);
+        let changes = Memo::new(move |_| state.newest_change());
         Effect::new(move || {
             news.get();
+            run_state.get();
+            changes.get();
             state.fetch();
         });
         Effect::new(move || state.publish());
         Effect::new(move || state.keep_answer());
         state
+    }
+
+    /// Number of the newest change of the run: remedies name present values, and one that was carried out is not offered again.
+    fn newest_change(self) -> u64 {
+        self.context.lines.get();
+        let run = self.context.run.read_untracked();
+        run.events.values().rev().find(|record| record.event.is_change()).map_or(0, |record| record.number)
     }
 
     /// Keeps the answer to the command of a remedy: later commands have answers of their own.
