@@ -42,7 +42,7 @@ pub(crate) use alert_conditions::{AlertConditions, Conditions};
 pub(crate) use axis::{AxisPick, axis_of, axis_word};
 pub(crate) use boxed::{clicks, says, shows};
 pub(crate) use canvas::{Canvas, CanvasEvent, OnCanvasEvent};
-pub(crate) use checkpoint::validation;
+pub(crate) use checkpoint::{is_best, told_apart, validation};
 pub(crate) use confirm::{Confirm, ConfirmDialog, Question};
 pub(crate) use copy::CopyButton;
 pub(crate) use difference::{difference_in_words, newest_part};

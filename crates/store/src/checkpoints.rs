@@ -3,11 +3,12 @@
 
 use std::path::PathBuf;
 
-use wire::control::checkpoint::{CheckpointRef, CheckpointView};
+use wire::control::checkpoint::{CheckpointInfo, CheckpointRef, CheckpointView};
 use wire::run::history::History;
 use wire::run::plan::Origin;
 use wire::{CheckpointId, Event, EventRecord, RunId};
 
+use crate::database::journal::Evaluation;
 use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
 use crate::journal::prune;
@@ -39,7 +40,7 @@ impl Store {
                 // The best stored one can be worse than a loss whose checkpoint was not kept.
                 is_best: Some(info.id) == best && info.best_valid.is_none_or(|lowest| info.loss_valid <= Some(lowest)),
                 sample: sample_up_to(&samples, &history, info.id),
-                evaluated: evaluated_up_to(&evaluations, &history, info.id),
+                evaluated: evaluated_up_to(&evaluations, &history, &info),
                 is_available: self.has_checkpoint_files(run, info.id),
                 uploaded_bytes: self.checkpoint_folders().uploaded_bytes(run, info.id),
                 info,
@@ -162,10 +163,15 @@ fn path(history: &History, run: &RunId, saved: &[Saved]) -> Vec<CheckpointId> {
     history.path_checkpoints(run, &kept).into_iter().map(|found| found.at.checkpoint).collect()
 }
 
-/// The step of the newest evaluation on the path to a checkpoint.
-fn evaluated_up_to(evaluations: &[(u32, u64)], history: &History, id: CheckpointId) -> Option<u64> {
-    let is_on_path = history.on_path_to(id);
-    evaluations.iter().filter(|(segment, step)| is_on_path(*segment, *step)).map(|(_, step)| *step).max()
+/// The step of the newest evaluation on the path to a checkpoint that found the loss of the checkpoint. An evaluation at its step may have
+/// come after its state was saved; the journal does not tell, because a checkpoint is reported when its files are written.
+fn evaluated_up_to(evaluations: &[Evaluation], history: &History, info: &CheckpointInfo) -> Option<u64> {
+    let is_on_path = history.on_path_to(info.id);
+    let loss = info.loss_valid?;
+    // Readers of JSON may differ in the last bit.
+    let is_of =
+        |one: &&Evaluation| is_on_path(one.segment, one.step) && (one.loss_nats - loss).abs() <= 1e-12 * loss.abs();
+    evaluations.iter().filter(is_of).map(|one| one.step).max()
 }
 
 /// The newest generated sample on the path to a checkpoint.

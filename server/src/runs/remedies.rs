@@ -310,7 +310,8 @@ impl PresentRun {
     }
 
     fn fork_from_best(&self, found: &RunFinding) -> Prepared {
-        let with_loss = self.kept.iter().filter_map(|Kept { info, .. }| Some((info.id, info.loss_valid?)));
+        // Later checkpoints keep the loss of the last evaluation before them: the first one with it was saved at that loss.
+        let with_loss = self.kept.iter().rev().filter_map(|Kept { info, .. }| Some((info.id, info.loss_valid?)));
         let Some((checkpoint, loss)) = with_loss.min_by(|(_, one), (_, other)| one.total_cmp(other)) else {
             let obstacle = "No checkpoint with a validation loss is kept.".to_owned();
             let effect = "A fork would start from the best checkpoint.".to_owned();
@@ -328,7 +329,7 @@ impl PresentRun {
             control_of: None,
         };
         let effect = format!(
-            "A fork starts from the checkpoint of step {}, whose validation loss of {} nats/token is the lowest of all kept checkpoints, with weight \
+            "A fork starts from the checkpoint of step {}, whose last validation loss, {} nats/token, is the lowest of all kept checkpoints, with weight \
              decay {} instead of {}. This run continues.",
             grouped(checkpoint.step),
             brief(loss),

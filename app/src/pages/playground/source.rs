@@ -6,7 +6,8 @@ use leptos::task::spawn_local;
 use wire::control::checkpoint::{Cause, CheckpointRef, CheckpointView};
 use wire::{CheckpointId, RunId};
 
-use crate::components::{Failure, name_of, run_name, validation};
+use crate::components::number::moment;
+use crate::components::{Failure, is_best, name_of, run_name, told_apart, validation};
 use crate::curves::Lineage;
 use crate::net::api::{self, ApiFailure, checkpoints};
 use crate::net::live::Live;
@@ -184,11 +185,12 @@ pub(super) fn SourcePicker(
 
 #[component]
 fn CheckpointList(source: Source, checkpoints: Vec<CheckpointView>, lineage: Lineage, is_over: bool) -> impl IntoView {
-    let options = checkpoints.into_iter().map(move |view| {
+    let label = |view: &CheckpointView| (view.info.id.to_string(), describe(view, &lineage, is_over), view.info.at_ms);
+    let labels = told_apart(checkpoints.iter().map(label).collect(), moment);
+    let options = checkpoints.into_iter().zip(labels).map(move |(view, (value, label))| {
         let id = view.info.id;
         let is_chosen = move || source.checkpoint.get() == Some(id);
-        let is_away = !view.is_available;
-        view! { <option value=id.to_string() selected=is_chosen disabled=is_away>{describe(&view, &lineage, is_over)}</option> }
+        view! { <option value=value selected=is_chosen disabled=!view.is_available>{label}</option> }
     });
     view! {
         <label class="pick-field" title="Checkpoint that completes the prompt. Default: the newest. After a rollback, the \
@@ -218,13 +220,13 @@ fn describe(view: &CheckpointView, lineage: &Lineage, is_over: bool) -> String {
     let is_abandoned = !lineage.contains(info.id.segment, info.id.step);
     let branch = if is_abandoned { " · abandoned branch" } else { "" };
     let cause = match info.cause {
-        _ if view.is_best => " · best",
+        _ if is_best(view) => " · best",
         Cause::BeforeChange => " · before a change",
         Cause::Imported => " · imported",
         Cause::Interval | Cause::Requested | Cause::Best | Cause::End => "",
     };
     let is_last = is_over && info.cause == Cause::End;
-    let loss = validation(info, view.evaluated, is_last).map(|loss| format!(" · {loss}")).unwrap_or_default();
+    let loss = validation(view, is_last).map(|loss| format!(" · {loss}")).unwrap_or_default();
     let away = if view.is_available { "" } else { " · not uploaded by its worker yet" };
     format!("step {}{branch}{cause}{loss}{away}", number::whole(info.id.step))
 }

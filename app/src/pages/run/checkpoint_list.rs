@@ -1,10 +1,13 @@
 //! The checkpoints of the run as the server lists them, which the panel, the rollback, the fork and the undo share.
 
+use figure::number;
 use leptos::prelude::*;
 use wire::CheckpointId;
 use wire::control::checkpoint::CheckpointView;
 
-use super::RunContext;
+use super::{RunContext, phrases};
+use crate::components::number::moment;
+use crate::components::{is_best, told_apart, validation};
 use crate::net::api::checkpoints as api;
 
 /// The checkpoints, newest first; empty until they are fetched.
@@ -23,10 +26,21 @@ pub(super) fn is_gone(context: RunContext, chosen: Option<CheckpointId>) -> bool
     }
 }
 
-/// Whether a checkpoint has the lowest validation loss, evaluated at its own step: others have the value of an earlier step.
-pub(super) fn is_best(context: RunContext, saved: &CheckpointView) -> bool {
-    let id = saved.info.id;
-    saved.is_best && context.run.read_untracked().evaluated_before(id) == Some(id.step)
+/// The checkpoints of a menu, by id, newest first: `step 461 · abandoned branch · before a change · val 2.067 at step 400`.
+pub(super) fn entries(context: RunContext, is_offered: impl Fn(&CheckpointView) -> bool) -> Vec<(String, String)> {
+    let offered = saved(context).into_iter().filter(is_offered);
+    let entry = |saved: CheckpointView| {
+        let id = saved.info.id;
+        let (is_abandoned, cause) = (is_abandoned(context, id), context.cause(&saved.info));
+        let about = phrases::checkpoint(cause, is_best(&saved), is_abandoned);
+        let has_branch = is_abandoned && !about.ends_with("abandoned branch");
+        let branch = if has_branch { " · abandoned branch" } else { "" };
+        let is_last = context.state.get().is_over() && cause == phrases::END;
+        let loss = validation(&saved, is_last).map(|loss| format!(" · {loss}")).unwrap_or_default();
+        let label = format!("step {}{branch} · {about}{loss}", number::whole(id.step));
+        (id.to_string(), label, saved.info.at_ms)
+    };
+    told_apart(offered.map(entry).collect(), moment)
 }
 
 /// Whether a checkpoint is on an abandoned branch.

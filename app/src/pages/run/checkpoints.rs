@@ -9,11 +9,11 @@ use leptos::task::spawn_local;
 use wire::control::checkpoint::CheckpointView;
 use wire::{CheckpointId, Event};
 
-use super::checkpoint_list::{self, fetch, is_best, saved, whereabouts};
+use super::checkpoint_list::{self, fetch, saved, whereabouts};
 use super::checkpoint_menu::CheckpointMenu;
 use super::{Drawer, RunContext, phrases};
 use crate::components::number::{ago, loss};
-use crate::components::{Failure, Icon, Skeleton, interval, validation};
+use crate::components::{Failure, Icon, Skeleton, interval, is_best, validation};
 
 /// How often the list is fetched while a checkpoint is not on the server yet.
 const UPLOADS_EVERY: Duration = Duration::from_secs(3);
@@ -145,10 +145,6 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
         context.version.get();
         checkpoint_list::is_abandoned(context, id)
     });
-    let evaluated = Memo::new(move |_| {
-        context.lines.get();
-        context.run.read_untracked().evaluated_before(id)
-    });
     let sampled = Memo::new(move |_| {
         context.lines.get();
         context.run.read_untracked().sampled_before(id)
@@ -159,25 +155,24 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
     let about = move || {
         saved.get().map(|saved| {
             let CheckpointView { info, is_pinned, .. } = &saved;
-            let evaluated = evaluated.get();
             // The last evaluation of a run reads more windows than those before.
             let is_last = context.state.get().is_over() && context.cause(info) == phrases::END;
-            let first = validation(info, evaluated, is_last).or_else(|| Some(format!("train {}", loss(info.loss_train?))));
+            let first = validation(&saved, is_last).or_else(|| Some(format!("train {}", loss(info.loss_train?))));
             let away = whereabouts(&saved);
             let measured = away.into_iter().chain(first).chain([ago(info.at_ms as f64), number::bytes(info.bytes)]);
             let measured = is_abandoned.get().then(|| "abandoned branch".to_owned()).into_iter().chain(measured);
-            let mut title = tooltip(&saved, (evaluated, sampled.get()), inherited);
-            if is_best(context, &saved) {
+            let mut title = tooltip(&saved, sampled.get(), inherited);
+            if is_best(&saved) {
                 title.insert_str(0, "Lowest validation loss on the branch that continues. ");
             }
-            if is_last && evaluated == Some(id.step) {
+            if is_last && saved.evaluated == Some(id.step) {
                 title.insert_str(0, LAST);
             }
             view! {
                 <p class="what" title=title>
                     <strong class="mono">{number::whole(id.step)}</strong>
                     {is_pinned.then(|| view! { <Icon name="pin" /><span class="unseen">"pinned"</span> })}
-                    <span>{phrases::checkpoint(context.cause(info), is_best(context, &saved), is_abandoned.get())}</span>
+                    <span>{phrases::checkpoint(context.cause(info), is_best(&saved), is_abandoned.get())}</span>
                 </p>
                 <p class="small dim measured">{measured.collect::<Vec<_>>().join(" · ")}</p>
             }
@@ -221,12 +216,12 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
     }
 }
 
-/// Losses, size, number of changes, hash and the newest sample of a checkpoint of a run that inherited this many changes from its parent. The
-/// two steps are those of the newest evaluation and of the newest sample up to it.
-fn tooltip(saved: &CheckpointView, (evaluated, sampled): (Option<u64>, Option<u64>), inherited: u32) -> String {
-    let CheckpointView { info, sample, .. } = saved;
+/// Losses, size, number of changes, hash and the newest sample of a checkpoint of a run that inherited this many changes from its parent.
+/// `sampled`: the step of that sample.
+fn tooltip(saved: &CheckpointView, sampled: Option<u64>, inherited: u32) -> String {
+    let CheckpointView { info, sample, evaluated, .. } = saved;
     let train = info.loss_train.map(|value| format!("Training loss {} nats/token. ", loss(value)));
-    let valid = info.loss_valid.zip(evaluated).map(|(value, step)| {
+    let valid = info.loss_valid.zip(*evaluated).map(|(value, step)| {
         format!("Validation loss {} nats/token, evaluated at step {}. ", loss(value), number::whole(step))
     });
     let losses = [train, valid].into_iter().flatten().collect::<String>();

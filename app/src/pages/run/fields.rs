@@ -6,8 +6,7 @@ use leptos::prelude::*;
 use wire::hyperparameters::table::Values;
 use wire::{CheckpointId, PlanError, RunState};
 
-use super::checkpoint_list::{is_abandoned, is_best, is_gone, saved};
-use super::{RunContext, phrases};
+use super::{RunContext, checkpoint_list};
 use crate::components::{NumberField, Select, TypedNumber, sentence as as_sentence};
 
 /// The reason to send; `None` if the field is empty.
@@ -100,15 +99,9 @@ pub(super) fn CheckpointSelect(
 ) -> impl IntoView {
     let context = expect_context::<RunContext>();
     let entries = Memo::new(move |_| {
-        let step = |id: CheckpointId| format!("step {}", number::whole(id.step));
-        let gone = chosen.get().filter(|_| is_gone(context, chosen.get()));
-        let gone = gone.map(|id| (id.to_string(), format!("{} · deleted", step(id))));
-        let kept = saved(context).into_iter().map(|saved| {
-            let id = saved.info.id;
-            let about =
-                phrases::checkpoint(context.cause(&saved.info), is_best(context, &saved), is_abandoned(context, id));
-            (id.to_string(), format!("{} · {about}", step(id)))
-        });
+        let gone = chosen.get().filter(|_| checkpoint_list::is_gone(context, chosen.get()));
+        let gone = gone.map(|id| (id.to_string(), format!("step {} · deleted", number::whole(id.step))));
+        let kept = checkpoint_list::entries(context, |_| true);
         now.clone().map(|now| (String::new(), now)).into_iter().chain(gone).chain(kept).collect::<Vec<_>>()
     });
     let value = Signal::derive(move || chosen.get().map(|id| id.to_string()).unwrap_or_default());

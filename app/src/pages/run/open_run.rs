@@ -123,14 +123,16 @@ impl OpenRun {
         self.events.values().rev().filter(|record| matches!(record.event, Event::Sampled { .. }))
     }
 
-    /// The step at which the validation loss was last evaluated on the path to a checkpoint, if this run did it.
-    pub(super) fn evaluated_before(&self, id: CheckpointId) -> Option<u64> {
-        self.last_step_before(id, |event| matches!(event, Event::Evaluated { .. }))
-    }
-
     /// The step of the newest sample on the path to a checkpoint, if this run generated one.
     pub(super) fn sampled_before(&self, id: CheckpointId) -> Option<u64> {
-        self.last_step_before(id, |event| matches!(event, Event::Sampled { .. }))
+        let spans = path_to(&self.view.segments, id);
+        let is_before = |record: &&EventRecord| {
+            let is_on_path = |(segment, from, to): &(u32, u64, u64)| {
+                record.segment == *segment && (*from..=*to).contains(&record.step)
+            };
+            spans.iter().any(is_on_path)
+        };
+        self.samples().filter(is_before).map(|record| record.step).max()
     }
 
     /// Whether a checkpoint was saved by a suspension. The last checkpoint of a run that ends has the same cause.
@@ -140,15 +142,21 @@ impl OpenRun {
         })
     }
 
-    fn last_step_before(&self, id: CheckpointId, is_wanted: impl Fn(&Event) -> bool) -> Option<u64> {
-        let spans = path_to(&self.view.segments, id);
-        let is_before = |record: &&EventRecord| {
-            let is_on_path = |(segment, from, to): &(u32, u64, u64)| {
-                record.segment == *segment && (*from..=*to).contains(&record.step)
-            };
-            is_wanted(&record.event) && spans.iter().any(is_on_path)
+    /// Whether an event came after the values of a step, on the path that leads through that step.
+    pub(super) fn is_after(&self, record: &EventRecord, segment: u32, step: u64) -> bool {
+        // A rollback is recorded where it leads to.
+        let id = match record.event {
+            Event::RolledBack { from_segment, from_step, .. } => {
+                CheckpointId { segment: from_segment, step: from_step }
+            }
+            _ => CheckpointId { segment: record.segment, step: record.step },
         };
-        self.events.values().filter(is_before).map(|record| record.step).max()
+        let spans = path_to(&self.view.segments, id);
+        // The run may have paused at the step, without counting it as done.
+        let contains = |(nth, (on, from, end)): (usize, &(u32, u64, u64))| {
+            *on == segment && ((*from..*end).contains(&step) || nth == 0 && step == *end)
+        };
+        spans.iter().enumerate().any(contains)
     }
 
     /// The right end of everything recorded: abandoned branches can be longer than the path.

@@ -74,12 +74,22 @@ pub(crate) async fn samples(connection: &mut SqliteConnection, run: &RunId) -> R
     rows.iter().map(|row| from_json("an event of the journal", row)).collect()
 }
 
-/// Segment and step of all evaluations, in order.
-pub(crate) async fn evaluations(connection: &mut SqliteConnection, run: &RunId) -> Result<Vec<(u32, u64)>, StoreError> {
-    let sql = "SELECT json_extract(record, '$.segment'), json_extract(record, '$.step') FROM events \
+/// A validation loss of the journal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Evaluation {
+    pub(crate) segment: u32,
+    pub(crate) step: u64,
+    pub(crate) loss_nats: f64,
+}
+
+/// All evaluations, in order.
+pub(crate) async fn evaluations(connection: &mut SqliteConnection, run: &RunId) -> Result<Vec<Evaluation>, StoreError> {
+    let sql = "SELECT json_extract(record, '$.segment'), json_extract(record, '$.step'), \
+               CAST(json_extract(record, '$.event.loss_nats') AS REAL) FROM events \
                WHERE run = ? AND json_extract(record, '$.event.kind') = 'evaluated' ORDER BY number";
-    let rows: Vec<(i64, i64)> = sqlx::query_as(sql).bind(run.as_str()).fetch_all(connection).await?;
-    Ok(rows.into_iter().map(|(segment, step)| (segment as u32, step as u64)).collect())
+    let rows: Vec<(i64, i64, f64)> = sqlx::query_as(sql).bind(run.as_str()).fetch_all(connection).await?;
+    let read = |(segment, step, loss_nats)| Evaluation { segment: segment as u32, step: step as u64, loss_nats };
+    Ok(rows.into_iter().map(read).collect())
 }
 
 /// The event that answered a command.

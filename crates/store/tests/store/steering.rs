@@ -94,6 +94,22 @@ async fn kept(store: &Store, run: &RunId) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn the_loss_of_a_checkpoint_is_that_of_the_evaluation_before_it_was_saved() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, run) = store_with_run(dir.path()).await;
+    let mut worker = Worker::at(&store, &run).await;
+    let evaluated = |loss_nats| Event::Evaluated { loss_nats, bits_per_byte: 1.0, windows: None };
+    worker.train(0, 62).await;
+    worker.report_event(40, evaluated(2.067), None).await;
+    worker.save(info(id(0, 40), Cause::Interval, Some(2.067), 0)).await;
+    // Saved before the evaluation of the same step; its files were written after it.
+    worker.report_event(62, evaluated(11.61), None).await;
+    worker.save(info(id(0, 62), Cause::BeforeChange, Some(2.067), 0)).await;
+    let views = store.checkpoints(&run).await.unwrap();
+    assert_eq!(views.iter().map(|view| view.evaluated).collect::<Vec<_>>(), [Some(40), Some(40)]);
+}
+
+#[tokio::test]
 async fn old_checkpoints_are_pruned_and_the_best_the_pinned_and_the_newest_stay() {
     let dir = tempfile::tempdir().unwrap();
     let (store, run) = store_with_run(dir.path()).await;

@@ -218,20 +218,35 @@ fn a_rollback_leaves_an_abandoned_branch_and_the_curve_continues_from_the_checkp
 }
 
 #[test]
-fn a_checkpoint_of_an_abandoned_branch_keeps_the_evaluation_of_its_branch() {
+fn a_checkpoint_of_an_abandoned_branch_keeps_the_sample_of_its_branch() {
     let mut open = view();
     open.segments = vec![Segment { segment: 0, from_step: 0, parent: None, opened_by: None }];
     let mut run = OpenRun::new(open);
-    let evaluated = |number, segment, step| {
-        let event = Event::Evaluated { loss_nats: 1.0, bits_per_byte: 1.0, windows: None };
+    let sampled = |number, segment, step| {
+        let event = Event::Sampled { prompt: "On".into(), text: "ce".into(), temperature: 0.0 };
         EventRecord { segment, ..record(number, step, event) }
     };
-    let events =
-        vec![evaluated(1, 0, 50), evaluated(2, 0, 90), rolled_back(3, 1, (0, 75), (0, 90)), evaluated(4, 1, 80)];
+    let events = vec![sampled(1, 0, 50), sampled(2, 0, 90), rolled_back(3, 1, (0, 75), (0, 90)), sampled(4, 1, 80)];
     run.tick(tick(&run, vec![], events));
-    let step = |segment, step| run.evaluated_before(CheckpointId { segment, step });
-    assert_eq!(step(0, 90), Some(90), "evaluated on the branch that was left");
+    let step = |segment, step| run.sampled_before(CheckpointId { segment, step });
+    assert_eq!(step(0, 90), Some(90), "generated on the branch that was left");
     assert_eq!((step(0, 75), step(1, 79), step(1, 85), step(0, 40)), (Some(50), Some(50), Some(80), None));
+}
+
+#[test]
+fn what_was_done_because_of_a_step_came_after_it_on_its_path() {
+    let mut open = view();
+    open.segments = vec![Segment { segment: 0, from_step: 0, parent: None, opened_by: None }];
+    let mut run = OpenRun::new(open);
+    // The same finding at step 459, before and after a rollback from step 463 to step 450.
+    let back = rolled_back(1, 1, (0, 450), (0, 463));
+    let evaluated = Event::Evaluated { loss_nats: 1.0, bits_per_byte: 1.0, windows: None };
+    let later = EventRecord { segment: 1, ..record(2, 462, evaluated) };
+    run.tick(tick(&run, vec![], vec![back.clone(), later.clone()]));
+    let is_after = |record, segment| run.is_after(record, segment, 459);
+    assert_eq!((is_after(&back, 0), is_after(&back, 1)), (true, false));
+    assert_eq!((is_after(&later, 0), is_after(&later, 1)), (false, true));
+    assert!(run.is_after(&later, 0, 440) && !run.is_after(&later, 1, 463), "a later step");
 }
 
 #[test]

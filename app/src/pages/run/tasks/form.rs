@@ -10,7 +10,7 @@ use wire::{CheckpointId, RunState};
 use super::state::TasksState;
 use crate::components::number::counted;
 use crate::components::{Failure, NumberField, Select, TypedNumber, clicks, says, shows};
-use crate::pages::run::checkpoint_list::saved;
+use crate::pages::run::checkpoint_list::entries;
 
 /// Largest interval, steps, as the server accepts it.
 const INTERVAL: Values = Values::Integer { min: 1, max: 1_000_000_000 };
@@ -69,16 +69,8 @@ fn about(task: &TaskInfo) -> String {
 
 /// The newest checkpoint, and each that is on the server, by id.
 fn checkpoint_entries(state: TasksState) -> Vec<(String, String)> {
-    let usable = saved(state.context).into_iter().filter(|saved| saved.is_available);
-    let each = usable.map(|saved| (saved.info.id.to_string(), entry(saved.info.id)));
-    [(String::new(), "newest".to_owned())].into_iter().chain(each).collect()
-}
-
-fn entry(id: CheckpointId) -> String {
-    match id.segment {
-        0 => format!("step {}", number::whole(id.step)),
-        segment => format!("step {}, segment {segment}", number::whole(id.step)),
-    }
+    let usable = entries(state.context, |saved| saved.is_available);
+    [(String::new(), "newest".to_owned())].into_iter().chain(usable).collect()
 }
 
 fn disabled_reason(state: TasksState, checkpoints: &[(String, String)]) -> Option<String> {
@@ -99,8 +91,10 @@ fn Schedule(task: TaskInfo) -> impl IntoView {
         let known = state.known.read();
         known.iter().flat_map(|known| &known.schedules).find(|one| one.task == of).map(|one| one.every)
     });
-    let usual = state.context.hyperparameters.with_untracked(|now| now.intervals.checkpoint_every).max(1);
-    let typed = TypedNumber::new(INTERVAL, present.get_untracked().unwrap_or(usual));
+    // Empty without an interval: a number would look like one that is in force.
+    let typed = TypedNumber::optional(INTERVAL);
+    let follow = move |every: Option<u64>| typed.set(every.map(|every| every.to_string()).unwrap_or_default());
+    Effect::new(move || follow(present.get()));
     let no_permission = state.context.no_permission;
     let set = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
@@ -118,7 +112,7 @@ fn Schedule(task: TaskInfo) -> impl IntoView {
     view! {
         <form class="row" on:submit=set>
             <label title="The last checkpoint and those whose step is a multiple of this number are scored on the task; 1 scores all">
-                "Score checkpoints every " <NumberField number=typed /> " steps"
+                "Score checkpoints every " <NumberField number=typed placeholder="never" /> " steps"
             </label>
             <button
                 type="submit"
