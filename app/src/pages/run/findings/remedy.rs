@@ -8,12 +8,12 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::control::command::ScheduleChange;
 use wire::diagnosis::{Remedy, RemedyAction, RunFinding};
-use wire::{Command, RunSpec};
+use wire::{Command, Event, RunSpec};
 
 use super::state::FindingsState;
 use crate::base::at;
 use crate::components::interval::every;
-use crate::components::{Failure, clicks, says, show_nearest, shows};
+use crate::components::{Failure, clicks, says, sentence, show_nearest, shows};
 use crate::net::api::{self, ApiFailure};
 use crate::pages::run::context::{Answer, Drawer, RunContext};
 use crate::pages::run::fields::{ControlRunField, OTHER_BATCHES, ReasonField, SAME_BATCHES, reason_of};
@@ -77,7 +77,8 @@ fn answer_line(id: u64, state: FindingsState, has_list: bool) -> Option<AnyView>
     Some(view! { <p class="small" role="status">{text}</p> }.into_any())
 }
 
-/// The changes of the journal whose reason begins with this finding.
+/// The changes of the journal whose reason begins with this finding, and which came after it on its path: after a rollback, the same rule
+/// can find the same again at the same step.
 fn carried_out(id: u64, state: FindingsState) -> Option<AnyView> {
     let context = state.context;
     context.lines.get();
@@ -89,17 +90,20 @@ fn carried_out(id: u64, state: FindingsState) -> Option<AnyView> {
         let reason = comparable(reason);
         reason == cause || reason.starts_with(&with_text)
     };
-    let done = run.events.values().filter(|record| record.event.is_change());
+    let (segment, step) = (found.segment, found.finding.step);
+    let done = run.events.values().filter(|record| record.event.is_change() && run.is_after(record, segment, step));
     let done: Vec<String> = done
         .filter(|record| record.reason.as_deref().is_some_and(is_of))
-        .map(|record| {
-            format!("At step {}: {}", number::whole(record.step), context.phrase_of(&record.event, record.step))
+        .map(|record| match &record.event {
+            // It names both of its steps.
+            Event::RolledBack { .. } => sentence(&context.phrase_of(&record.event, record.step)),
+            event => format!("At step {}: {}.", number::whole(record.step), context.phrase_of(event, record.step)),
         })
         .collect();
     (!done.is_empty()).then(|| {
         view! {
             <h3>"Actions taken on this finding"</h3>
-            <ul class="done">{done.into_iter().map(|line| view! { <li>{line}"."</li> }).collect_view()}</ul>
+            <ul class="done">{done.into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}</ul>
         }
         .into_any()
     })
