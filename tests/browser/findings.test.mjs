@@ -274,7 +274,7 @@ test("a remedy shows its effect before it is sent, and is carried out", async ()
   assert.match(await form.getByLabel("Reason").inputValue(), /^loss spike at step/);
   assert.equal((await lab.api(`/runs/${run}`)).segments.length, 1, "nothing was sent yet");
   await form.getByRole("button", { name: "Send to the run" }).click();
-  await page.locator(".answer .applied", { hasText: "rolled back to step" }).waitFor();
+  await page.locator(".answer .applied", { hasText: "rolled back from step" }).waitFor();
   const view = await lab.api(`/runs/${run}`);
   assert.equal(view.segments.length, 2);
   assert.ok(view.hyperparameters.skipped > 0, "batches are skipped");

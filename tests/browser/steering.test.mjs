@@ -137,12 +137,12 @@ test("a rollback says what is abandoned, and leaves an abandoned branch", async 
   await form.locator(".effect", { hasText: "abandoned branch" }).waitFor();
   await form.getByLabel(/Skip/).fill("7");
   await form.getByRole("button", { name: "Roll back" }).click();
-  await answer("rolled back to step 100");
+  await answer(/rolled back from step .+ to step 100/i);
   await lab.until("the abandoned branch in words", async () => /abandoned branch, left at step/.test((await description()) ?? ""));
   const view = await lab.api(`/runs/${run}`);
   assert.equal(view.segments.length, 2);
   assert.equal(view.hyperparameters.skipped, 7);
-  await page.locator(".journal li", { hasText: "rolled back to step 100" }).waitFor();
+  await page.locator(".journal li", { hasText: /rolled back from step .+ to step 100/ }).waitFor();
 });
 
 test("a point of the schedule is dragged, previewed, and applied", async () => {
@@ -310,7 +310,7 @@ test("undo by a rollback abandons the change and the steps after it", async () =
   const choice = page.getByRole("dialog", { name: /Undo the last change/ });
   await choice.getByText("the 2 steps since then become an abandoned branch").waitFor();
   await choice.getByRole("button", { name: /^Roll back to step/ }).click();
-  await answer(new RegExp(`rolled back to step ${grouped(changed)}\\.`));
+  await answer(new RegExp(`rolled back from step .+ to step ${grouped(changed)}\\.`, "i"));
   await lab.until("the step before it", async () => (await stepsShown(page)) === changed);
   const view = await lab.api(`/runs/${run}`);
   assert.equal(view.hyperparameters.optimizer.grad_clip, 1);

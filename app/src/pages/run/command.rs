@@ -8,7 +8,7 @@ use wire::{Command, Event, EventRecord, RunState};
 use super::RunContext;
 use super::context::Answer;
 use super::phrases::{in_progress, phrase};
-use crate::components::{is_resumable, isolated};
+use crate::components::{is_resumable, isolated, sentence};
 use crate::net::api;
 
 /// How long a command may take to arrive before the steps that it names are in the past.
@@ -104,6 +104,8 @@ fn applied(context: RunContext, record: &EventRecord) -> String {
             let reason = record.reason.as_deref().map(|reason| format!(" ({})", isolated(reason))).unwrap_or_default();
             format!("At step {}: {}{reason}.", number::whole(record.step), context.phrase_of(event, record.step))
         }
+        // It names both of its steps.
+        event @ Event::RolledBack { .. } => sentence(&phrase(event)),
         event => format!("At step {}: {}.", number::whole(record.step), phrase(event)),
     }
 }

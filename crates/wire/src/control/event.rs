@@ -302,16 +302,13 @@ impl Event {
             Self::CheckpointFailed { checkpoint, message } => {
                 format!("checkpoint of step {} failed: {message}", grouped(checkpoint.step))
             }
-            Self::RolledBack { checkpoint, skip_batches: 0, .. } => {
-                format!("rolled back to step {}", grouped(checkpoint.step))
-            }
-            Self::RolledBack { checkpoint, skip_batches, .. } => {
-                let batches = if *skip_batches == 1 { "batch" } else { "batches" };
-                format!(
-                    "rolled back to step {}, {} {batches} skipped",
-                    grouped(checkpoint.step),
-                    grouped(*skip_batches)
-                )
+            Self::RolledBack { checkpoint, from_step, skip_batches, .. } => {
+                let skipped = match skip_batches {
+                    0 => String::new(),
+                    1 => ", 1 batch skipped".to_owned(),
+                    batches => format!(", {} batches skipped", grouped(*batches)),
+                };
+                format!("rolled back from step {} to step {}{skipped}", grouped(*from_step), grouped(checkpoint.step))
             }
             Self::Imported { from } => format!("imported from {from}"),
             Self::Forked { from } => format!("forked from {} at step {}", from.run, grouped(from.checkpoint.step)),
