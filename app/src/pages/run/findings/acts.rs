@@ -29,10 +29,15 @@ pub(super) fn announce(state: FindingsState) {
     });
 }
 
-/// `Rule Loss spike rolled the run back from step 990 to step 500` `None` for an event that changes nothing.
+/// `Rule Loss spike rolled the run back from step 990 to step 500`; `None` for an event that changes nothing.
 fn sentence(record: &EventRecord, label: impl Fn(&str) -> Option<String>) -> Option<String> {
     let Author::Rule(id) = &record.author else { return None };
-    let what = match &record.event {
+    Some(format!("Rule {} {}", label(id).unwrap_or_else(|| id.replace('_', " ")), deed(record)?))
+}
+
+/// What an event did to the run: `rolled the run back from step 990 to step 500`; `None` for one that changes nothing.
+pub(super) fn deed(record: &EventRecord) -> Option<String> {
+    Some(match &record.event {
         Event::RolledBack { checkpoint, from_step, skip_batches, .. } => {
             let skipped = match skip_batches {
                 0 => String::new(),
@@ -44,8 +49,7 @@ fn sentence(record: &EventRecord, label: impl Fn(&str) -> Option<String>) -> Opt
         Event::Paused => format!("paused the run at step {}", whole(record.step)),
         Event::Stopped => format!("stopped the run at step {}", whole(record.step)),
         _ => return None,
-    };
-    Some(format!("Rule {} {what}", label(id).unwrap_or_else(|| id.replace('_', " "))))
+    })
 }
 
 #[cfg(test)]

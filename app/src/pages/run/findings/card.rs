@@ -7,6 +7,7 @@ use wire::RunId;
 use wire::diagnosis::{Act, FindingView, Level, RuleInfo, RunFinding, TakenAction};
 use wire::number::brief;
 
+use super::acts::deed;
 use super::evidence::EvidenceView;
 use super::remedy::Remedies;
 use super::state::FindingsState;
@@ -76,7 +77,7 @@ fn CardBody(id: u64, state: FindingsState) -> impl IntoView {
         <div class="finding-body">
             <p>{says(move || found.read().as_ref().map(|found| found.text.clone()).unwrap_or_default())}</p>
             <p class="dim">{says(move || rule.get().map(|rule| rule.reason).unwrap_or_default())}</p>
-            {shows(move || found.get().and_then(|found| found.action).map(|action| action_line(&action)))}
+            {shows(move || found.get().and_then(|found| found.action).map(|action| action_line(state, &action)))}
             <EvidenceView found=first state rule />
             <dl class="pairs">
                 {shows(move || found.get().map(|found| facts(&found, rule.get().as_ref())))}
@@ -95,8 +96,10 @@ fn CardBody(id: u64, state: FindingsState) -> impl IntoView {
 }
 
 /// What the rule did, if it may act.
-fn action_line(action: &TakenAction) -> AnyView {
+fn action_line(state: FindingsState, action: &TakenAction) -> AnyView {
     let act = super::rule_draft::act_phrase(action.act);
+    state.context.lines.get();
+    let deed = action.event.and_then(|event| deed(state.context.run.read_untracked().events.get(&event)?));
     let text = match (&action.failure, action.event) {
         (Some(failure), _) => format!("The rule was set to {act} but did not: {failure}"),
         (None, Some(_)) if action.was_done_before => {
@@ -106,7 +109,8 @@ fn action_line(action: &TakenAction) -> AnyView {
             )
         }
         (None, Some(_)) => {
-            format!("The rule sent the command to {act}. The event is in the journal. {}", how_to_revert(action.act))
+            let deed = deed.unwrap_or_else(|| format!("sent the command to {act}"));
+            format!("The rule {deed}; see the journal. {}", how_to_revert(action.act))
         }
         (None, None) => format!("The rule has sent the command to {act}; the run has not responded yet."),
     };
