@@ -6,6 +6,10 @@ use wire::diagnosis::Health;
 use super::Icon;
 use super::number::counted;
 
+/// The levels of findings: a note of a person is another thing.
+const LEVELS: &str =
+    "A note is a finding that is worth knowing; an alert means that the run is failing or its result is wrong.";
+
 /// The mark of a run.
 #[component]
 pub(crate) fn HealthMark(health: Health) -> impl IntoView {
@@ -15,8 +19,9 @@ pub(crate) fn HealthMark(health: Health) -> impl IntoView {
         Health { alerts: 0, notes, .. } => ("note", "flag", counted(notes.into(), "note")),
         Health { alerts, .. } => ("alert", "warning", counted(alerts.into(), "alert")),
     };
+    let title = health.sentence().map(|sentence| format!("{sentence}. {LEVELS}"));
     view! {
-        <span class="health-mark" data-level=level title=health.sentence()>
+        <span class="health-mark" data-level=level title=title>
             <Icon name=icon />
             {text}
         </span>

@@ -1,11 +1,12 @@
-//! The health line of a run whose findings are known: the gravest by name, the others counted.
+//! The health line of a run whose findings are known: the gravest by name, the others counted; and the order in which findings are listed.
 
 use super::finding::{Level, RunFinding, UNSTABLE};
-use crate::number::grouped;
+use crate::number::{counted, grouped};
 use crate::run::health::{Health, counts};
 
 impl Health {
-    /// The health line with the gravest of the findings that count: `Divergence since step 659, 6 more alerts, 7 notes`; `None` without any.
+    /// The health line with the gravest of the findings that count: `Divergence since step 659, 6 more alerts, 7 other findings`; `None`
+    /// without any.
     pub fn line<'a>(found: impl IntoIterator<Item = &'a RunFinding>) -> Option<String> {
         let counted: Vec<&RunFinding> = found.into_iter().filter(|found| found.counts()).collect();
         let gravest = counted.iter().copied().min_by_key(|found| gravity(found))?;
@@ -13,10 +14,26 @@ impl Health {
         let word = if gravest.is_active() { "since" } else { "at" };
         let named = format!("{} {word} step {}", gravest.label, grouped(gravest.finding.step));
         let others = match gravest.finding.level {
-            Level::Alert => [counts(of(Level::Alert) - 1, 0, " more"), counts(0, of(Level::Note), "")].concat(),
-            Level::Note => counts(0, of(Level::Note) - 1, " more"),
+            Level::Alert => [counts(of(Level::Alert) - 1, 0, " more"), findings(of(Level::Note), "other")].concat(),
+            Level::Note => findings(of(Level::Note) - 1, "more"),
         };
         Some(std::iter::once(named).chain(others).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// `7 other findings`; nothing for none. On the page of a run a note is also a text of a person, so the line does not count notes.
+fn findings(count: u32, which: &str) -> Vec<String> {
+    (count > 0).then(|| counted(count.into(), &format!("{which} finding"))).into_iter().collect()
+}
+
+impl RunFinding {
+    /// Key by which lists are sorted: open findings by gravity, then those that have ended or are abandoned, the newest first.
+    pub fn place_in_list(&self) -> impl Ord + use<> {
+        let is_over = !self.is_active();
+        match is_over {
+            false => (is_over, gravity(self)),
+            true => (is_over, (false, 0, false, u64::MAX - self.finding.step)),
+        }
     }
 }
 
@@ -59,6 +76,21 @@ mod tests {
     }
 
     #[test]
+    fn open_findings_are_listed_by_gravity_before_those_that_have_ended() {
+        use Level::{Alert, Note};
+        let ended = |finding: RunFinding| RunFinding { ended_step: Some(finding.finding.step + 1), ..finding };
+        let mut found = [
+            ended(found("loss_spike", Alert, 30)),
+            ended(found("slow_steps", Note, 40)),
+            found("repeated_data", Note, 10),
+            found("plateau", Note, 20),
+            found("divergence", Alert, 50),
+        ];
+        found.sort_by_key(RunFinding::place_in_list);
+        assert_eq!(found.map(|found| found.finding.step), [50, 10, 20, 40, 30]);
+    }
+
+    #[test]
     fn the_health_line_names_the_gravest_finding() {
         use Level::{Alert, Note};
         let ended = |finding: RunFinding| RunFinding { ended_step: Some(finding.finding.step + 1), ..finding };
@@ -68,7 +100,7 @@ mod tests {
         check(&[ended(found("slow_steps", Note, 7))], Some("slow_steps at step 7"));
         check(
             &[found("plateau", Note, 9), ended(found("slow_steps", Note, 7))],
-            Some("plateau since step 9, 1 more note"),
+            Some("plateau since step 9, 1 more finding"),
         );
         let mut all = vec![found("attention_logits", Note, 5), found("attention_logits", Note, 5)];
         all.extend([
@@ -76,6 +108,6 @@ mod tests {
             found("divergence", Alert, 8),
             ended(found("divergence", Alert, 2)),
         ]);
-        check(&all, Some("divergence since step 8, 2 more alerts, 2 notes"));
+        check(&all, Some("divergence since step 8, 2 more alerts, 2 other findings"));
     }
 }

@@ -25,8 +25,8 @@ pub(in crate::pages::run) fn FindingsPanel() -> impl IntoView {
     provide_context(state);
     let is_open = state.context.findings.is_open;
     // Listed again only when findings come or go; a card follows its own.
-    let listed = Memo::new(move |_| ids(state, is_listed));
-    let folded = Memo::new(move |_| ids(state, |found| !is_listed(found) && found.became.is_none()));
+    let listed = Memo::new(move |_| ids(state, RunFinding::counts));
+    let folded = Memo::new(move |_| ids(state, |found| !found.counts() && found.became.is_none()));
     let is_set = RwSignal::new(false);
     // 0: loading, 1: failed, 2: known.
     let stage = Memo::new(move |_| match (&*state.diagnosis.read(), &*state.failure.read()) {
@@ -96,7 +96,7 @@ fn Folded(ids: Memo<Vec<u64>>, card: RwSignal<Option<u64>>) -> impl IntoView {
     }
 }
 
-/// Cards, the newest finding first.
+/// Cards in the order of their ids.
 #[component]
 fn Cards(ids: Memo<Vec<u64>>) -> impl IntoView {
     view! {
@@ -108,14 +108,13 @@ fn Cards(ids: Memo<Vec<u64>>) -> impl IntoView {
     }
 }
 
-fn is_listed(found: &RunFinding) -> bool {
-    found.counts()
-}
-
+/// The findings of one list, open ones first.
 fn ids(state: FindingsState, is_wanted: impl Fn(&RunFinding) -> bool) -> Vec<u64> {
     let diagnosis = state.diagnosis.read();
     let found = diagnosis.iter().flat_map(|known| &known.findings).map(|view| &view.found);
-    found.filter(|found| is_wanted(found)).map(|found| found.id).collect()
+    let mut found: Vec<&RunFinding> = found.filter(|found| is_wanted(found)).collect();
+    found.sort_by_key(|found| found.place_in_list());
+    found.into_iter().map(|found| found.id).collect()
 }
 
 /// In place of findings: how far the rules have read the run.
