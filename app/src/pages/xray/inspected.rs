@@ -126,11 +126,18 @@ fn kept_checkpoints(xray: XrayState) -> RwSignal<Option<Vec<u64>>> {
 }
 
 /// The step that is shown in place of another, and the other one. A link can name any step; the slider only has steps with a snapshot.
-fn other_step(xray: XrayState, subscription: Subscription) -> Option<(u64, u64)> {
+pub(super) fn other_step(xray: XrayState, subscription: Subscription) -> Option<(u64, u64)> {
     let StepChoice::At(wanted) = subscription.step.get() else { return None };
     let Status::Ready(result) = subscription.status.get() else { return None };
     let is_kept = xray.inspections.steps.with(|steps| steps.binary_search(&wanted).is_ok());
     (result.step != wanted && !is_kept).then_some((result.step, wanted))
+}
+
+/// `No inspection of step 459 was kept. This is step 448, before it.`
+pub(super) fn substitution(shown: u64, wanted: u64) -> String {
+    let side = if shown < wanted { "before" } else { "after" };
+    let (shown, wanted) = (number::whole(shown), number::whole(wanted));
+    format!("No inspection of step {wanted} was kept. This is step {shown}, {side} it.")
 }
 
 /// Says which step is shown in place of the one that a link named, and offers to compute the first checkpoint from there on: a snapshot from
@@ -144,12 +151,10 @@ fn in_place_of(xray: XrayState, subscription: Subscription, (shown, wanted): (u6
             xray.inspections.compute(inspection, StepChoice::At(step));
         }
     };
-    let side = if shown < wanted { "before" } else { "after" };
-    let (shown, wanted) = (number::whole(shown), number::whole(wanted));
     view! {
         <div class="row in-place" role="status">
             <Icon name="warning" />
-            <span>{format!("No inspection of step {wanted} was kept. This is step {shown}, {side} it.")}</span>
+            <span>{substitution(shown, wanted)}</span>
             {shows(move || later.get().map(|step| view! {
                 <button
                     title="Load the first checkpoint from that step on in a separate process and compute this inspection. The run does not change."

@@ -8,7 +8,7 @@ use super::component::Component;
 use super::measurements::Measurements;
 use crate::components::{Icon, shows};
 use crate::net::api::sentence;
-use crate::pages::xray::inspected::overhead_text;
+use crate::pages::xray::inspected::{other_step, overhead_text, substitution};
 use crate::pages::xray::inspections::result::Status;
 use crate::pages::xray::quantity::{QUANTITIES, Quantity};
 use crate::pages::xray::state::XrayState;
@@ -58,6 +58,11 @@ pub(crate) fn Overview() -> impl IntoView {
         framed(block, components.collect_view().into_any())
     };
     let has_no_values = move || measurements.forward.result.read().is_none();
+    // The colors are those of an inspection, or of the statistics of a training step.
+    let other = Memo::new(move |_| match xray.quantity.get().is_measured_by_steps() {
+        true => other_step(xray, measurements.training),
+        false => other_step(xray, measurements.forward),
+    });
     view! {
         <section class="sheet model" aria-label="Overview of the model">
             <div class="row model-tools">
@@ -73,6 +78,9 @@ pub(crate) fn Overview() -> impl IntoView {
                     {shows(move || overhead_text(&measurements.forward.status.get(), xray.summary.read().state))}
                 </span>
             </div>
+            {shows(move || other.get().map(|(shown, wanted)| view! {
+                <p class="row in-place" role="status"><Icon name="warning" /><span>{substitution(shown, wanted)}</span></p>
+            }))}
             <div class="flow" class:no-values=has_no_values>
                 {grouped(names(xray.layers())).into_iter().map(group).collect_view()}
             </div>
