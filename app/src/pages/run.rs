@@ -72,7 +72,7 @@ use crate::components::{RunFailure, Skeleton, isolated};
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::{Live, RunUpdate, Watch};
 use crate::open_view::{OpenView, PageView};
-use crate::route::Router;
+use crate::route::{Router, run_path};
 use charts::{Charts, is_of_diagnosis, is_shown};
 use checkpoints::Checkpoints;
 use context::{Drawer, RunContext};
@@ -175,6 +175,7 @@ fn OpenRunPage(run: OpenRun) -> impl IntoView {
     spawn_local(fetch_journal(context));
     listen_to_keys(context);
     register(context);
+    keep_card(context);
     view! {
         <main class="page run">
             <RunHeader />
@@ -232,6 +233,21 @@ fn register(context: RunContext) {
         show: Callback::new(move |()| show()),
         step: None,
         crosshair: Some(context.crosshair),
+    });
+}
+
+/// Keeps the open card in the address, so that the way back from the X-ray leads to it.
+fn keep_card(context: RunContext) {
+    let router = expect_context::<Router>();
+    Effect::new(move |before: Option<Option<u64>>| {
+        let finding = context.findings.card.get();
+        if before.is_some_and(|before| before != finding) {
+            let view = untrack(|| view_query::read(|key| router.query(key)));
+            let query = view_query::write(SharedView { finding, ..view });
+            let path = run_path(&context.id());
+            router.replace(&if query.is_empty() { path } else { format!("{path}?{query}") });
+        }
+        finding
     });
 }
 

@@ -171,6 +171,10 @@ fn rows_of<'a>(named: &[&Curve<'a>], all: &[&'a Bucket], chosen: &[usize]) -> Ve
     rows
 }
 
+/// Why the step of an evaluation in a table is one less than in the journal.
+const COUNTING: &str =
+    "Steps are counted from 0: the evaluation after 100 steps, at step 100 in the journal, is in the row of step 99. ";
+
 /// How many of the positions the table has, and what its rows aggregate.
 fn caption(spec: &ChartSpec, named: &[&Curve], positions: &[&Bucket], chosen: &[usize]) -> String {
     let is_folded = named.iter().flat_map(|curve| curve.buckets).any(|bucket| bucket.count > 1);
@@ -196,7 +200,8 @@ fn caption(spec: &ChartSpec, named: &[&Curve], positions: &[&Bucket], chosen: &[
     let (shown, all) = (number::whole(chosen.len() as u64), number::whole(positions.len() as u64));
     let has_sparse = named.iter().any(|curve| is_sparse(curve, positions.len()));
     let also = if has_sparse { ", and every evaluation" } else { "" };
-    format!("{shown} of {all} {unit}, evenly spaced{also}. {folded}").trim_end().to_owned()
+    let counting = if has_sparse && spec.axis == Axis::Step { COUNTING } else { "" };
+    format!("{shown} of {all} {unit}, evenly spaced{also}. {counting}{folded}").trim_end().to_owned()
 }
 
 /// At most `most` indices below `length`, evenly, the first and the last among them.
@@ -260,7 +265,11 @@ mod tests {
         let val = [point(250, 250.0, 3.0), point(333, 333.0, 2.9)];
         let curves = [Curve::new("train", Role::Accent, &train), Curve::new("val", Role::InkSoft, &val)];
         let table = table(&ChartSpec::default(), &curves, 11);
-        assert_eq!(table.caption.replace(number::THIN, " "), "11 of 1 000 steps, evenly spaced, and every evaluation.");
+        let caption = table.caption.replace(number::THIN, " ");
+        assert!(
+            caption.starts_with("11 of 1 000 steps, evenly spaced, and every evaluation. Steps are counted from 0"),
+            "{caption}"
+        );
         assert_eq!(table.rows.iter().filter(|row| !row[2].is_empty()).count(), 2);
         assert_eq!(table.rows.len(), 13);
         assert!(super::table(&ChartSpec::default(), &curves[1..], 11).caption.is_empty());

@@ -261,6 +261,15 @@ pub struct SeriesInfo {
     pub meaning: &'static str,
 }
 
+/// What of the model a series is of, in words: `block 0, head 2`. Datasets, parameters and tasks have names.
+fn place(prefix: &str, rest: &str) -> String {
+    match (prefix, rest.split_once('.')) {
+        (name::ATTENTION_ENTROPY, Some((block, head))) => format!("block {block}, head {head}"),
+        (name::ATTENTION_LOGIT | name::DEAD_NEURONS, _) if !rest.is_empty() => format!("block {rest}"),
+        _ => rest.to_owned(),
+    }
+}
+
 /// Label, unit and meaning of a series.
 pub fn describe(series: &str) -> SeriesInfo {
     use name::*;
@@ -293,7 +302,7 @@ pub fn describe(series: &str) -> SeriesInfo {
     ];
     for (prefix, label, unit, meaning) in by_name {
         if let Some(rest) = series.strip_prefix(prefix) {
-            return info(&format!("{label}, {rest}"), unit, meaning);
+            return info(&format!("{label}, {}", place(prefix, rest)), unit, meaning);
         }
     }
     match series {
@@ -305,14 +314,15 @@ pub fn describe(series: &str) -> SeriesInfo {
         VALID => info(
             "val",
             "nats/token",
-            "Validation loss: mean cross-entropy, −ln p(next token), over the same batches of the validation split each time; the last evaluation of the run covers the whole split, or 4,096 windows of a large one, so it is not comparable with the others.",
+            "Validation loss: mean cross-entropy, −ln p(next token), over the same batches of the validation split each time; the last evaluation of the run covers the whole split, or 4,096 windows of a large one, so it is not comparable with the others. \
+             Steps are counted from 0: the evaluation after 100 steps, at step 100 in the journal, is at step 99 of the curve.",
         ),
         LEARNING_RATE => info("learning rate", "", "Learning rate of each step."),
         GRAD_NORM => info("gradient norm", "", "L2 norm of the gradient of all parameters, before clipping."),
         TOKENS => info("tokens", "tokens", "Training tokens so far."),
         SECS => info("time", "s", "Training time so far, without pauses."),
         TOKENS_PER_SEC => info("throughput", "tok/s", "Tokens of the step divided by its time."),
-        STEP_MS => info("step", "ms", "Time of the step, without evaluation and sampling."),
+        STEP_MS => info("step time", "ms", "Time of the step, without evaluation and sampling."),
         BATCH_MS => info("data loading", "ms", "Time to load the batch of the step."),
         GRADIENT_MS => info("forward + backward", "ms", "Time of the forward and the backward pass."),
         OPTIMIZER_MS => info("optimizer", "ms", "Time of gradient clipping and the optimizer step."),
@@ -346,6 +356,14 @@ mod tests {
     fn the_definition_of_attention_scores_names_their_limit() {
         assert!(definition::ATTENTION_SCORE.contains(&format!("Above {LARGEST_ATTENTION_SCORE} ")));
         assert_eq!(describe(&format!("{}3", name::ATTENTION_LOGIT)).meaning, definition::ATTENTION_SCORE);
+    }
+
+    #[test]
+    fn a_series_of_a_part_of_the_model_is_labelled_by_that_part() {
+        let label = |prefix: &str, rest: &str| describe(&format!("{prefix}{rest}")).label;
+        assert_eq!(label(name::ATTENTION_ENTROPY, "0.2"), "attention entropy, block 0, head 2");
+        assert_eq!(label(name::DEAD_NEURONS, "1"), "dead neurons, block 1");
+        assert_eq!(label(name::VALID_OF, "tales"), "val, tales");
     }
 
     /// The difference over the values of steps from `first` on, with the formula of the definition.

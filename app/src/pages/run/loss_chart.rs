@@ -164,8 +164,9 @@ pub(super) fn LossChart() -> impl IntoView {
     let batches = context.run.with_untracked(|run| run.view.plan.recipe.intervals.eval_batches);
     let meaning = format!(
         "Cross-entropy, −ln p(next token). train: mean over the batch of the step. val: mean over the same {batches} batches \
-         of the validation split each time; its point stands at the last step trained before the evaluation. The last \
-         evaluation covers the whole split, or 4 096 windows of a large one, so its value is not comparable with the others."
+         of the validation split each time; its point stands at the last step trained before the evaluation: steps are \
+         counted from 0, so the evaluation after 100 steps, at step 100 in the journal, stands at step 99. The last evaluation \
+         covers the whole split, or 4 096 windows of a large one, so its value is not comparable with the others."
     );
     let changed = Signal::derive(move || context.track_charts());
     let pressed = move || context.pressed.get().filter(|step| *step < context.summary.read().step);
@@ -179,6 +180,7 @@ pub(super) fn LossChart() -> impl IntoView {
             has_marker_lane=true
             paint=move || paint(context)
             changed
+            over=Box::new(move || view! { <BackToLive /> }.into_any())
         >
             <div class="tools">
                 {move || pressed().map(|step| view! { <BatchLink step /> })}
@@ -233,26 +235,39 @@ fn choose_axis(context: RunContext, axis: Axis) {
     context.options.update(|options| options.axis = axis);
 }
 
-/// The range in view: everything, the newest steps, or the whole plan; and the way back to following the run.
+/// Over the chart, so that no tool moves when it appears: the way back to following the run.
+#[component]
+fn BackToLive() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let is_detached = Memo::new(move |_| !context.viewport.read().is_following() && context.run.read().is_growing());
+    move || {
+        is_detached.get().then(|| {
+            view! {
+                <button
+                    class="back-to-live"
+                    title="Show all steps and follow the run again"
+                    // A press on the chart begins to drag it.
+                    on:pointerdown=|event| event.stop_propagation()
+                    on:dblclick=|event| event.stop_propagation()
+                    on:click=move |_| context.viewport.set(Viewport::Whole)
+                >
+                    "Back to live"
+                </button>
+            }
+        })
+    }
+}
+
+/// The range in view: everything, the newest steps, or the whole plan.
 #[component]
 fn RangeSwitches() -> impl IntoView {
     let context = expect_context::<RunContext>();
-    let is_detached = Memo::new(move |_| !context.viewport.read().is_following() && context.run.read().is_growing());
     let newest = move || {
         let length = context.run.read_untracked().end() / 10.0;
         context.viewport.set(Viewport::Newest { length: length.max(20.0) });
     };
     let is_newest = move || matches!(*context.viewport.read(), Viewport::Newest { .. });
     view! {
-        {move || is_detached.get().then(|| view! {
-            <button
-                class="back-to-live"
-                title="Show all steps and follow the run again"
-                on:click=move |_| context.viewport.set(Viewport::Whole)
-            >
-                "Back to live"
-            </button>
-        })}
         <div class="range" role="group" aria-label="Range in view">
             <Switch
                 label="all"
