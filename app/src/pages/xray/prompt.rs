@@ -5,12 +5,16 @@ use leptos::prelude::*;
 use wire::hyperparameters::table::Values;
 use wire::inspect::request::{InspectionText, MAX_PROMPT_CHARS, MAX_TOKENS};
 
+use super::location::Location;
 use super::state::XrayState;
 use super::step::StepChoice;
 use crate::components::{NumberField, TypedNumber, clicks, says, shows};
 
 /// Largest window number of the input; numbers beyond the last window start again from the first.
 const MAX_WINDOW: u64 = 999_999;
+
+/// Lines of a prompt that are shown without scrolling.
+const PROMPT_ROWS: usize = 8;
 
 /// What the form holds; it takes effect on submit.
 #[derive(Clone, Copy)]
@@ -106,18 +110,29 @@ pub(super) fn Prompt() -> impl IntoView {
                 <button
                     class="primary"
                     type="submit"
-                    title="Inspect this text. The results of Weights, Batch and Emergence do not depend on it."
+                    title="Inspect this text"
                     disabled=move || !form.is_complete()
                 >
                     "Inspect"
                 </button>
             </form>
+            {shows(move || note(xray).map(|note| view! { <p class="small dim">{note}</p> }))}
             {shows(move || error().map(|error| view! { <p class="field-error" role="alert">{error}</p> }))}
             {shows(move || xray.prompt_problem.get().map(|problem| view! {
                 <p class="field-error" role="alert">{problem}</p>
             }))}
             {shows(move || is_past().then(|| past_steps(xray)))}
         </section>
+    }
+}
+
+/// What the text is for in a view that does not depend on it.
+fn note(xray: XrayState) -> Option<&'static str> {
+    match xray.location.with(Location::tab) {
+        "weights" => Some("Weights do not depend on this text; the overview of the model does."),
+        "batch" => Some("The batch does not depend on this text; the overview of the model does."),
+        "emergence" => Some("Emergence is computed on validation window 0; the overview of the model uses this text."),
+        _ => None,
     }
 }
 
@@ -149,7 +164,7 @@ fn prompt_input(form: Form) -> AnyView {
         <textarea
             id="xray-prompt"
             class="grow"
-            rows="1"
+            rows=says(move || form.prompt.read().split('\n').count().clamp(1, PROMPT_ROWS).to_string())
             spellcheck="false"
             aria-label="Prompt"
             placeholder="Enter a prompt"

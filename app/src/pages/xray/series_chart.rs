@@ -7,7 +7,7 @@ use wire::series::Bucket;
 
 use super::state::XrayState;
 use super::step::StepChoice;
-use crate::components::Canvas;
+use crate::components::{Canvas, says};
 
 /// Curves with separate colours; the others are drawn faint.
 pub(super) const COLOURED: usize = 8;
@@ -35,7 +35,7 @@ pub(super) fn colour(index: usize) -> String {
 pub(super) fn SeriesChart(
     xray: XrayState,
     series: Signal<Vec<ComponentSeries>>,
-    /// What is drawn: `score`.
+    /// What is drawn, with its unit, above the y axis: `induction score, %`.
     title: Signal<&'static str>,
     /// Ends of the y axis, if it has fixed ones.
     #[prop(into)]
@@ -59,5 +59,8 @@ pub(super) fn SeriesChart(
         let spec = ChartSpec { title: title.get().into(), y_from, y_to, crosshair, frame, ..ChartSpec::default() };
         figure::chart(&spec, &curves, size).scene.shapes
     };
-    view! { <Canvas class="series-chart" file label draw /> }
+    view! {
+        <p class="small dim axis-title">{says(move || title.get().to_owned())}</p>
+        <Canvas class="series-chart" file label draw />
+    }
 }
