@@ -209,7 +209,7 @@ pub(crate) fn end_labels(curves: &[Curve], layout: &Layout) -> Vec<Shape> {
         // Anchored at its end or at its start, whichever places the label nearer to the curve's end.
         let clear = [inside(end), inside(end + width + 4.0)]
             .into_iter()
-            .filter_map(|right| Some((right, clear_line(curves, layout, (right - width, right), &taken)?)))
+            .filter_map(|right| Some((right, clear_line(curves, layout, (right - width, right), wanted, &taken)?)))
             .min_by(|one, two| (one.1 - wanted).abs().total_cmp(&(two.1 - wanted).abs()));
         // Where there is no room, the curve matters more than its name.
         let Some((right, y)) = clear else { continue };
@@ -239,9 +239,9 @@ pub fn crosshair_label(spec: &ChartSpec, layout: &Layout, x: f64) -> Vec<Shape> 
     vec![Shape::Rect { rect: back, radius: 2.0, fill: Fill::solid(Role::Grid) }, text.into()]
 }
 
-/// A y position between two x positions where a label overlaps neither a curve nor another label: below all curves if
-/// possible, else above.
-fn clear_line(curves: &[Curve], layout: &Layout, (left, right): (f64, f64), taken: &[f64]) -> Option<f64> {
+/// The y position nearest to `wanted`, between two x positions, where a label overlaps neither a curve nor another label: below or above
+/// all curves.
+fn clear_line(curves: &[Curve], layout: &Layout, (left, right): (f64, f64), wanted: f64, taken: &[f64]) -> Option<f64> {
     let plot = layout.plot;
     let (from, to) = (layout.from_x(left), layout.from_x(right));
     let crossed = curves.iter().flat_map(|curve| visible(curve.buckets, from, to)).filter(|bucket| has_value(bucket));
@@ -255,7 +255,7 @@ fn clear_line(curves: &[Curve], layout: &Layout, (left, right): (f64, f64), take
     let is_free = |y: &f64| {
         (plot.y + SMALL..=plot.bottom() - 4.0).contains(y) && taken.iter().all(|other| (y - other).abs() >= height)
     };
-    under.chain(over).find(is_free)
+    under.chain(over).filter(is_free).min_by(|one, two| (one - wanted).abs().total_cmp(&(two - wanted).abs()))
 }
 
 /// Thin lines through the plot at the markers.

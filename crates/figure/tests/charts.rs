@@ -278,6 +278,26 @@ fn the_label_of_a_reference_and_the_name_of_a_curve_have_places_of_their_own() {
 }
 
 #[test]
+fn the_name_of_a_short_branch_is_near_its_end() {
+    let line = |from: u64, to: u64, height: f64| -> Vec<Bucket> {
+        (from..to).map(|step| point(step, step as f64, height)).collect()
+    };
+    let (train, abandoned) = (line(0, 3000, 2.0), line(450, 464, 9.5));
+    let name = "abandoned branch, left at step 463";
+    let branch = Curve { style: Style::Abandoned, ..Curve::new(name, Role::Abandoned, &abandoned) };
+    let frame = Frame { has_header: false, ..Frame::default() };
+    let spec = ChartSpec { y_from: Some(0.0), y_to: Some(14.0), frame, ..ChartSpec::default() };
+    let mut heights = vec![];
+    let scene = chart(&spec, &[branch, Curve::new("train", Role::Accent, &train)], Size::new(900.0, 400.0)).scene;
+    scene.walk(&mut |shape| match shape {
+        Shape::Text(text) if text.text == name => heights.push(text.at.y),
+        _ => {}
+    });
+    // 9.5 of 14 is in the upper half of the plot; below the curve of 2 there is room, too.
+    assert!(heights.len() == 1 && heights[0] < 200.0, "{heights:?}");
+}
+
+#[test]
 fn a_series_without_planned_values_is_described_once() {
     let measured: Vec<Bucket> = (0..5).map(|step| point(step, step as f64, 0.1)).collect();
     let planned = Curve { style: Style::Planned, ..Curve::new("learning rate", Role::InkSoft, &[]) };
