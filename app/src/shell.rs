@@ -4,6 +4,7 @@
 mod guest;
 mod header;
 mod keys;
+mod touch_tips;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -26,6 +27,7 @@ use crate::theme::Theme;
 use guest::{LinkEnded, SharedWithYou, reaches};
 use header::Header;
 use keys::KeyHelp;
+use touch_tips::TouchTips;
 
 /// The frame of every page: header, content and messages.
 #[component]
@@ -141,6 +143,7 @@ fn SignedIn() -> impl IntoView {
         <ToastList />
         <ConfirmDialog />
         <KeyHelp />
+        <TouchTips />
     }
 }
 

@@ -6,7 +6,7 @@ use wire::access::link::{LinkScope, MAX_LINK_RUNS};
 use super::guest::{GuestNote, reaches};
 use super::keys::open_help;
 use crate::base::at;
-use crate::components::{Flame, Icon, Menu, StateMark, isolated, name_of};
+use crate::components::{Flame, Icon, Menu, StateMark, isolated, name_of, show_nearest};
 use crate::net::live::Live;
 use crate::open_view::OpenView;
 use crate::presenting::PresentButton;
@@ -71,6 +71,12 @@ pub(super) fn Header() -> impl IntoView {
         places.retain(|(route, ..)| reaches(session, route));
         places
     });
+    let nav = NodeRef::<leptos::html::Nav>::new();
+    Effect::new(move || {
+        router.route.track();
+        places.track();
+        request_animation_frame(move || show_current(nav));
+    });
     let is_lab = move || matches!(router.route.get(), Route::Lab | Route::Run(_) | Route::Xray(_)).then_some("page");
     view! {
         <header class="top">
@@ -78,7 +84,7 @@ pub(super) fn Header() -> impl IntoView {
                 <Flame size=20 />
                 <span>"Kindling"</span>
             </a>
-            <nav aria-label="Pages">
+            <nav aria-label="Pages" node_ref=nav>
                 {move || reaches(session, &Route::Lab).then(|| view! {
                     <a href=at("/") aria-current=is_lab title="All runs and devices (h)">"Lab"</a>
                 })}
@@ -123,6 +129,14 @@ pub(super) fn Header() -> impl IntoView {
                 </a>
             })}
         </header>
+    }
+}
+
+/// Scrolls the links, which may be wider than a phone, to that of the open page.
+fn show_current(nav: NodeRef<leptos::html::Nav>) {
+    let Some(nav) = nav.try_get_untracked().flatten() else { return };
+    if let Ok(Some(current)) = nav.query_selector(":scope > a[aria-current]") {
+        show_nearest(&current);
     }
 }
 
