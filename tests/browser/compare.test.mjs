@@ -169,7 +169,7 @@ test("an abandoned branch is dashed in the lineage", async () => {
   const segments = page.locator(".tree a.segment");
   await segments.nth(1).waitFor();
   assert.equal(await segments.count(), 2);
-  assert.match(await segments.first().getAttribute("aria-label"), new RegExp(`wanderer, abandoned from step 100 on: steps 0 to ${left}`));
+  assert.match(await segments.first().getAttribute("aria-label"), new RegExp(`wanderer, up to step 100, then an abandoned branch to step ${left}: steps 0 to ${left}`));
   assert.equal(await page.locator(".tree .abandoned").count(), 1);
   await page.goto(`${lab.url}/compare?runs=${parent},${fork}`);
 });

@@ -79,6 +79,7 @@ pub(crate) fn in_plan(row: &Hyperparameter, value: Option<&Value>) -> String {
         ("0", "model.norm_eps") => "default (1e-5, with RMSNorm 1e-6)".into(),
         ("", _) | ("0", "budget.tokens" | "budget.secs" | "budget.loss") => "none".into(),
         ("0", path) if OFF_AT_ZERO.contains(&path) => "0 (off)".into(),
+        (_, "breakpoints") => format!("{} {value}", if value.contains(',') { "steps" } else { "step" }),
         _ if row.unit.is_empty() => value,
         ("1", _) => format!("1 {}", singular(row.unit)),
         _ => format!("{value} {}", row.unit),
@@ -121,6 +122,8 @@ mod tests {
         assert_eq!(planned("optimizer.grad_clip", json!(0.0)), "0 (off)");
         assert_eq!(planned("budget.tokens", json!(0)), "none");
         assert_eq!(planned("breakpoints", json!([])), "none");
+        assert_eq!(planned("breakpoints", json!([450])), "step 450");
+        assert_eq!(planned("breakpoints", json!([450, 900])), "steps 450, 900");
         assert_eq!(planned("optimizer.learning_rate", json!(0.001)), "1e-3");
         assert_eq!(planned("intervals.eval_every", json!(1)), "1 step");
         assert_eq!(planned("model.rotary_base", json!(10000.0)), "10\u{202f}000");

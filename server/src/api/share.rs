@@ -23,6 +23,7 @@ use crate::lab::audit::Sender;
 use crate::live::access_changes::Concerned;
 use crate::live::clock::now_ms;
 
+const DAY_SECS: i64 = 86_400;
 /// Longest form, bytes: a passphrase of 200 characters, each encoded.
 const FORM_BYTES: usize = 10_000;
 /// Runs that are named.
@@ -122,10 +123,8 @@ fn passphrase(body: &str) -> String {
 
 /// The page of a link. It names what is shared only where no passphrase is needed.
 async fn form(lab: &Lab, link: &LinkRecord, refusal: Option<&str>) -> Result<Notice, ApiError> {
-    let expiry = link.expires_ms.map(|at_ms| {
-        let left = number::duration(((at_ms - now_ms()).max(0) / 1000) as f64);
-        format!("The link works for another {left}.")
-    });
+    let expiry =
+        link.expires_ms.map(|at_ms| format!("The link works for another {}.", left((at_ms - now_ms()).max(0) / 1000)));
     let notice = Notice::new("Shared with you").styled_below(page::stylesheet());
     let notice = match link.passphrase {
         Some(_) => notice.sentence("This link needs a passphrase. Ask the person who sent it to you."),
@@ -137,6 +136,14 @@ async fn form(lab: &Lab, link: &LinkRecord, refusal: Option<&str>) -> Result<Not
         Some(_) => notice.passphrase("Passphrase", "Open"),
         None => notice.button("Open"),
     })
+}
+
+/// The time that is left, seconds, in words: `7 days`, `3 h 20 min`.
+fn left(secs: i64) -> String {
+    match (secs + DAY_SECS / 2) / DAY_SECS {
+        0 | 1 => number::duration(secs as f64),
+        days => format!("{days} days"),
+    }
 }
 
 /// What a link shares, in a sentence.

@@ -87,7 +87,13 @@ fn add(member: &Member, members: &[Member], name_of: &dyn Fn(&RunSummary) -> Str
             Some(left) if left <= segment.from_step => {
                 format!(", abandoned branch left at step {}", number::whole(to_step))
             }
-            Some(left) if left < to_step => format!(", abandoned from step {} on", number::whole(left)),
+            Some(left) if left < to_step => {
+                format!(
+                    ", up to step {}, then an abandoned branch to step {}",
+                    number::whole(left),
+                    number::whole(to_step)
+                )
+            }
             _ => format!(", up to step {}", number::whole(to_step)),
         };
         bars.push(Bar {
@@ -187,7 +193,7 @@ mod tests {
         assert_eq!(
             seen,
             [
-                ("root, abandoned from step 200 on", 0, Some(200), 500, None),
+                ("root, up to step 200, then an abandoned branch to step 500", 0, Some(200), 500, None),
                 ("root, abandoned branch left at step 400", 300, Some(300), 400, Some(0)),
                 ("root", 200, None, 800, Some(0)),
                 ("fork-1", 600, None, 1000, Some(2)),

@@ -173,7 +173,7 @@ fn BarRow(bar: Bar, row: usize, left: impl Fn(u64) -> f64) -> impl IntoView {
     }
 }
 
-/// `amber-fox, abandoned from step 300 on: steps 0 to 500`
+/// `amber-fox, up to step 300, then an abandoned branch to step 500: steps 0 to 500`
 fn describe(bar: &Bar) -> String {
     let control = if bar.is_control_run { ", control run" } else { "" };
     let live = if bar.is_live { ", live" } else { "" };

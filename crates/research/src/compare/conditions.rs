@@ -79,7 +79,9 @@ pub enum Reason {
     RepeatedSeed { seed: u64 },
     /// Too few runs for a variance, and no noise floor.
     #[error(
-        "with {baseline} and {change} runs the spread over seeds is unknown; run at least 3 seeds of each, or measure a noise floor"
+        "the spread over seeds is unknown: the baseline has {} and the change {}; run at least 3 seeds of each, or more seeds of one of them, \
+         whose spread is then the noise floor of both",
+        wire::number::counted(*.baseline as u64, "run"), wire::number::counted(*.change as u64, "run")
     )]
     TooFewRuns { baseline: usize, change: usize },
     /// All values of both groups are equal, or differ by a constant, so nothing says how far another seed would be.

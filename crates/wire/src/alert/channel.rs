@@ -143,7 +143,7 @@ fn check_url(field: &str, url: &str) -> Result<(), PlanError> {
     // The address is not repeated: it may contain a secret.
     match has_host && url.len() <= MAX_ADDRESS && url.chars().all(|c| c.is_ascii_graphic()) {
         true => Ok(()),
-        false => Err(PlanError::new(field, "the address of the receiver is not valid")
+        false => Err(PlanError::new(field, "the address of the receiver is not a web address")
             .hint("enter an address such as https://hooks.example.org/TEXT, without a user name in it")),
     }
 }

@@ -78,6 +78,17 @@ pub mod name {
     pub const BITS_PER_BYTE: &str = "bits_per_byte";
 }
 
+/// The label of a metric beside its value: `accuracy by likelihood per token`. The unit is written after the value.
+pub fn label(metric: &str) -> String {
+    match metric {
+        name::ACCURACY_PER_TOKEN => "accuracy by likelihood per token".to_owned(),
+        name::ACCURACY_PER_BYTE => "accuracy by likelihood per byte".to_owned(),
+        name::ANSWER_NATS_PER_TOKEN | name::ANSWER_BITS_PER_BYTE => "loss of the right answers".to_owned(),
+        name::NATS_PER_TOKEN | name::BITS_PER_BYTE => "loss".to_owned(),
+        other => other.replace('_', " "),
+    }
+}
+
 /// Unit and meaning of a metric of a task; `None` for an unknown name.
 pub fn describe(metric: &str) -> Option<(&'static str, &'static str)> {
     Some(match metric {

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use wire::series::{Bucket, name};
 use wire::task::TaskName;
 use wire::task::lab::{FailedScore, NewScore, RunTasks, StoredResult, WaitingScore};
-use wire::task::result::{TaskMetric, describe};
+use wire::task::result::{TaskMetric, describe, label};
 
 use super::alerts::open_form;
 use super::state::TasksState;
@@ -165,11 +165,6 @@ fn alert_on(state: TasksState, task: &str, metric: &str) -> Option<impl IntoView
 }
 
 fn row(StoredResult { checkpoint, at_ms, result }: StoredResult) -> impl IntoView {
-    let value = |metric: &TaskMetric| {
-        let (unit, _) = describe(&metric.name).unwrap_or_default();
-        let value = metric.value.map_or_else(|| "not finite".to_owned(), number::short);
-        format!("{} {value} {unit}", metric.name.replace('_', " ")).trim_end().to_owned()
-    };
     let values: Vec<String> = result.metrics.iter().map(value).collect();
     let correct =
         result.correct.map(|correct| format!("{} of {} correct", number::whole(correct), number::whole(result.items)));
@@ -180,6 +175,17 @@ fn row(StoredResult { checkpoint, at_ms, result }: StoredResult) -> impl IntoVie
             <td class="dim">{ago(at_ms as f64)}</td>
         </tr>
     }
+}
+
+/// `accuracy 28.5 %`, `loss 1.41 nats/token`
+fn value(metric: &TaskMetric) -> String {
+    let (unit, _) = describe(&metric.name).unwrap_or_default();
+    let value = match metric.value {
+        Some(fraction) if unit == "fraction" => number::with_unit(fraction * 100.0, "%"),
+        Some(value) => number::with_unit(value, unit),
+        None => "not finite".to_owned(),
+    };
+    format!("{} {value}", label(&metric.name))
 }
 
 /// The main value of a task is its first one.

@@ -156,7 +156,7 @@ impl Draft {
         if self.has_quiet.get() && !has_times {
             return Some("Enter the quiet hours first.");
         }
-        (!self.digest.is_readable()).then_some("Correct the digest interval first.")
+        (!self.digest.is_readable()).then_some("Correct “Collect alerts for” first.")
     }
 }
 
