@@ -112,10 +112,7 @@ pub async fn check_queue(
 }
 
 /// The record of a new run.
-///
-/// # Errors
-/// An error of the datasets' folder.
-pub(super) async fn new_run(
+async fn new_run(
     lab: &Lab,
     id: RunId,
     name: String,

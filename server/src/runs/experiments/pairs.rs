@@ -7,8 +7,8 @@ use wire::{RunPlan, RunSpec};
 
 use super::next::WantedRun;
 use crate::error::ApiError;
-use crate::lab::{Lab, limits, name};
-use crate::runs::create::{announce, check_queue, new_id, new_run};
+use crate::lab::{Lab, name};
+use crate::runs::create::{announce, prepare};
 use crate::runs::plan::plan;
 
 /// Queues runs of an experiment. Nothing happens if it is not running any more.
@@ -17,14 +17,10 @@ use crate::runs::plan::plan;
 /// A plan that cannot be resolved or that has changed; 409 for a full queue, and for a project over its limit of disk; an error of the store.
 pub(super) async fn start(lab: &Lab, standing: &ExperimentStanding, wanted: &[WantedRun]) -> Result<(), ApiError> {
     let summary = &standing.view.summary;
-    limits::check_disk(lab, &summary.project).await?;
     let mut new = vec![];
     for one in wanted {
         let WantedRun { pair, side, attempt, .. } = *one;
         new.push(NewExperimentRun { pair, side, attempt, run: planned(lab, &standing.view, one).await? });
-    }
-    for NewExperimentRun { run, .. } in &new {
-        check_queue(lab, &run.plan.device, run.any_of(), run.spec.pool.as_deref()).await?;
     }
     let Some(created) = lab.store().start_experiment_runs(summary.id, &new).await? else { return Ok(()) };
     for (one, summary) in new.iter().zip(created) {
@@ -41,10 +37,10 @@ async fn planned(lab: &Lab, experiment: &ExperimentView, wanted: &WantedRun) -> 
     let summary = &experiment.summary;
     let name = run_name(&summary.spec.title, wanted);
     let (seed, project) = (Some(wanted.seed), Some(summary.project.clone()));
-    let spec = RunSpec { seed, project, name: Some(name.clone()), ..base.clone() };
+    let spec = RunSpec { seed, project, name: Some(name), ..base.clone() };
     let view = plan(lab, &spec).await?;
     check_unchanged(lab, experiment, wanted.side, &view).await?;
-    new_run(lab, new_id().1, name, spec, view, summary.author.clone()).await
+    prepare(lab, spec, view, summary.author.clone()).await
 }
 
 /// Checks that the plan is that of the first pair: a dataset may have been replaced meanwhile.
