@@ -19,7 +19,8 @@ pub(super) fn reaches(session: Session, route: &Route) -> bool {
     let has_project = session.has_playground();
     match route {
         Route::Run(_) | Route::Xray(_) | Route::Compare | Route::Rules | Route::Unknown(_) => true,
-        Route::Lab | Route::Playground | Route::Data | Route::Sweeps | Route::Sweep(_) => has_project,
+        Route::Lab | Route::Playground | Route::Data => has_project,
+        Route::Sweeps | Route::Sweep(_) | Route::Experiments | Route::Experiment(_) => has_project,
         Route::NewRun | Route::NewSweep => session.can_steer(),
         _ => false,
     }

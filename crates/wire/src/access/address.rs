@@ -52,7 +52,7 @@ impl Shown {
                 (None, _) if is_harmless => Self::Overview,
                 _ => Self::Lab,
             },
-            ["sweeps", "new"] if !runs.is_empty() => Self::Runs(runs),
+            ["sweeps" | "experiments", "new"] if !runs.is_empty() => Self::Runs(runs),
             ["sweeps"] | ["sweeps", "new"] if is_harmless => Self::Overview,
             _ => Self::Lab,
         }
@@ -148,6 +148,9 @@ mod tests {
             ("/sweeps", Shown::Overview),
             ("/sweeps/3", Shown::Lab),
             ("/sweeps/new?from=amber-fox", Shown::Runs(vec![run("amber-fox")])),
+            ("/experiments", Shown::Overview),
+            ("/experiments/3", Shown::Lab),
+            ("/experiments/new?from=amber-fox", Shown::Runs(vec![run("amber-fox")])),
             ("/?sort=-created&x=time", Shown::Overview),
             ("/?q=adam", Shown::Lab),
             ("/data?corpus=secret", Shown::Lab),
