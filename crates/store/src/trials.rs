@@ -3,7 +3,6 @@
 
 use wire::sweep::record::{DecisionKind, Sweep, SweepState, Trial, TrialState};
 use wire::sweep::space::Point;
-use wire::task::lab::TaskSchedule;
 use wire::{RunId, RunSummary};
 
 use crate::clock::now_ms;
@@ -26,8 +25,6 @@ pub struct NewTrial<'a> {
     pub number: u64,
     pub point: &'a Point,
     pub run: &'a NewRun,
-    /// Tasks on which the checkpoints of its run are scored.
-    pub schedules: &'a [TaskSchedule],
 }
 
 /// What came of the request to create a trial.
@@ -221,13 +218,10 @@ impl Store {
     async fn create_run_of_trial(
         &self,
         transaction: &mut Change,
-        NewTrial { sweep, run, schedules, .. }: &NewTrial<'_>,
+        NewTrial { sweep, run, .. }: &NewTrial<'_>,
     ) -> Result<RunSummary, StoreError> {
         self.create_in(transaction, run, None).await?;
         database::run_table::set_tags(transaction, &run.id, &[format!("sweep:{sweep}")]).await?;
-        if !schedules.is_empty() {
-            database::tasks::set_schedules(transaction, &run.id, schedules).await?;
-        }
         self.summary_in(transaction, &run.id).await
     }
 }

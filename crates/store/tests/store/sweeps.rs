@@ -43,9 +43,9 @@ async fn get(store: &Store, id: i64) -> Sweep {
 }
 
 async fn create(store: &Store, id: i64, number: u64, run: &str) -> TrialCreation {
-    let (point, run, revision) = (point(1e-3), new_run(run, "cpu"), get(store, id).await.revision);
-    let schedules = [TaskSchedule { task: "capitals".parse().unwrap(), every: 1 }];
-    let new = NewTrial { sweep: id, revision, number, point: &point, run: &run, schedules: &schedules };
+    let (point, mut run, revision) = (point(1e-3), new_run(run, "cpu"), get(store, id).await.revision);
+    run.spec.tasks = vec![TaskSchedule { task: "capitals".parse().unwrap(), every: 1 }];
+    let new = NewTrial { sweep: id, revision, number, point: &point, run: &run };
     store.create_trial(&new).await.unwrap()
 }
 
@@ -95,7 +95,7 @@ async fn a_trial_and_its_queued_run_are_created_together_and_once() {
     set_trial(&store, id, 0, TrialState::Running).await;
     // An id that is taken: neither run nor trial.
     let (point, taken, revision) = (point(1e-3), new_run("a", "cpu"), get(&store, id).await.revision);
-    let new = NewTrial { sweep: id, revision, number: 1, point: &point, run: &taken, schedules: &[] };
+    let new = NewTrial { sweep: id, revision, number: 1, point: &point, run: &taken };
     assert!(matches!(store.create_trial(&new).await, Err(StoreError::RunExists { .. })));
     assert_eq!(store.trials(id, None).await.unwrap().len(), 1);
     assert!(is_created(&create(&store, id, 1, "b").await));
@@ -221,7 +221,7 @@ async fn a_trial_begins_again_as_a_new_run() {
     let id = store.create_sweep(&new_sweep(1, 1)).await.unwrap().id;
     create(&store, id, 0, "a").await;
     let (point, run, revision) = (point(1e-3), new_run("b", "cpu"), get(&store, id).await.revision);
-    let again = NewTrial { sweep: id, revision, number: 0, point: &point, run: &run, schedules: &[] };
+    let again = NewTrial { sweep: id, revision, number: 0, point: &point, run: &run };
     let early = store.retry_trial(&again, "ada").await.unwrap_err();
     assert!(matches!(early, StoreError::TrialNotOver { number: 0, .. }), "{early}");
     set_trial(&store, id, 0, TrialState::Failed).await;

@@ -8,7 +8,7 @@ use wire::sweep::record::{Sweep, TrialState};
 use wire::sweep::sampler::SamplerKind;
 use wire::{Command, PlanError, RunState};
 
-use super::next::{run_of, schedules};
+use super::next::run_of;
 use super::start::grid_trials;
 use crate::auth::author;
 use crate::error::ApiError;
@@ -71,9 +71,8 @@ async fn retry(lab: &Lab, identity: &Identity, sweep: &Sweep, number: u64) -> Re
         return Err(StoreError::TrialNotOver { sweep: sweep.id, number, state: trial.state }.into());
     }
     let run = run_of(lab, sweep, &trial.point, number, author(identity)).await?;
-    let schedules = schedules(sweep)?;
     let (id, revision, point) = (sweep.id, sweep.revision, &trial.point);
-    let new = NewTrial { sweep: id, revision, number, point, run: &run, schedules: &schedules };
+    let new = NewTrial { sweep: id, revision, number, point, run: &run };
     let summary = lab.store().retry_trial(&new, &identity.name).await?;
     lab.feed.hub.trials.watch(id, &sweep.spec.metric.name, &summary);
     announce(lab, &run, summary).await?;

@@ -43,9 +43,8 @@ pub(super) async fn create(lab: &Lab, sweep: &Sweep) -> Result<NextCheck, ApiErr
 }
 
 async fn add(lab: &Lab, sweep: &Sweep, point: &Point, run: &NewRun) -> Result<NextCheck, ApiError> {
-    let schedules = schedules(sweep)?;
     let number = sweep.counts.created();
-    let new = NewTrial { sweep: sweep.id, revision: sweep.revision, number, point, run, schedules: &schedules };
+    let new = NewTrial { sweep: sweep.id, revision: sweep.revision, number, point, run };
     match lab.store().create_trial(&new).await? {
         TrialCreation::Created(summary) => {
             lab.feed.hub.trials.watch(sweep.id, &sweep.spec.metric.name, &summary);
@@ -73,6 +72,7 @@ pub(super) async fn run_of(
         name: Some(format!("{} {number}", sweep.spec.name)),
         priority: sweep.spec.priority,
         project: Some(sweep.project.clone()),
+        tasks: tasks(sweep)?,
         ..sweep.spec.base.clone()
     };
     let spec = point.spec(&base)?;
@@ -80,13 +80,12 @@ pub(super) async fn run_of(
     prepare(lab, spec, view, author).await
 }
 
-/// The tasks on which the checkpoints of trials are scored: that of the metric.
-///
-/// # Errors
-/// The metric names no task.
-pub(super) fn schedules(sweep: &Sweep) -> Result<Vec<TaskSchedule>, PlanError> {
-    let task = sweep.spec.metric.task()?;
-    Ok(task.map(|task| TaskSchedule { task, every: 1 }).into_iter().collect())
+/// The tasks on which the checkpoints of trials are scored: those of the base, and that of the metric.
+fn tasks(sweep: &Sweep) -> Result<Vec<TaskSchedule>, PlanError> {
+    let mut tasks = sweep.spec.base.tasks.clone();
+    let of_metric = sweep.spec.metric.task()?.filter(|task| !tasks.iter().any(|known| known.task == *task));
+    tasks.extend(of_metric.map(|task| TaskSchedule { task, every: 1 }));
+    Ok(tasks)
 }
 
 /// A point without a run is a failed trial if the point is at fault. Otherwise it is chosen again later.

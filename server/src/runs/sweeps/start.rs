@@ -88,6 +88,7 @@ async fn check(lab: &Lab, identity: &Identity, spec: SweepSpec) -> Result<Checke
     // Trials are created when a share link may have ended.
     permit_order(lab, identity, &project).await?;
     check_priority(spec.priority)?;
+    scoring::check_exist(lab, &spec.base.tasks).await?;
     if let Some(task) = spec.metric.task()?
         && !scoring::tasks(lab).await?.iter().any(|known| known.name == task)
     {
