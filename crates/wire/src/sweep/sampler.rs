@@ -35,6 +35,11 @@ impl SamplerKind {
         }
     }
 
+    /// Whether the points depend on the results of earlier trials.
+    pub const fn is_adaptive(self) -> bool {
+        matches!(self, Self::Tpe | Self::CmaEs)
+    }
+
     /// The label on the page.
     pub const fn label(self) -> &'static str {
         match self {
