@@ -67,7 +67,7 @@ pub(super) fn Pairs(spec: ExperimentSpec, runs: Vec<ExperimentRun>) -> impl Into
     );
     let body = rows.into_iter().map(|row| view! { <Row row lines scale /> }).collect_view();
     view! {
-        <div class="scroll sheet" role="region" tabindex="0" aria-label="Pairs of runs">
+        <div class="scroll sheet" role="region" tabindex="0" aria-label="Values of the pairs">
             <table class="pairs">
                 <thead>
                     <tr>
