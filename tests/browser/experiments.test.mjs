@@ -68,8 +68,11 @@ test("a hypothesis is stated, its change is trained in pairs, and a verdict foll
   await page.getByText("Confirmation was predicted with a probability of 0.9").waitFor();
   const [stored] = await lab.api("/experiments");
   assert.equal(stored.verdict.outcome, "confirmed");
-  assert.equal(await page.locator(".pairs tbody tr").count(), stored.verdict.pairs);
-  assert.ok((await page.locator(".pairs svg .span").count()) >= 1, "the interval is drawn");
+  assert.equal(await page.locator(".pair-table tbody tr").count(), stored.verdict.pairs);
+  assert.ok((await page.locator(".pair-table svg .span").count()) >= 1, "the interval is drawn");
+  const edges = (cells) => cells.map((cell) => Math.round(cell.getBoundingClientRect().right));
+  const [heads, values] = ["thead tr > *", "tbody tr:first-child > *"].map((row) => page.locator(`.pair-table ${row}`));
+  assert.deepEqual(await heads.evaluateAll(edges), await values.evaluateAll(edges), "headers are over their columns");
   assert.deepEqual(await violations(page), []);
   await page.getByRole("link", { name: "Experiments", exact: true }).click();
   await page.locator(".list li", { hasText: "No learning" }).getByText("confirmed", { exact: true }).waitFor();

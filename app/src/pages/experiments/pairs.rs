@@ -8,6 +8,7 @@ use wire::experiment::ExperimentSpec;
 use wire::experiment::record::{ExperimentRun, Side, complete_pairs};
 
 use super::words::in_metric;
+use crate::components::hyperparameters::with_comma;
 use crate::components::{isolated, state_word};
 use crate::route::run_path;
 
@@ -68,7 +69,7 @@ pub(super) fn Pairs(spec: ExperimentSpec, runs: Vec<ExperimentRun>) -> impl Into
     let body = rows.into_iter().map(|row| view! { <Row row lines scale /> }).collect_view();
     view! {
         <div class="scroll sheet" role="region" tabindex="0" aria-label="Values of the pairs">
-            <table class="pairs">
+            <table class="pair-table">
                 <thead>
                     <tr>
                         <th title="Both runs of a pair have the same seed">"Pair"</th>
@@ -78,7 +79,9 @@ pub(super) fn Pairs(spec: ExperimentSpec, runs: Vec<ExperimentRun>) -> impl Into
                         <th class="right" title="Interval of the mean difference of the pairs so far; it stays valid when it is looked at after every pair">
                             "Interval so far"
                         </th>
-                        <th><span class="unseen">"The difference and the interval as a picture"</span></th>
+                        <th class="picture" title="The difference of each pair and the interval so far; the legend is below the table">
+                            <Axis unit scale />
+                        </th>
                     </tr>
                 </thead>
                 <tbody>{body}</tbody>
@@ -88,18 +91,35 @@ pub(super) fn Pairs(spec: ExperimentSpec, runs: Vec<ExperimentRun>) -> impl Into
     }
 }
 
+/// The header of the chart: what it shows, and ticks at 0 and at both ends of the scale.
+#[component]
+fn Axis(unit: String, scale: f64) -> impl IntoView {
+    let title = format!("Difference, interval{}", with_comma(&unit));
+    let ticks = [(-scale, "start"), (0.0, "middle"), (scale, "end")].map(|(value, anchor)| {
+        let x = position(value, scale);
+        view! {
+            <text x=x.clone() y="11" text-anchor=anchor>{number::plain(value)}</text>
+            <line x1=x.clone() x2=x y1="14" y2="20" />
+        }
+    });
+    view! {
+        {title}
+        <svg class="axis" width="100%" height="20" aria-hidden="true">{ticks.collect_view()}</svg>
+    }
+}
+
 #[component]
 fn Row(row: PairRow, lines: [f64; 2], scale: f64) -> impl IntoView {
     let PairRow { pair, seed, runs: [baseline, variant], difference, look } = row;
     let interval = look.and_then(|look| look.interval);
     let ends = interval
-        .map_or_else(|| "–".to_owned(), |[low, high]| format!("{} to {}", number::short(low), number::short(high)));
+        .map_or_else(|| "–".to_owned(), |[low, high]| format!("{} to {}", number::plain(low), number::plain(high)));
     view! {
         <tr>
             <th scope="row" title=format!("Both runs have the seed {seed}")>{pair}</th>
             <td class="right mono"><RunCell run=baseline /></td>
             <td class="right mono"><RunCell run=variant /></td>
-            <td class="right mono">{difference.map_or_else(|| "–".to_owned(), number::short)}</td>
+            <td class="right mono">{difference.map_or_else(|| "–".to_owned(), number::plain)}</td>
             <td class="right mono">{ends}</td>
             <td class="picture"><Picture difference interval lines scale /></td>
         </tr>
@@ -123,6 +143,11 @@ fn RunCell(run: Option<ExperimentRun>) -> impl IntoView {
     })
 }
 
+/// Where a value is in the chart, in percent of its width. Values beyond the scale are at the edge.
+fn position(value: f64, scale: f64) -> String {
+    format!("{:.2}%", (50.0 + HALF * value / scale).clamp(1.0, 99.0))
+}
+
 #[component]
 fn Picture(
     difference: Option<f64>,
@@ -131,7 +156,7 @@ fn Picture(
     lines: [f64; 2],
     scale: f64,
 ) -> impl IntoView {
-    let at = move |value: f64| format!("{:.2}%", (50.0 + HALF * value / scale).clamp(1.0, 99.0));
+    let at = move |value: f64| position(value, scale);
     let is_significant = interval.is_some_and(|[low, high]| low > 0.0 || high < 0.0);
     view! {
         <svg width="100%" height="32" aria-hidden="true" class:significant=is_significant>
@@ -161,6 +186,12 @@ mod tests {
             state: None,
             progress: 0.0,
         }
+    }
+
+    #[test]
+    fn values_have_a_place_within_the_chart() {
+        let places = [-0.3, 0.0, 0.15, 0.3, -9.0].map(|value| position(value, 0.3));
+        assert_eq!(places, ["4.00%", "50.00%", "73.00%", "96.00%", "1.00%"]);
     }
 
     #[test]
