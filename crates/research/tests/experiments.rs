@@ -72,12 +72,14 @@ fn verdicts_of_a_few_pairs() {
     let confirmed = decide(&rule, &pairs).unwrap();
     assert_eq!((confirmed.outcome, confirmed.pairs, confirmed.level), (Outcome::Confirmed, 4, 0.95));
     assert!(confirmed.sentence.starts_with(
-        "Confirmed after 4 pairs: the interval excludes 0, and the difference is at least the smallest effect, 0.02 bits/byte. \
-         The validation loss of the variant minus that of the baseline is -0.1 bits/byte, 95 % interval -0.1"
+        "Confirmed after 4 pairs: the interval excludes 0, and the difference is at least the smallest effect, 0.02\u{202f}bits/byte. \
+         The validation loss of the variant minus that of the baseline is −0.1\u{202f}bits/byte, 95\u{202f}% interval −0.1"
     ), "{}", confirmed.sentence);
     let worse: Vec<(f64, f64)> = pairs.iter().map(|(baseline, variant)| (*variant, *baseline)).collect();
     let refuted = decide(&rule, &worse).unwrap();
-    assert!(refuted.outcome == Outcome::Refuted && refuted.sentence.contains("excludes an effect of 0.02 bits/byte"));
+    assert!(
+        refuted.outcome == Outcome::Refuted && refuted.sentence.contains("excludes an effect of 0.02\u{202f}bits/byte")
+    );
     let noisy = [(1.5, 1.4), (1.4, 1.5), (1.5, 1.45), (1.5, 1.52)];
     let open = decide(&rule, &noisy).unwrap();
     assert_eq!(open.outcome, Outcome::Inconclusive);

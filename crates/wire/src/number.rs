@@ -16,6 +16,15 @@ pub fn brief(value: f64) -> String {
     }
 }
 
+/// As [`brief`], with a minus sign in place of the hyphen: for sentences, which nobody reads back as numbers.
+pub fn in_sentence(value: f64) -> String {
+    let text = brief(value);
+    match text.strip_prefix('-') {
+        Some(size) => format!("−{size}"),
+        None => text,
+    }
+}
+
 /// An integer in groups of three digits with thin spaces between: `1 000 000`.
 pub fn grouped(value: u64) -> String {
     let digits = value.to_string();
@@ -59,6 +68,13 @@ mod tests {
     fn digits_are_in_groups_of_three() {
         for (value, text) in [(0, "0"), (999, "999"), (1000, "1 000"), (12_345_678, "12 345 678")] {
             assert_eq!(grouped(value).replace('\u{202f}', " "), text);
+        }
+    }
+
+    #[test]
+    fn sentences_have_a_minus_sign_and_exponents_a_hyphen() {
+        for (value, text) in [(-0.0341, "−0.0341"), (-6e-4, "−6e-4"), (0.5, "0.5")] {
+            assert_eq!(in_sentence(value), text);
         }
     }
 

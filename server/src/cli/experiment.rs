@@ -12,7 +12,7 @@ use tokio::task::JoinError;
 use wire::access::{Role, TokenKind, Visible};
 use wire::experiment::ExperimentSpec;
 use wire::experiment::record::{ExperimentRun, ExperimentSummary, ExperimentView};
-use wire::number::brief;
+use wire::number::in_sentence;
 
 use super::data::{DataArgs, UnusedFolder};
 use super::train::spec::by_path;
@@ -227,12 +227,12 @@ fn described(view: &ExperimentView) -> String {
         format!("Change: {}", spec.change.phrase()),
         format!(
             "Prediction: {} {unit}, confirmed with probability {}",
-            brief(spec.prediction.difference),
+            in_sentence(spec.prediction.difference),
             spec.prediction.probability
         ),
         format!(
             "Rule: smallest effect {} {unit}, level {}, {} to {} pairs",
-            brief(spec.rule.effect),
+            in_sentence(spec.rule.effect),
             spec.rule.alpha,
             spec.rule.min_pairs,
             spec.rule.max_pairs

@@ -16,7 +16,7 @@
 
 use wire::experiment::ExperimentSpec;
 use wire::experiment::record::{Outcome, Verdict};
-use wire::number::brief;
+use wire::number::in_sentence;
 
 use crate::compare::confidence_sequence;
 use crate::statistics::sample::mean;
@@ -104,9 +104,10 @@ fn verdict(spec: &ExperimentSpec, look: &Look, outcome: Outcome, reason: &str) -
     let mut word: String = outcome.word().to_owned();
     word[..1].make_ascii_uppercase();
     let found = (look.pairs > 0).then(|| {
-        let interval = look
-            .interval
-            .map(|[low, high]| format!(", {} % interval {} to {}", brief(100.0 * level), brief(low), brief(high)));
+        let interval = look.interval.map(|[low, high]| {
+            let percent = in_sentence(100.0 * level);
+            format!(", {percent}\u{202f}% interval {} to {}", in_sentence(low), in_sentence(high))
+        });
         let label = spec.metric.label();
         let difference = with_unit(spec, look.difference);
         format!(
@@ -120,5 +121,5 @@ fn verdict(spec: &ExperimentSpec, look: &Look, outcome: Outcome, reason: &str) -
 }
 
 fn with_unit(spec: &ExperimentSpec, value: f64) -> String {
-    format!("{} {}", brief(value), spec.metric.unit()).trim_end().to_owned()
+    format!("{}\u{202f}{}", in_sentence(value), spec.metric.unit()).trim_end().to_owned()
 }
