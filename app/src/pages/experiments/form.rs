@@ -12,6 +12,7 @@ use wire::PlanError;
 use wire::experiment::ExperimentSpec;
 use wire::experiment::check::{HYPOTHESIS_CHARS, TITLE_CHARS};
 
+use super::words::budgeted_time;
 use crate::base::at;
 use crate::components::number::{counted, grouped};
 use crate::components::{
@@ -106,10 +107,10 @@ fn Form() -> impl IntoView {
 fn cost(spec: &ExperimentSpec) -> String {
     let pairs = u64::from(spec.budget.pairs.unwrap_or(spec.rule.max_pairs));
     format!(
-        "At most {} of at most {} steps, and not more than {} device hours. A run that fails is repeated once.",
+        "At most {} of at most {} steps, and not more than {} of device time. A run that fails is repeated once.",
         counted(2 * pairs, "run"),
         grouped(spec.budget.steps),
-        spec.budget.device_hours
+        budgeted_time(spec.budget.device_hours)
     )
 }
 

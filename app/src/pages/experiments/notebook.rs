@@ -13,7 +13,7 @@ use wire::experiment::record::{
 };
 
 use super::pairs::Pairs;
-use super::words::{Mark, author_name, compared, in_metric};
+use super::words::{Mark, author_name, budgeted_time, compared, in_metric};
 use crate::base::at;
 use crate::components::interval::every;
 use crate::components::number::{counted, grouped, moment, small};
@@ -25,7 +25,6 @@ use crate::session::Session;
 
 /// Time between two looks at an experiment that is running.
 const REFRESH: Duration = Duration::from_secs(2);
-const SECS_PER_HOUR: f64 = 3600.0;
 
 /// The experiment of the page.
 #[derive(Clone, Copy)]
@@ -344,16 +343,16 @@ fn Trained() -> impl IntoView {
     }
 }
 
-/// `3 of at most 8 pairs; 0.02 of 1 device hours; at most 300 steps per run`
+/// `3 of at most 8 pairs · 45 s of 1 h of device time · at most 300 steps per run`
 fn used_phrase(view: &ExperimentView) -> String {
     let spec = &view.summary.spec;
     let most = spec.budget.pairs.unwrap_or(spec.rule.max_pairs);
     format!(
-        "{} of at most {} · {} of {} device hours · at most {} steps per run",
+        "{} of at most {} · {} of {} of device time · at most {} steps per run",
         view.summary.pairs,
         counted(u64::from(most), "pair"),
-        small(view.device_secs() / SECS_PER_HOUR),
-        small(spec.budget.device_hours),
+        number::duration(view.device_secs()),
+        budgeted_time(spec.budget.device_hours),
         grouped(spec.budget.steps)
     )
 }

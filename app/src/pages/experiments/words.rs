@@ -8,6 +8,8 @@ use wire::experiment::record::{ExperimentState, Outcome, Verdict};
 
 use crate::components::{Icon, isolated};
 
+const SECS_PER_HOUR: f64 = 3600.0;
+
 /// The verdict in a word, or the state of an experiment without one.
 #[component]
 pub(super) fn Mark(state: ExperimentState, outcome: Option<Outcome>) -> impl IntoView {
@@ -54,6 +56,11 @@ pub(super) fn in_metric(spec: &ExperimentSpec, value: f64) -> String {
     if unit.is_empty() { value } else { format!("{value}{}{unit}", number::THIN) }
 }
 
+/// Device hours of a budget as a duration: `1 h 30 min`.
+pub(super) fn budgeted_time(device_hours: f64) -> String {
+    number::duration(device_hours * SECS_PER_HOUR)
+}
+
 /// `The prediction was −0.05 bits/byte; the measured difference is −0.031 bits/byte, and its interval contains the prediction.`, and what the
 /// predicted probability adds to the Brier score.
 pub(super) fn compared(spec: &ExperimentSpec, verdict: &Verdict) -> String {
@@ -80,6 +87,13 @@ pub(super) fn compared(spec: &ExperimentSpec, verdict: &Verdict) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn device_hours_are_durations() {
+        for (device_hours, text) in [(1.0, "1 h"), (1.5, "1 h 30 min"), (0.01, "36 s")] {
+            assert_eq!(budgeted_time(device_hours).replace(number::THIN, " "), text);
+        }
+    }
 
     #[test]
     fn a_prediction_is_compared_with_the_verdict() {

@@ -1,10 +1,10 @@
 //! What follows from where an experiment stands. Pure: the same standing gives the same answer, also after a restart.
 
+use figure::number::duration;
 use research::experiment::{conclude, decide};
 use store::ExperimentStanding;
 use wire::access::Role;
 use wire::experiment::record::{ExperimentRun, ExperimentView, Side, Verdict, complete_pairs};
-use wire::number::brief;
 
 const SECS_PER_HOUR: f64 = 3600.0;
 
@@ -82,10 +82,10 @@ fn used_up(view: &ExperimentView, pairs: &[(f64, f64)], next_secs: f64) -> Optio
     let is_used_up = used >= most * SECS_PER_HOUR || used + next_secs > most * SECS_PER_HOUR;
     is_used_up.then(|| {
         let why = format!(
-            "{} of the {} device hours of the budget are used, and a pair takes {}",
-            brief(used / SECS_PER_HOUR),
-            brief(most),
-            brief(next_secs / SECS_PER_HOUR)
+            "{} of the {} of device time in the budget are used, and a pair takes {}",
+            duration(used),
+            duration(most * SECS_PER_HOUR),
+            duration(next_secs)
         );
         conclude(&view.summary.spec, pairs, &why)
     })
@@ -187,7 +187,9 @@ mod tests {
         used.view.summary.spec.budget.device_hours = 0.099;
         let Next::Decide(verdict) = next(&used) else { panic!("it goes on") };
         assert_eq!((verdict.outcome, verdict.pairs), (Outcome::Inconclusive, 2));
-        assert!(verdict.sentence.contains("0.0667 of the 0.099 device hours of the budget are used"), "{verdict:?}");
+        let why =
+            "4\u{202f}min of the 6\u{202f}min of device time in the budget are used, and a pair takes 2\u{202f}min";
+        assert!(verdict.sentence.contains(why), "{verdict:?}");
         used.view.summary.spec.budget.device_hours = 0.101;
         assert_eq!(started(&next(&used)).len(), 2);
         let mut few = standing(&pairs(3, 1.45));
