@@ -41,6 +41,24 @@ async function violations(page) {
   return violations.map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 160)}`);
 }
 
+/** The id of the experiment of the first test; without it, of one that is created here and has its verdict. */
+async function shownExperiment() {
+  const [known] = await lab.api("/experiments");
+  if (known) return known.id;
+  const body = {
+    title: "No learning",
+    hypothesis: "A learning rate of 1e-7 leaves the loss where it begins.",
+    baseline: { run },
+    change: { overrides: { "optimizer.learning_rate": 1e-7 } },
+    prediction: { difference: 0.5, probability: 0.9 },
+    rule: { effect: 0.02, max_pairs: 6 },
+    budget: { steps: 60, device_hours: 1 },
+  };
+  const { id } = await lab.api("/experiments", { method: "POST", body });
+  await lab.until("the verdict", async () => (await lab.api(`/experiments/${id}`)).state === "decided");
+  return id;
+}
+
 test("a hypothesis is stated, its change is trained in pairs, and a verdict follows", async () => {
   const page = await open("steer", "/experiments");
   await page.getByText("No experiments yet").waitFor();
@@ -83,7 +101,7 @@ test("a hypothesis is stated, its change is trained in pairs, and a verdict foll
 
 for (const colorScheme of ["light", "dark"]) {
   test(`a viewer reads experiments on a phone, ${colorScheme}`, async () => {
-    const [{ id }] = await lab.api("/experiments");
+    const id = await shownExperiment();
     const page = await open("view", "/experiments", { viewport: { width: 390, height: 800 }, colorScheme });
     await page.locator(".list li", { hasText: "No learning" }).first().waitFor();
     assert.equal(await page.getByRole("link", { name: "New experiment" }).count(), 0);
