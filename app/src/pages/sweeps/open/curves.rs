@@ -12,9 +12,10 @@ use wire::sweep::record::Trial;
 use wire::sweep::results::TrialCurve;
 
 use super::state::OpenSweep;
+use crate::components::hyperparameters::with_comma;
 use crate::components::interval::while_growing;
 use crate::components::number::counted;
-use crate::components::{Canvas, Failure, shows};
+use crate::components::{Canvas, Failure, Skeleton, says, shows};
 use crate::net::api::{ApiFailure, sweeps};
 use crate::pages::sweeps::words::{can_change, metric_label, metric_unit};
 
@@ -36,13 +37,13 @@ struct PointCurve {
 #[component]
 pub(super) fn CurvesPanel() -> impl IntoView {
     let open = expect_context::<OpenSweep>();
-    let (found, failure) = (RwSignal::new(Vec::<TrialCurve>::new()), RwSignal::new(None::<ApiFailure>));
+    let (found, failure) = (RwSignal::new(None::<Vec<TrialCurve>>), RwSignal::new(None::<ApiFailure>));
     let fetch = move || {
         spawn_local(async move {
             match sweeps::curves(open.id(), POINTS).await {
                 Ok(curves) => {
                     failure.try_set(None);
-                    found.try_set(curves);
+                    found.try_set(Some(curves));
                 }
                 Err(refused) => drop(failure.try_set(Some(refused))),
             }
@@ -51,7 +52,7 @@ pub(super) fn CurvesPanel() -> impl IntoView {
     fetch();
     let is_growing = Memo::new(move |_| open.sweep.read().as_ref().is_some_and(can_change));
     while_growing(REFRESH, is_growing.into(), fetch);
-    let curves = Memo::new(move |_| of_points(&open.trials.read(), &found.read()));
+    let curves = Memo::new(move |_| of_points(&open.trials.read(), found.read().as_deref().unwrap_or_default()));
     let metric = Memo::new(move |_| open.metric());
     let draw = move |size: Size, _: bool| -> Vec<Shape> {
         let (curves, metric) = (curves.read(), metric.read());
@@ -71,10 +72,13 @@ pub(super) fn CurvesPanel() -> impl IntoView {
         format!("{} by step, {}", metric_label(&metric.read()), counted(curves.read().len() as u64, "curve"))
     });
     let has_seeds = Memo::new(move |_| curves.read().iter().any(|curve| curve.trials.len() > 1));
+    let has_values = Memo::new(move |_| curves.read().iter().any(|curve| !curve.buckets.is_empty()));
+    let is_known = Memo::new(move |_| found.read().is_some());
+    let unit = says(move || with_comma(metric_unit(&metric.read())));
     view! {
         <section class="sheet padded stack" aria-label="Curves">
             <div class="row">
-                <h2>{move || metric_label(&metric.read())}<span class="unit">", "{move || metric_unit(&metric.read())}</span></h2>
+                <h2>{move || metric_label(&metric.read())}<span class="unit">{unit}</span></h2>
                 {shows(move || has_seeds.get().then(|| view! {
                     <span class="small dim">"Line: mean of the seeds of a point; area: their lowest to their highest value."</span>
                 }))}
@@ -82,7 +86,13 @@ pub(super) fn CurvesPanel() -> impl IntoView {
             {shows(move || failure.get().map(|failure| view! {
                 <Failure what="The curves could not be fetched" failure retry=move |()| fetch() />
             }))}
-            <Canvas class="trial-curves" file="trials" label draw />
+            // Without values there are no axes. Off the screen, a chart of nothing would also put off the drawing of the curves.
+            {shows(move || match (has_values.get(), is_known.get()) {
+                (true, _) => view! { <Canvas class="trial-curves" file="trials" label draw /> }.into_any(),
+                (false, true) => view! { <p class="dim" role="status">"No trial has a value yet."</p> }.into_any(),
+                (false, false) if failure.read().is_some() => ().into_any(),
+                (false, false) => view! { <Skeleton /> }.into_any(),
+            })}
         </section>
     }
 }
