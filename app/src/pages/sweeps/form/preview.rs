@@ -31,7 +31,7 @@ pub(super) fn PreviewColumn() -> impl IntoView {
     view! {
         <div class="sheet padded stack">
             <h2>"What the sweep trains"</h2>
-            <div class:stale=is_stale aria-live="polite">
+            <div class="stack" class:stale=is_stale aria-live="polite">
                 {shows(move || match last.get() {
                     None if has_failed() || fault.read().is_some() => ().into_any(),
                     None => view! { <Skeleton rows=5 class="short" /> }.into_any(),
