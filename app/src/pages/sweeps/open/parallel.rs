@@ -22,6 +22,9 @@ const SIDE: f64 = 48.0;
 const NEAR: f64 = 26.0;
 /// Half the width of a range.
 const HALF: f64 = 7.0;
+/// Height of the font of tick labels, and their distance from the axis: a range does not reach them.
+const TICK: f64 = 10.0;
+const TICK_GAP: f64 = HALF + 2.0;
 /// Width that an axis needs on a small screen.
 const AXIS_WIDTH: usize = 92;
 const KEYS: &str = "Parallel coordinates: left and right choose an axis, up and down move its range, with Shift its upper end, Delete removes \
@@ -98,7 +101,7 @@ pub(super) fn ParallelPanel() -> impl IntoView {
                     </button>
                 }))}
             </div>
-            <div class="parallel-scroll">
+            <div class="scroll">
                 <div style:min-width=width>
                     <Canvas class="parallel" file="parallel-coordinates" label draw on_event keys=KEYS />
                 </div>
@@ -236,20 +239,26 @@ impl Drawing<'_> {
             let rect = Rect::new(x - HALF, from, 2.0 * HALF, (to - from).max(1.0));
             shapes.push(Shape::Rect { rect, radius: 3.0, fill: Fill::faint(Role::Accent, 0.35) });
         }
-        let is_last = at + 1 == count;
-        for (place, label) in axis.ticks(5) {
-            let y = y_of(place, size);
-            let (end, anchor) = if is_last { (x - 6.0, Anchor::End) } else { (x + 6.0, Anchor::Start) };
-            shapes.push(Shape::line(
-                Point::new(x - 3.0, y),
-                Point::new(x + 3.0, y),
-                Stroke::solid(Role::AxisLine, 1.0),
-            ));
-            shapes.push(Text::numbers(Point::new(end, y + 3.5), label, 10.0, Role::InkSoft).anchored(anchor).into());
-        }
+        shapes.extend(ticks(axis, x, size));
         let spacing = if count > 1 { (size.width - 2.0 * SIDE) / (count - 1) as f64 } else { size.width };
         shapes.extend(heading(axis, at, count, x, spacing, self.focused == Some(at)));
     }
+}
+
+/// The ticks of an axis. Their labels are left of it, or right if one is wider than the space there, and cover the lines of trials.
+fn ticks(axis: &QuantityAxis, x: f64, size: Size) -> Vec<Shape> {
+    let ticks = axis.ticks(5);
+    let width = |label: &str| text_width(label, TICK, Font::Numbers);
+    let is_left = ticks.iter().all(|(_, label)| width(label) <= x - TICK_GAP);
+    let of_tick = |(place, label): (f64, String)| {
+        let (y, width) = (y_of(place, size), width(&label));
+        let left = if is_left { x - TICK_GAP - width } else { x + TICK_GAP };
+        let rect = Rect::new(left - 2.0, y - 7.0, width + 4.0, 14.0);
+        let mark = Shape::line(Point::new(x - 3.0, y), Point::new(x + 3.0, y), Stroke::solid(Role::AxisLine, 1.0));
+        let ground = Shape::Rect { rect, radius: 2.0, fill: Fill::faint(Role::Surface, 0.85) };
+        [mark, ground, Text::numbers(Point::new(left, y + 3.5), label, TICK, Role::InkSoft).into()]
+    };
+    ticks.into_iter().flat_map(of_tick).collect()
 }
 
 /// The label of an axis, and its unit below.
@@ -328,6 +337,17 @@ mod tests {
             })
             .collect();
         assert_eq!(roles, [Role::InkFaint, Role::InkFaint, Role::Run(0), Role::Accent]);
+    }
+
+    #[test]
+    fn tick_labels_are_left_of_an_axis_and_cover_the_lines() {
+        let axes = axes(&spec(), &[trial(0, &[], Some(2.0))]);
+        for (x, is_left) in [(SIDE, true), (TICK_GAP + 1.0, false)] {
+            let shapes = ticks(&axes[0], x, SIZE);
+            assert!(matches!(&shapes[1], Shape::Rect { fill, .. } if fill.role == Role::Surface), "{:?}", shapes[1]);
+            let Shape::Text(text) = &shapes[2] else { panic!("{:?}", shapes[2]) };
+            assert_eq!(text.at.x < x, is_left, "{text:?}");
+        }
     }
 
     #[test]
