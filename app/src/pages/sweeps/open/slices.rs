@@ -175,7 +175,7 @@ impl Dot {
     /// Trials that ended early are faint.
     fn shape(&self, is_on: bool, is_pointed: bool, size: Size) -> Shape {
         let center = Point::new(x_of(self.x, size), y_of(self.y, size));
-        let opacity = if self.is_finished { 0.85 } else { 0.4 };
+        let opacity = if self.is_finished { 0.85 } else { 0.55 };
         match (is_pointed, is_on) {
             (true, _) => Shape::dot(center, 5.0, Fill::solid(Role::Accent)),
             (false, true) => Shape::dot(center, 3.0, Fill::faint(Role::Run(0), opacity)),

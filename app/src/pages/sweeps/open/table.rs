@@ -15,6 +15,8 @@ use crate::route::run_path;
 
 /// Rows that are shown at first: more make the page slow.
 const ROWS: usize = 200;
+/// Rows above which the table scrolls in a box, so that the panels below stay near.
+const LONG: usize = 30;
 
 /// The table, in the context of its rows.
 #[derive(Clone, Copy)]
@@ -49,6 +51,7 @@ pub(super) fn TrialTable() -> impl IntoView {
         rows.truncate(rows.len() - hidden.get());
         rows
     };
+    let is_long = Memo::new(move |_| rows.read().len() > LONG);
     let toggle = move |_| table.is_brushed_only.update(|is_on| *is_on = !*is_on);
     view! {
         <section class="sheet trials" aria-label="Trials">
@@ -66,7 +69,7 @@ pub(super) fn TrialTable() -> impl IntoView {
                     </button>
                 }))}
             </div>
-            <div class="scroll" tabindex="0" role="region" aria-label="Table of trials">
+            <div class="scroll" class:long=move || is_long.get() tabindex="0" role="region" aria-label="Table of trials">
                 <table>
                     <thead><tr>{shows(move || headings(table))}</tr></thead>
                     <tbody>
@@ -138,7 +141,7 @@ fn Heading(label: String, unit: String, column: Column) -> impl IntoView {
     view! {
         <th scope="col" aria-sort=direction>
             <button class="quiet sort" title=title on:click=clicks(sort)>
-                {label}<span class="unit">{unit}</span><span aria-hidden="true">{arrow}</span>
+                <span>{label}<span class="unit">{unit}</span></span><span aria-hidden="true">{arrow}</span>
             </button>
         </th>
     }
