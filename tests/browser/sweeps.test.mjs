@@ -1,12 +1,12 @@
 // Sweeps: from a run to the form, its preview, a sweep that is paused, extended and resumed, its table, chosen ranges, and a fork of the best
-// trial; a viewer on a phone; and the pages with 200 trials.
+// trial. A second sweep is created through the API: a viewer sees it on a phone, and its page is measured with 200 trials.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import axe from "axe-core";
 import { longRun, openBrowser, openLab, openPage, signIn } from "./lab.mjs";
 
-let lab, browser, sweep;
+let lab, browser, finished;
 
 const spec = {
   ...longRun,
@@ -14,19 +14,31 @@ const spec = {
   steps: 60,
   overrides: { ...longRun.overrides, "intervals.eval_every": 20, "intervals.eval_batches": 1, breakpoints: [] },
 };
-const view = () => lab.api(`/sweeps/${sweep}`);
+const view = (sweep) => lab.api(`/sweeps/${sweep}`);
 
 before(async () => {
   [lab, browser] = await Promise.all([openLab(), openBrowser()]);
   await lab.ready();
   const run = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
   await lab.until("the run", async () => (await lab.api(`/runs/${run}`)).summary.state === "finished");
+  finished = await finishedSweep();
 });
 
 after(async () => {
   await browser?.close();
   lab?.close();
 });
+
+/** Creates a sweep of four trials and waits for its end; returns its id. */
+async function finishedSweep() {
+  const { name: _, overrides, ...base } = spec;
+  const { breakpoints: __, ...changed } = overrides;
+  const parameters = { "optimizer.learning_rate": { log: [1e-4, 1e-2] }, "optimizer.weight_decay": { float: [0, 0.2] } };
+  const body = { name: "rates", base: { ...base, overrides: changed }, sampler: "random", trials: 4, space: { parameters } };
+  const { id } = await lab.api("/sweeps", { method: "POST", body });
+  await lab.until("the end of the sweep", async () => (await view(id)).sweep.state === "finished");
+  return id;
+}
 
 async function signedIn(role, options = {}) {
   const page = await openPage(browser, options);
@@ -61,7 +73,7 @@ async function drag(page, axis, axes, from, to) {
 test("a sweep is started from a run, paused, extended and finished, and its best trial is forked", async () => {
   const page = await signedIn("steer");
   await page.getByRole("link", { name: "Sweeps", exact: true }).click();
-  await page.getByText("No sweeps yet").waitFor();
+  await page.getByRole("link", { name: "rates", exact: true }).waitFor();
   await page.getByRole("link", { name: "Lab", exact: true }).click();
   await page.getByRole("button", { name: "Actions of base of the sweep" }).click();
   await page.getByRole("link", { name: "Start a sweep from this run" }).click();
@@ -86,16 +98,16 @@ test("a sweep is started from a run, paused, extended and finished, and its best
   assert.deepEqual(await violations(page), []);
   await page.locator("button:enabled", { hasText: "Start sweep" }).click();
   await page.waitForURL(/\/sweeps\/\d+$/);
-  sweep = Number(page.url().split("/").at(-1));
+  const sweep = Number(page.url().split("/").at(-1));
 
   await page.getByRole("button", { name: "Pause", exact: true }).click();
   await headState(page, "paused").waitFor();
   await page.getByLabel("Trials to add", { exact: true }).fill("2");
   await page.getByRole("button", { name: "Extend by 2 trials" }).click();
-  await lab.until("the extension", async () => (await view()).sweep.trials === 6);
+  await lab.until("the extension", async () => (await view(sweep)).sweep.trials === 6);
   await page.locator("dd", { hasText: /of 6$/ }).waitFor();
   await page.getByRole("button", { name: "Resume", exact: true }).click();
-  await lab.until("the end of the sweep", async () => (await view()).sweep.state === "finished");
+  await lab.until("the end of the sweep", async () => (await view(sweep)).sweep.state === "finished");
   await headState(page, "finished").waitFor();
   await lab.until("the rows", async () => (await page.locator(".trials tr[data-state=finished]").count()) === 6);
   for (const sentence of ["paused the sweep.", "extended the sweep by 2 trials."]) {
@@ -103,7 +115,7 @@ test("a sweep is started from a run, paused, extended and finished, and its best
   }
 
   await page.getByRole("button", { name: /^Validation loss/ }).click();
-  const { sweep: ended, trials } = await view();
+  const { sweep: ended, trials } = await view(sweep);
   const order = await rows(page).evaluateAll((all) => all.map((row) => Number(row.dataset.trial)));
   const byValue = [...trials].sort((a, b) => a.last - b.last || a.number - b.number).map(({ number }) => number);
   assert.deepEqual(order, byValue);
@@ -130,6 +142,7 @@ test("a sweep is started from a run, paused, extended and finished, and its best
   assert.match(await page.getByRole("region", { name: "Importance of the parameters" }).innerText(), /Needs 8 finished points; there are 6/);
   assert.equal(await page.locator(".slice").count(), 2);
   assert.equal((await lab.api(`/sweeps/${sweep}/curves`)).length, 6);
+  await page.getByRole("img", { name: "Validation loss by step, 6 curves", exact: true }).waitFor();
   assert.deepEqual(await violations(page), []);
 
   await page.getByRole("button", { name: "Fork best trial" }).click();
@@ -144,10 +157,13 @@ test("a viewer sees the sweep, also on a phone and in the dark, and has no comma
   for (const colorScheme of ["light", "dark"]) {
     const page = await signedIn("view", { viewport: { width: 390, height: 800 }, colorScheme });
     await page.goto(`${lab.url}/sweeps`);
-    await page.getByRole("link", { name: "learning rate" }).waitFor();
+    await page.getByRole("link", { name: "rates", exact: true }).waitFor();
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= 390), "the list is as wide as the phone");
-    await page.goto(`${lab.url}/sweeps/${sweep}`);
+    await page.goto(`${lab.url}/sweeps/${finished}`);
     await rows(page).first().waitFor();
+    await page.getByRole("img", { name: "Validation loss by step, 4 curves", exact: true }).waitFor();
+    const isWhole = await page.locator(".trials .scroll").evaluate((box) => box.scrollHeight <= box.clientHeight);
+    assert.ok(isWhole, "a short table does not scroll down");
     assert.equal(await page.getByRole("button", { name: /Pause|Extend|Fork/ }).count(), 0);
     await page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= 390), "the sweep is as wide as the phone");
@@ -159,7 +175,7 @@ test("a viewer sees the sweep, also on a phone and in the dark, and has no comma
 
 test("a sweep of 200 trials opens within a second and is brushed at 30 frames a second", async (t) => {
   const page = await signedIn("view");
-  const { sweep: real, trials } = await view();
+  const { sweep: real, trials } = await view(finished);
   const random = (number) => ((number * 7919) % 1000) / 1000;
   const many = Array.from({ length: 200 }, (_, number) => ({
     ...trials[0],
@@ -170,8 +186,8 @@ test("a sweep of 200 trials opens within a second and is brushed at 30 frames a 
   }));
   const counts = { queued: 0, running: 0, finished: 200, stopped: 0, failed: 0 };
   const answer = { sweep: { ...real, trials: 200, counts }, trials: many };
-  await page.route(new RegExp(`/api/v1/sweeps/${sweep}(\\?.*)?$`), (route) => route.fulfill({ json: answer }));
-  await page.goto(`${lab.url}/sweeps/${sweep}`);
+  await page.route(new RegExp(`/api/v1/sweeps/${finished}(\\?.*)?$`), (route) => route.fulfill({ json: answer }));
+  await page.goto(`${lab.url}/sweeps/${finished}`);
   await rows(page).nth(199).waitFor();
   // Again within the program, which is loaded now.
   await page.getByRole("link", { name: "Compare", exact: true }).click();
