@@ -101,6 +101,9 @@ async fn serve_slot(lab: &Lab, preparing: &Preparing, free: &FreeSlot) -> Result
         lab.feed.wake_queue();
         return Ok(());
     }
+    // They were not known when the run was created, if its dataset was tokenized since, for this run or for another.
+    let references = References::new(plan.recipe.model.vocab, Some(&dataset));
+    lab.store().set_references(&run, &references).await?;
     start(lab, slot, &device.name, &run).await
 }
 
@@ -167,10 +170,7 @@ async fn tokenize(lab: &Lab, run: &RunId, plan: &RunPlan) -> Result<(), ApiError
     // The message only informs; the run starts without it too.
     let _ = set_state(lab, run, RunState::Queued, Some(format!("{title}; then the run starts"))).await;
     let job = lab.data.begin_job(title, first.clone(), "bytes");
-    let dataset = lab.data.corpora.tokenize(corpora, plan.tokenizer, job).await?;
-    // The reference losses are known only now.
-    let references = References::new(plan.recipe.model.vocab, Some(&dataset));
-    lab.store().set_references(run, &references).await?;
+    lab.data.corpora.tokenize(corpora, plan.tokenizer, job).await?;
     Ok(())
 }
 

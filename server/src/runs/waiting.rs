@@ -349,8 +349,8 @@ mod tests {
             (
                 waiting(None, "cpu", 1),
                 Reason::Beside { device: cpu.clone(), needed: 12_340_000_000, available: 8_000_000_000 },
-                "First in the queue of cpu; waits until a run on cpu ends: with those that train there it needs 12.3 GB of memory, and 8.0 GB \
-                 are available.",
+                "First in the queue of cpu; waits until a run on cpu ends: together with the runs that train there it needs 12.3 GB \
+                 of memory, and 8.0 GB are available.",
             ),
             (
                 waiting(None, "cpu", 1),

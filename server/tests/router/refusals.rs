@@ -175,6 +175,7 @@ async fn the_api_document_lists_routes_and_schemas() {
             [
                 "runs",
                 "sweeps",
+                "experiments",
                 "inspect",
                 "data",
                 "access",

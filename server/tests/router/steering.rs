@@ -136,7 +136,7 @@ async fn an_invalid_schedule_is_refused_before_it_is_sent() {
         (json!({"learning_rate": {"curve": {"points": [[0, 1e-3]]}}}), "past"),
         (json!({"learning_rate": {"curve": {"points": [[900_000, -1.0]]}}}), "-1"),
         (json!({"mix": {"points": [{"step": 900_000, "weights": [0.0]}]}}), "are 0"),
-        (json!({"mix": {"points": [{"step": 900_000, "weights": [1.0, 1.0]}]}}), "datasets"),
+        (json!({"mix": {"points": [{"step": 900_000, "weights": [1.0, 1.0]}]}}), "1 dataset"),
         (json!({"accumulation": {"changes": [[900_000, 0]]}}), "0 micro-batches"),
     ] {
         served

@@ -65,7 +65,8 @@ fn an_experiment_reaches_its_verdict_although_the_server_is_killed_in_between() 
     let expected: Vec<(u32, Side, u32, u64)> =
         (1..=verdict.pairs).flat_map(|pair| Side::BOTH.map(|side| (pair, side, 1, u64::from(pair)))).collect();
     let found: Vec<_> = view.runs.iter().map(|run| (run.pair, run.side, run.attempt, run.seed)).collect();
-    assert_eq!(found, expected);
+    let failures: Vec<_> = view.runs.iter().filter_map(|run| run.failure.as_deref()).collect();
+    assert_eq!(found, expected, "{failures:?}");
     let recorded: BTreeSet<String> = view.runs.iter().map(|run| run.run.to_string()).collect();
     let listed: Vec<Value> = owner.get("/runs").read();
     let of_lab: BTreeSet<String> = listed.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();

@@ -75,7 +75,7 @@ fn three_machines_join_at_once_and_their_secrets_are_nowhere_to_read() {
     };
     refused(POOL, Some(&token.text), &["is used up: 3 workers", "Fleet page"]);
     let revoked = lab.join_token(POOL, json!({}));
-    refused("others", Some(&revoked.text), &["of the pool gpu-lab, not of others"]);
+    refused("others", Some(&revoked.text), &["to the pool gpu-lab, not to others"]);
     assert_eq!(owner.delete(&format!("/join-tokens/{}", revoked.token.id)).status, 204);
     refused(POOL, Some(&revoked.text), &["was revoked"]);
     refused(POOL, Some("guess"), &["is unknown"]);

@@ -284,7 +284,7 @@ mod tests {
             (r#"{"text": "\ude00 \ud83d\ude00 \ud83dx"}"#, "\u{fffd} 😀 \u{fffd}x", "2 unpaired"),
             (r#"{"score": NaN, "text": "NaN -Infinity"}"#, "NaN -Infinity", "1 values"),
             (r#"{"a": [-Infinity, Infinity, -1], "text": "\\ud83d"}"#, "\\ud83d", "2 values"),
-            ("{\"text\": \"a\tb\"}", "a\tb", "1 control"),
+            ("{\"text\": \"a\tb\"}", "a\tb", "1 unescaped control"),
         ] {
             let repaired = repair(json);
             assert_eq!(texts(&repaired.json, "text"), [expected], "{json}");
