@@ -303,7 +303,7 @@ test("a rule that acts says so, and the line of the change before it goes", asyn
   // The rule may act before the line of the change is seen.
   await page.locator(".toast", { hasText: /Rule (Loss spike|Divergence) rolled the run back from step .+ to step/ }).first().waitFor({ timeout: 60_000 });
   const change = page.locator(".answer .applied", { hasText: "learning rate" });
-  await lab.until("no line of a learning rate of before", async () => (await change.count()) === 0, 10);
+  await lab.until("no line of a learning rate of before", async () => (await change.count()) === 0, 30);
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });

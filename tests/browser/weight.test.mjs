@@ -50,6 +50,7 @@ const pages = () => [
   ["/sweeps/new", "main.page h1"],
   ["/fleet", ".fleet-device"],
   ["/people", ".people h1"],
+  ["/settings", "main.page h1"],
 ];
 
 test("the first visit stays below its limit", async (t) => {

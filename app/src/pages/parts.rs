@@ -35,7 +35,7 @@ pub(crate) enum Part {
     Xray,
     /// The fleet and its devices.
     Fleet,
-    /// People, the audit log, and the page of an invitation.
+    /// People, the audit log, the page of an invitation, and the settings.
     People,
     /// A comparison, and the rules.
     Compare,
@@ -43,7 +43,7 @@ pub(crate) enum Part {
     Experiments,
     /// The list of sweeps, the form of a new one, and the page of one.
     Sweeps,
-    /// The other pages: a new run, the datasets, the playground, the settings.
+    /// The other pages: a new run, the datasets, the playground.
     Tools,
 }
 
@@ -55,11 +55,11 @@ impl Part {
             Route::Run(_) => Some(Self::Run),
             Route::Xray(_) => Some(Self::Xray),
             Route::Fleet | Route::Device(_) => Some(Self::Fleet),
-            Route::People | Route::Audit | Route::Invite => Some(Self::People),
+            Route::People | Route::Audit | Route::Invite | Route::Settings => Some(Self::People),
             Route::Compare | Route::Rules => Some(Self::Compare),
             Route::Experiments | Route::NewExperiment | Route::Experiment(_) => Some(Self::Experiments),
             Route::Sweeps | Route::NewSweep | Route::Sweep(_) => Some(Self::Sweeps),
-            Route::NewRun | Route::Data | Route::Playground | Route::Settings => Some(Self::Tools),
+            Route::NewRun | Route::Data | Route::Playground => Some(Self::Tools),
         }
     }
 
@@ -109,6 +109,7 @@ fn people_part() -> Result<Build, SplitLoaderError> {
         Route::People => view! { <PeoplePage /> }.into_any(),
         Route::Audit => view! { <AuditPage /> }.into_any(),
         Route::Invite => view! { <InvitationPage /> }.into_any(),
+        Route::Settings => view! { <SettingsPage /> }.into_any(),
         _ => ().into_any(),
     })
 }
@@ -148,7 +149,6 @@ fn tools_part() -> Result<Build, SplitLoaderError> {
         Route::NewRun => view! { <NewRunPage /> }.into_any(),
         Route::Data => view! { <DataPage /> }.into_any(),
         Route::Playground => view! { <PlaygroundPage /> }.into_any(),
-        Route::Settings => view! { <SettingsPage /> }.into_any(),
         _ => ().into_any(),
     })
 }
