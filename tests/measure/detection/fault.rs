@@ -28,8 +28,10 @@ pub(crate) struct Fault {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
     BadBatch,
-    /// The learning rate of the preset times this.
-    LearningRate(f64),
+    /// The best learning rate of the configuration times this.
+    HighLearningRate(f64),
+    /// The learning rate of the preset divided by this.
+    LowLearningRate(f64),
     DeadNeurons,
     CollapsedAttention,
     /// A dataset whose name has this suffix.
@@ -65,14 +67,14 @@ pub(crate) const ALL: [Fault; 11] = [
     ),
     fault(
         "learning-rate-high",
-        Kind::LearningRate(10.0),
+        Kind::HighLearningRate(10.0),
         &[TINY_TALES, TINY_CODE, DEPTH, NANOGPT],
         &["learning_rate_high", "divergence", "loss_spike", "gradient_explosion", "non_finite", "unigram_baseline"],
-        "learning rate of the preset times 10",
+        "10 times the learning rate with the lowest final loss",
     ),
     fault(
         "learning-rate-low",
-        Kind::LearningRate(1.0 / 30.0),
+        Kind::LowLearningRate(30.0),
         &[TINY_TALES, TINY_CODE, DEPTH, NANOGPT],
         &["learning_rate_low", "unigram_baseline"],
         "learning rate of the preset divided by 30",
@@ -123,7 +125,7 @@ pub(crate) const ALL: [Fault; 11] = [
         "small-batch",
         Kind::SmallBatch,
         &[TINY_TALES, TINY_CODE, INDUCTION],
-        &["noisy_loss"],
+        &["noisy_loss", "unigram_baseline"],
         "one sequence per batch",
     ),
     Fault {
@@ -155,10 +157,12 @@ impl Fault {
         format!("{}{suffix}", configuration.corpus)
     }
 
-    /// Changes of the preset's hyperparameters, whose learning rate is given.
-    pub(crate) fn overrides(&self, learning_rate: f64) -> Vec<(&'static str, Value)> {
+    /// Changes of the hyperparameters of a configuration, whose learning rate is given.
+    pub(crate) fn overrides(&self, configuration: &Configuration, learning_rate: f64) -> Vec<(&'static str, Value)> {
+        let peak = |value: f64| vec![("optimizer.learning_rate", json!(value))];
         match self.kind {
-            Kind::LearningRate(factor) => vec![("optimizer.learning_rate", json!(learning_rate * factor))],
+            Kind::HighLearningRate(factor) => peak(configuration.best_learning_rate.unwrap_or(learning_rate) * factor),
+            Kind::LowLearningRate(divisor) => peak(learning_rate / divisor),
             Kind::ExplodingGradient => vec![("optimizer.grad_clip", json!(0.0))],
             Kind::SmallBatch => vec![("batch.size", json!(1))],
             // With biases, a neuron dies by its bias alone, as in training.

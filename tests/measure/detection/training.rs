@@ -57,7 +57,7 @@ fn resolve(job: &Job, corpora: &Path) -> Outcome<(String, RunPlan)> {
     let healthy = resolve(job.configuration.corpus, &[])?;
     let Some(fault) = job.fault else { return Ok((job.configuration.corpus.to_owned(), healthy)) };
     let corpus = fault.corpus(&job.configuration);
-    let plan = resolve(&corpus, &fault.overrides(healthy.recipe.optimizer.learning_rate))?;
+    let plan = resolve(&corpus, &fault.overrides(&job.configuration, healthy.recipe.optimizer.learning_rate))?;
     Ok((corpus, plan))
 }
 
