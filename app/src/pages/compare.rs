@@ -280,7 +280,7 @@ mod tests {
     fn what_is_no_run_is_said_and_leaves_the_others() {
         let (runs, others) = named("amber-fox,Red Owl,amber-fox,,x_y");
         assert_eq!(runs, ["amber-fox".parse().unwrap()]);
-        assert_eq!(others.sentences(), "“Red Owl”, “x_y” in the address are no ids of runs.");
+        assert_eq!(others.sentences(), "“Red Owl”, “x_y” in the address are not ids of runs.");
         let many: Vec<String> = (0..MAX_RUNS + 2).map(|number| format!("run-{number}")).collect();
         let (runs, others) = named(&many.join(","));
         assert_eq!((runs.len(), others.beyond), (MAX_RUNS, 2));
