@@ -220,7 +220,7 @@ fn TrialButtons(trial: Trial) -> impl IntoView {
                     })}
                     <button
                         class="quiet"
-                        aria-label=format!("Train trial {number} again")
+                        aria-label=format!("Train again: trial {number}")
                         title="Train it again from its first step, as a new run. Its earlier run stays."
                         disabled=open.is_sending
                         on:click=clicks(retry)
