@@ -21,7 +21,7 @@ const MAX_STORIES: u64 = 20 * ITEMS as u64;
 pub fn built_in(name: &str) -> Option<Task> {
     let (about, items) = match name {
         TALES_HOLDER => (
-            "Who has the thing that was lent twice: one of three people of a story. Guessing scores 1/3.",
+            "Who has the thing that was lent twice: one of three characters of a story. Guessing scores 1/3.",
             TaskItems::MultipleChoice(holder_items(ITEMS).into_iter().map(|(item, _)| item).collect()),
         ),
         MODULAR_ADDITION => (
