@@ -104,7 +104,7 @@ test("runs that differ in the seed only are said to show no detectable differenc
   if (verdict.kind !== "different") assert.match(found.changes[0].sentence, /^No detectable difference between 3 runs/);
   const row = panel.locator("tbody tr", { hasText: "two, 3 runs" });
   await row.getByText("seeds", { exact: true }).waitFor();
-  await panel.getByText(/on the validation text tales: \d+ windows of 32 tokens/).waitFor();
+  await panel.getByText(/on the validation text tales: [\d\s]+ windows of 32 tokens/).waitFor();
   // Each run alone: the spread over seeds is unknown, and what to do is said.
   await panel.locator("select").first().selectOption("run");
   await panel.locator(".verdict", { hasText: "run at least 3 seeds of each" }).first().waitFor();
