@@ -1,4 +1,4 @@
-//! Training windows whose text has already occurred elsewhere of the datasets, as in a corpus that contains a file twice.
+//! Training windows whose text has already occurred elsewhere in the datasets, as in a corpus that contains a file twice.
 //!
 //! Compared are the [`SPAN`] tokens from the start of a window on, because a short window repeats phrases by chance: of the 5.6 million
 //! characters of the corpus Tales, a tenth of all spans of 64 occurs twice, and none of 200. A window that is drawn again at the same place
