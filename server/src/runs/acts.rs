@@ -4,8 +4,8 @@
 //! one that looks for this number in the journal, and sends the command if it is not there. Its worker carries it out once, however often it
 //! arrives.
 //!
-//! The decisions about one run are carried out one after the other: several rules may find one fault, and after the first has rolled the run
-//! back, the others do not act on what they had found before ([`same_cause`]).
+//! The decisions about one run are carried out one after the other, and none is sent before the one before it is settled: several rules may
+//! find one fault, and after the first has rolled the run back, the others do not act on what they had found before ([`same_cause`]).
 
 mod same_cause;
 
@@ -71,7 +71,9 @@ fn begin(lab: &Lab, acting: &Acting, run: RunId, decisions: Vec<StoredFinding>) 
         let mut has_settled = false;
         for decision in &decisions {
             match act(&lab, decision).await {
-                Ok(is_settled) => has_settled |= is_settled,
+                Ok(true) => has_settled = true,
+                // Its command may still be carried out, and the others depend on what it changes.
+                Ok(false) => break,
                 Err(error) => {
                     tracing::warn!("rule {} could not act on {run}: {error}", decision.found.finding.rule);
                 }
