@@ -277,8 +277,8 @@ impl PresentRun {
         let mut spec = self.copy();
         spec.overrides.insert("model.qk_norm".to_owned(), true.into());
         let effect = format!(
-            "A new run with normalized queries and keys trains {} from the start; this run continues. Its weights start from random \
-             values, because the architecture differs.",
+            "A new run with normalized queries and keys trains {} from random weights, because its architecture differs; this run \
+             continues.",
             counted(plan.steps, "step")
         );
         Some((None, RemedyAction::Run(Box::new(spec)), effect, None))
@@ -329,8 +329,8 @@ impl PresentRun {
             control_of: None,
         };
         let effect = format!(
-            "A fork starts from the checkpoint of step {}, whose last validation loss, {} nats/token, is the lowest of all kept checkpoints, with weight \
-             decay {} instead of {}. This run continues.",
+            "A fork starts from the checkpoint of step {}, whose last validation loss, {} nats/token, is the lowest of all kept \
+             checkpoints, with weight decay {} instead of {}. This run continues.",
             grouped(checkpoint.step),
             brief(loss),
             brief(value),
