@@ -21,7 +21,7 @@ pub enum Shown {
     Runs(Vec<RunId>),
     /// A project: `/projects/NAME`, or another page whose query has `project=NAME`.
     Project(String),
-    /// Pages that list what their reader may see: the runs, the datasets, the experiments, the sweeps, a new run, the playground.
+    /// Pages that list what their reader may see: the runs, the datasets, the experiments, the sweeps, the forms of new ones, the playground.
     Overview,
     /// Pages of the whole lab: machines, settings, people; and lists with a search text or a dataset in their address.
     Lab,
@@ -53,7 +53,7 @@ impl Shown {
                 _ => Self::Lab,
             },
             ["sweeps" | "experiments", "new"] if !runs.is_empty() => Self::Runs(runs),
-            ["sweeps"] | ["sweeps", "new"] if is_harmless => Self::Overview,
+            ["sweeps"] | ["sweeps" | "experiments", "new"] if is_harmless => Self::Overview,
             _ => Self::Lab,
         }
     }
@@ -150,6 +150,7 @@ mod tests {
             ("/sweeps/new?from=amber-fox", Shown::Runs(vec![run("amber-fox")])),
             ("/experiments", Shown::Overview),
             ("/experiments/3", Shown::Lab),
+            ("/experiments/new", Shown::Overview),
             ("/experiments/new?from=amber-fox", Shown::Runs(vec![run("amber-fox")])),
             ("/?sort=-created&x=time", Shown::Overview),
             ("/?q=adam", Shown::Lab),
