@@ -1,8 +1,8 @@
 //! The health line of a run whose findings are known: the gravest by name, the others counted; and the order in which findings are listed.
 
 use super::finding::{Level, RunFinding, UNSTABLE};
-use crate::number::{counted, grouped};
-use crate::run::health::{Health, counts};
+use crate::number::grouped;
+use crate::run::health::{Health, count};
 
 impl Health {
     /// The health line with the gravest of the findings that count: `Divergence since step 659, 6 more alerts, 7 other findings`; `None`
@@ -13,17 +13,13 @@ impl Health {
         let of = |level: Level| counted.iter().filter(|found| found.finding.level == level).count() as u32;
         let word = if gravest.is_active() { "since" } else { "at" };
         let named = format!("{} {word} step {}", gravest.label, grouped(gravest.finding.step));
+        // On the page of a run a note is also a text of a person, so the line does not call these findings notes.
         let others = match gravest.finding.level {
-            Level::Alert => [counts(of(Level::Alert) - 1, 0, " more"), findings(of(Level::Note), "other")].concat(),
-            Level::Note => findings(of(Level::Note) - 1, "more"),
+            Level::Alert => [count(of(Level::Alert) - 1, "more alert"), count(of(Level::Note), "other finding")],
+            Level::Note => [count(of(Level::Note) - 1, "more finding"), None],
         };
-        Some(std::iter::once(named).chain(others).collect::<Vec<_>>().join(", "))
+        Some(std::iter::once(named).chain(others.into_iter().flatten()).collect::<Vec<_>>().join(", "))
     }
-}
-
-/// `7 other findings`; nothing for none. On the page of a run a note is also a text of a person, so the line does not count notes.
-fn findings(count: u32, which: &str) -> Vec<String> {
-    (count > 0).then(|| counted(count.into(), &format!("{which} finding"))).into_iter().collect()
 }
 
 impl RunFinding {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::number::grouped;
+use crate::number::{counted, grouped};
 
 /// Numbers of findings that [count](crate::diagnosis::RunFinding::counts). Those that have ended are included until a person dismisses them, so that a
 /// spike of the night is still seen in the morning.
@@ -31,18 +31,14 @@ impl Health {
             1 => "1 rule checks the run".to_owned(),
             rules => format!("{} rules check the run", grouped(rules.into())),
         };
-        let counts = counts(alerts, notes, "");
+        let counts: Vec<String> = [count(alerts, "alert"), count(notes, "note")].into_iter().flatten().collect();
         Some(if counts.is_empty() { format!("Healthy: {rules}") } else { format!("{}; {rules}", counts.join(", ")) })
     }
 }
 
-/// The numbers that are not 0, in words.
-pub(crate) fn counts(alerts: u32, notes: u32, more: &str) -> Vec<String> {
-    let count = |(number, word): (u32, &str)| {
-        let plural = if number == 1 { "" } else { "s" };
-        (number > 0).then(|| format!("{}{more} {word}{plural}", grouped(number.into())))
-    };
-    [(alerts, "alert"), (notes, "note")].into_iter().filter_map(count).collect()
+/// A number with its noun: `2 alerts`; `None` for 0.
+pub(crate) fn count(number: u32, noun: &str) -> Option<String> {
+    (number > 0).then(|| counted(number.into(), noun))
 }
 
 #[cfg(test)]
