@@ -449,8 +449,7 @@ pub(crate) fn check_memory(plan: &RunPlan, estimate: &Estimate, device: &DeviceI
     } else if let Some(seq) = seq() {
         ("model.seq", format!("context length {} with batch size 1 would fit", grouped(seq as u64)))
     } else if let Some(layers) = layers() {
-        let word = if layers == 1 { "layer" } else { "layers" };
-        ("model.layers", format!("{layers} {word} with batch size 1 would fit"))
+        ("model.layers", format!("{} with batch size 1 would fit", counted(layers as u64, "layer")))
     } else {
         ("preset", "choose a smaller preset or a device with more memory".to_owned())
     };
