@@ -21,7 +21,7 @@ const STEPS: u64 = 1_000_000;
 const SKIP_BATCHES: u64 = 1_000_000_000;
 /// Checkpoints that an error names.
 const NAMED: usize = 12;
-/// A checkpoint before a change is complete before the journal has so many events after the change.
+/// A checkpoint before a change is complete before the journal has this many events after the change.
 const WRITTEN_WITHIN: u32 = 1_000;
 
 /// Checks a command by itself.
