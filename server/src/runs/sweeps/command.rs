@@ -6,11 +6,11 @@ use wire::number::grouped;
 use wire::sweep::command::{SweepCommand, SweepRequest};
 use wire::sweep::record::{Sweep, TrialState};
 use wire::sweep::sampler::SamplerKind;
-use wire::{Command, PlanError, RunState};
+use wire::{Command, PlanError, RunState, RunSummary};
 
 use super::next::run_of;
 use super::start::grid_trials;
-use crate::auth::author;
+use crate::auth::{author, run};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::runs::commands;
@@ -98,7 +98,7 @@ async fn resume_trial(lab: &Lab, identity: &Identity, sweep: &Sweep, number: u64
     };
     let summary = lab.feed.summary(run).await?;
     let reason = Some(format!("{} resumed trial {number} of sweep {}", identity.name, sweep.spec.name));
-    commands::carry_out(lab, &summary, author(identity), Command::Resume { reason }).await?;
+    resume_run(lab, identity, &summary, reason).await?;
     Ok(lab.store().note_resumed_trial(sweep.id, number, &identity.name).await?)
 }
 
@@ -107,12 +107,23 @@ async fn resume_suspended(lab: &Lab, identity: &Identity, id: i64) -> Result<(),
     for record in lab.store().unfinished_trials(id).await? {
         let Some(run) = &record.trial.run else { continue };
         let Some(summary) = lab.store().summary(run).await? else { continue };
-        if summary.state == RunState::Suspended && record.stop_as.is_none() {
-            let resumed = commands::carry_out(lab, &summary, author(identity), Command::Resume { reason: None }).await;
-            if let Err(error) = resumed {
-                tracing::info!("{run} of sweep {id} could not be resumed: {error}");
-            }
+        if summary.state == RunState::Suspended
+            && record.stop_as.is_none()
+            && let Err(error) = resume_run(lab, identity, &summary, None).await
+        {
+            tracing::info!("{run} of sweep {id} could not be resumed: {error}");
         }
     }
     Ok(())
+}
+
+/// Resumes the run of a trial. It may have been moved to a project that the sender may not steer.
+async fn resume_run(
+    lab: &Lab,
+    identity: &Identity,
+    summary: &RunSummary,
+    reason: Option<String>,
+) -> Result<(), ApiError> {
+    run::check(lab, identity, &summary.id, Role::Steer).await?;
+    commands::carry_out(lab, summary, author(identity), Command::Resume { reason }).await.map(drop)
 }
