@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 
 use crate::error::ApiError;
 
@@ -26,7 +26,12 @@ impl SamplerSlots {
     /// 500 if the computation panicked.
     pub async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
         let failed = |source: Box<dyn std::error::Error + Send + Sync>| ApiError::internal("choosing a point", source);
-        let _place: SemaphorePermit<'_> = self.0.acquire().await.map_err(|source| failed(source.into()))?;
-        tokio::task::spawn_blocking(work).await.map_err(|source| failed(source.into()))
+        let place = Arc::clone(&self.0).acquire_owned().await.map_err(|source| failed(source.into()))?;
+        // The thread computes on if nobody waits for it any more, so the place is its own.
+        let computed = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            work()
+        });
+        computed.await.map_err(|source| failed(source.into()))
     }
 }
