@@ -237,3 +237,30 @@ async fn a_sweep_pauses_without_the_rights_of_its_creator_and_continues_with_tho
     assert_eq!((resumed.json()["creator"].as_str(), resumed.json()["state"].as_str()), (Some("ada"), Some("running")));
     served.wait_until(&path, |view| view["sweep"]["counts"]["finished"] == 3).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial_whose_run_is_in_another_project_is_resumed_only_by_those_who_steer_there() {
+    let served = LabWithWorker::open().await;
+    let lab = &served.lab;
+    tokio::spawn(sweeps::serve::serve(lab.state.clone()));
+    lab.state.store().add_project("beta", &Default::default()).await.unwrap();
+    let sweep = start(lab, spec(1000, json!({ "trials": 1 }))).await;
+    let path = format!("/api/v1/sweeps/{}", sweep["id"]);
+    let running = served.wait_until(&path, |view| view["trials"][0]["last_step"].as_u64() > Some(20)).await;
+    let run = running["trials"][0]["run"].as_str().unwrap().parse().unwrap();
+    assert_eq!(served.command(&run, r#"{"kind": "stop"}"#).await.status, StatusCode::OK);
+    let stopped = served.wait_until(&path, |view| view["sweep"]["state"] == "finished").await;
+    let moved = lab.patch(&format!("/api/v1/runs/{run}"), &lab.admin, r#"{ "project": "beta" }"#).await;
+    assert_eq!(moved.status, StatusCode::OK, "{moved:?}");
+    let (revision, resume) = (&stopped["sweep"]["revision"], json!({ "kind": "resume_trial", "trial": 0 }));
+
+    let cookie = invite(lab, "grace", "none", &json!([{ "project": "default", "role": "steer" }])).await;
+    let body = json!({ "revision": revision, "command": resume.clone() }).to_string();
+    let request = crate::lab::ask("POST", &format!("{path}/commands"), None).header("cookie", cookie);
+    let request = request.header("content-type", "application/json").body(body.into()).unwrap();
+    let refused = lab.send(request).await;
+    assert_eq!(refused.code(), "not_found", "grace does not see the run: {refused:?}");
+    assert_eq!(refused.json()["message"], format!("unknown run {run}"));
+    let resumed = command(lab, &sweep["id"], revision, resume).await;
+    assert_eq!(resumed.status, StatusCode::OK, "{resumed:?}");
+}
