@@ -108,6 +108,11 @@ pub enum SweepError {
     Serve(#[from] ServeError),
     #[error(transparent)]
     Client(#[from] ClientError),
+    #[error(transparent)]
+    Refused {
+        /// The answer to the specification; no sweep was started.
+        source: ClientError,
+    },
     #[error("no server uses {}: start one with `kindling serve --data {}`, or leave out --detach", data.display(), data.display())]
     NoServer {
         /// The folder.
@@ -190,11 +195,11 @@ impl SweepArgs {
     fn carry_out(self, client: &Client, spec: &SweepSpec) -> Result<Ended, SweepError> {
         wait_for_datasets(client, spec)?;
         if self.preview {
-            let preview: SweepPreview = client.post("/sweeps/preview", spec)?;
+            let preview: SweepPreview = client.post("/sweeps/preview", spec).map_err(of_specification)?;
             println!("{}", serde_json::to_string_pretty(&preview)?);
             return Ok(Ended::Whole);
         }
-        let sweep: Sweep = client.post("/sweeps", spec)?;
+        let sweep: Sweep = client.post("/sweeps", spec).map_err(of_specification)?;
         if self.detach {
             println!("{}", sweep.id);
             return Ok(Ended::Detached);
@@ -219,6 +224,14 @@ enum Ended {
     Whole,
     /// The sweep continues.
     Detached,
+}
+
+/// The error of a request with a specification. After an answer that refuses it there is no sweep that needs the token.
+fn of_specification(error: ClientError) -> SweepError {
+    match error {
+        ClientError::Refused { .. } => SweepError::Refused { source: error },
+        other => SweepError::Client(other),
+    }
 }
 
 /// Reads a specification. Overrides of the base may be written by path or as tables.
