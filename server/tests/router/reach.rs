@@ -201,7 +201,7 @@ pub(crate) async fn invite(lab: &Lab, name: &str, role: &str, projects: &Value) 
 }
 
 /// Creates a link, and opens it with a new browser.
-async fn open_link(lab: &Lab, link: &Value) -> String {
+pub(crate) async fn open_link(lab: &Lab, link: &Value) -> String {
     let made = lab.post("/api/v1/links", &lab.admin, &link.to_string()).await;
     assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
     let path = format!("/share/{}", made.json()["text"].as_str().unwrap());

@@ -7,7 +7,7 @@ use store::NewSweep;
 use wire::sweep::spec::SweepSpec;
 
 use crate::lab::{Answer, Lab};
-use crate::reach::invite;
+use crate::reach::{invite, open_link};
 use crate::scenarios::LabWithWorker;
 
 /// A sweep of a project, whose specification is not checked against the lab.
@@ -96,8 +96,13 @@ async fn a_preview_counts_without_expanding_and_an_invalid_spec_names_its_field(
 async fn previews_and_commands_need_the_role_steer_and_a_link_starts_no_sweep() {
     let lab = with_dataset().await;
     let body = spec(10, json!({})).to_string();
+    let guest = open_link(&lab, &json!({ "scope": { "project": "default" }, "path": "/", "role": "steer" })).await;
     for path in ["/api/v1/sweeps", "/api/v1/sweeps/preview"] {
         assert_eq!(lab.post(path, &lab.view, &body).await.code(), "forbidden", "{path}");
+        let request = crate::lab::ask("POST", path, None).header("cookie", &guest);
+        let request = request.header("content-type", "application/json").body(body.clone().into()).unwrap();
+        let refused = lab.send(request).await.json();
+        assert!(refused["hint"].as_str().unwrap().starts_with("a share link does not"), "{path}: {refused}");
     }
     let sweep = start(&lab, spec(10, json!({ "priority": 3 }))).await;
     let pause = json!({ "revision": 1, "command": { "kind": "pause" } }).to_string();
