@@ -3,12 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
-use store::StoreError;
 use utoipa::IntoParams;
-use wire::sweep::record::Sweep;
 use wire::sweep::results::{SweepImportance, TrialCurve};
 
 use super::extract::{Path, Query};
+use super::sweeps::known;
 use crate::auth::sweep::SweepViewer;
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -50,8 +49,4 @@ pub async fn get_trial_curves(
     let sweep = known(&lab, id).await?;
     let points = points.unwrap_or(DEFAULT_POINTS).clamp(1, MAX_POINTS) as usize;
     results::curves(&lab, &sweep, points).await.map(Json)
-}
-
-async fn known(lab: &Lab, id: i64) -> Result<Sweep, ApiError> {
-    Ok(lab.store().sweep(id).await?.ok_or(StoreError::UnknownSweep { id })?)
 }

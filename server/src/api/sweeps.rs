@@ -157,6 +157,7 @@ pub async fn export_trials_parquet(
     Ok(stream("application/vnd.apache.parquet", &name, write))
 }
 
-async fn known(lab: &Lab, id: i64) -> Result<Sweep, ApiError> {
+/// A sweep that exists.
+pub(super) async fn known(lab: &Lab, id: i64) -> Result<Sweep, ApiError> {
     Ok(lab.store().sweep(id).await?.ok_or(StoreError::UnknownSweep { id })?)
 }
