@@ -7,6 +7,22 @@
 //! - [`session`]: signing in and the cookie; [`tokens`]: creating and revoking tokens; [`links`]: share links;
 //! - [`people`]: accounts and invitations; [`projects`]: projects and their members.
 
+/// Extracts who may do something with what the path names: the sender, if the function `require` of the module finds the role.
+macro_rules! path_extractor {
+    ($name:ident, $role:expr) => {
+        impl axum::extract::FromRequestParts<crate::lab::Lab> for $name {
+            type Rejection = crate::error::ApiError;
+
+            async fn from_request_parts(
+                parts: &mut axum::http::request::Parts,
+                lab: &crate::lab::Lab,
+            ) -> Result<Self, crate::error::ApiError> {
+                require(parts, lab, $role).await.map(Self)
+            }
+        }
+    };
+}
+
 pub mod datasets;
 pub mod experiment;
 pub mod links;

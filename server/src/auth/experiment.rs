@@ -1,6 +1,5 @@
 //! Roles on an experiment: those in its project.
 
-use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use store::{Identity, StoreError};
 use wire::access::Role;
@@ -28,17 +27,5 @@ async fn require(parts: &mut Parts, lab: &Lab, needed: Role) -> Result<Identity,
     }
 }
 
-macro_rules! extractor {
-    ($name:ident, $role:expr) => {
-        impl FromRequestParts<Lab> for $name {
-            type Rejection = ApiError;
-
-            async fn from_request_parts(parts: &mut Parts, lab: &Lab) -> Result<Self, ApiError> {
-                require(parts, lab, $role).await.map(Self)
-            }
-        }
-    };
-}
-
-extractor!(ExperimentViewer, Role::View);
-extractor!(ExperimentSteerer, Role::Steer);
+path_extractor!(ExperimentViewer, Role::View);
+path_extractor!(ExperimentSteerer, Role::Steer);

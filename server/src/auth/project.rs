@@ -1,6 +1,5 @@
 //! Roles in a project: that in the whole lab, or one of its own.
 
-use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use store::{Identity, StoreError};
 use wire::access::Role;
@@ -59,17 +58,5 @@ async fn require(parts: &mut Parts, lab: &Lab, needed: Role) -> Result<Identity,
     Ok(identity)
 }
 
-macro_rules! extractor {
-    ($name:ident, $role:expr) => {
-        impl FromRequestParts<Lab> for $name {
-            type Rejection = ApiError;
-
-            async fn from_request_parts(parts: &mut Parts, lab: &Lab) -> Result<Self, ApiError> {
-                require(parts, lab, $role).await.map(Self)
-            }
-        }
-    };
-}
-
-extractor!(ProjectViewer, Role::View);
-extractor!(ProjectAdmin, Role::Admin);
+path_extractor!(ProjectViewer, Role::View);
+path_extractor!(ProjectAdmin, Role::Admin);

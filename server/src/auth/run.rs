@@ -51,17 +51,5 @@ pub(super) async fn path_param(parts: &mut Parts, lab: &Lab, name: &str) -> Opti
     params.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
 }
 
-macro_rules! extractor {
-    ($name:ident, $role:expr) => {
-        impl FromRequestParts<Lab> for $name {
-            type Rejection = ApiError;
-
-            async fn from_request_parts(parts: &mut Parts, lab: &Lab) -> Result<Self, ApiError> {
-                require(parts, lab, $role).await.map(Self)
-            }
-        }
-    };
-}
-
-extractor!(RunViewer, Role::View);
-extractor!(RunSteerer, Role::Steer);
+path_extractor!(RunViewer, Role::View);
+path_extractor!(RunSteerer, Role::Steer);

@@ -1,6 +1,5 @@
 //! Roles on a sweep: that in its project.
 
-use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use store::{Identity, StoreError};
 use wire::access::Role;
@@ -38,17 +37,5 @@ async fn require(parts: &mut Parts, lab: &Lab, needed: Role) -> Result<Identity,
     Ok(identity)
 }
 
-macro_rules! extractor {
-    ($name:ident, $role:expr) => {
-        impl FromRequestParts<Lab> for $name {
-            type Rejection = ApiError;
-
-            async fn from_request_parts(parts: &mut Parts, lab: &Lab) -> Result<Self, ApiError> {
-                require(parts, lab, $role).await.map(Self)
-            }
-        }
-    };
-}
-
-extractor!(SweepViewer, Role::View);
-extractor!(SweepSteerer, Role::Steer);
+path_extractor!(SweepViewer, Role::View);
+path_extractor!(SweepSteerer, Role::Steer);
