@@ -1,7 +1,7 @@
 //! Who sends a request, and whether what they reach allows it. Each route names what it needs as an extractor, so that a route without
 //! one is easy to see: [`Viewer`], [`Steerer`] and [`Admin`] need a role in the whole lab, those of [`run`] a role on the run in the path,
-//! those of [`project`] a role in the project in the path, those of [`sweep`] a role in the project of the sweep in the path, and [`SignedIn`] only somebody who is signed in: such a route answers with
-//! what the sender may see.
+//! those of [`project`] a role in the project in the path, those of [`sweep`] a role in the project of the sweep in the path, and [`SignedIn`]
+//! only somebody who is signed in: such a route answers with what the sender may see.
 //!
 //! - [`experiment`]: roles on the experiment in the path; [`spec`]: who may make a run of a spec; [`datasets`]: access to datasets;
 //! - [`session`]: signing in and the cookie; [`tokens`]: creating and revoking tokens; [`links`]: share links;

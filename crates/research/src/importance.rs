@@ -91,8 +91,8 @@ fn fractions(tree: &Tree) -> Option<Vec<f64>> {
     (total > 0.0).then(|| (0..dimensions).map(|at| marginal_variance(&leaves, at, mean) / total).collect())
 }
 
-/// The variance of the marginal of a dimension, which is constant between the bounds of the leaves: each leaf adds to the marginal at its
-/// lower bound and takes away at its upper one.
+/// The variance of the marginal of a dimension, which is constant between the bounds of the leaves: each leaf adds its part at its
+/// lower bound and subtracts it at its upper one.
 fn marginal_variance(leaves: &[Leaf], at: usize, mean: f64) -> f64 {
     let mut changes: Vec<(f64, f64)> = Vec::with_capacity(2 * leaves.len());
     for leaf in leaves {

@@ -23,7 +23,7 @@ pub async fn check(lab: &Lab, identity: &Identity, run: &RunId, needed: Role) ->
     let grants = &identity.grants;
     let role = match lab.store().project_of_run(run).await? {
         Some(project) => grants.on_run(run, &project),
-        // Whoever may do it to all runs is told that this one does not exist.
+        // Whoever may do it to all runs gets the answer that this one does not exist.
         None => grants.lab,
     };
     match role {

@@ -18,7 +18,7 @@ pub struct SweepSteerer(pub Identity);
 async fn check(lab: &Lab, identity: &Identity, id: i64, needed: Role) -> Result<(), ApiError> {
     let role = match lab.store().project_of_sweep(id).await? {
         Some(project) => identity.grants.in_project(&project),
-        // Whoever may do it to all sweeps is told that this one does not exist.
+        // Whoever may do it to all sweeps gets the answer that this one does not exist.
         None => identity.grants.lab,
     };
     match role {

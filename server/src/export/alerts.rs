@@ -4,8 +4,9 @@
 //! sends: it writes the messages first, so that a server that is killed sends them after its next start, and sends a message again, with
 //! the same id, until the receiver accepts it or a day has passed.
 //!
-//! - [`conditions`]: who may state which conditions on metrics; [`channels`]: who may create which channel; [`outbox`]: messages, repeated attempts and their results;
-//! - [`send`]: one attempt, by [`http`] or [`email`]; [`text`]: what receivers get; [`error`]: why a message was not accepted; [`devices`]: alerts of machines.
+//! - [`conditions`]: who may create which conditions on metrics; [`channels`]: who may create which channel;
+//! - [`outbox`]: messages, repeated attempts and their results; [`send`]: one attempt, by [`http`] or [`email`];
+//! - [`text`]: what receivers get; [`error`]: why a message was not accepted; [`devices`]: alerts of machines.
 //!
 //! A member of the lab must not reach its network through a channel. So only admins of the lab enter addresses; other people have channels
 //! to the e-mail address of their account and to topics of the lab's ntfy server. Redirects are not followed.

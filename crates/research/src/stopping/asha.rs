@@ -22,7 +22,7 @@ pub struct Asha {
 }
 
 impl Asha {
-    /// The rule for a trial of so many steps, with its first rung at a fraction of them.
+    /// The rule for a trial of `steps` steps, with its first rung at a fraction of them.
     pub(super) fn from_fraction(eta: u32, min_fraction: f64, steps: u64) -> Self {
         Self { eta, first: (min_fraction * steps as f64).max(1.0) }
     }

@@ -19,7 +19,7 @@ pub(super) fn decisions(eta: u32, brackets: u32, own: &Curve, others: &[&Curve])
     asha(eta, brackets, bracket, own.steps).decisions(own, &same).into_iter().map(named).collect()
 }
 
-/// The rule of a bracket for a trial of so many steps.
+/// The rule of a bracket for a trial of `steps` steps.
 pub(super) fn asha(eta: u32, brackets: u32, bracket: u32, steps: u64) -> Asha {
     let first = steps as f64 / f64::from(eta).powf(f64::from(brackets - 1 - bracket));
     Asha { eta, first: first.max(1.0) }

@@ -162,7 +162,8 @@ impl Space {
     ///
     /// # Errors
     /// An unknown parameter, a range that is empty or that the hyperparameter does not accept, a condition on a parameter that is not in the
-    /// space, that depends on itself or that lists a value which its parameter never has, a constraint that cannot be parsed, seeds that occur twice.
+    /// space, that depends on itself or that lists a value which its parameter never has, a constraint that cannot be parsed, seeds that occur
+    /// twice.
     pub fn check(&self) -> Result<SearchSpace, PlanError> {
         SearchSpace::new(self)
     }

@@ -55,7 +55,7 @@ impl Progress {
     }
 }
 
-/// A decision about the sweep; those about trials are told with the end of the trial.
+/// A decision about the sweep; those about a trial are shown as the reason of its end.
 fn decision_line(decision: &SweepDecision) -> Option<String> {
     let is_about_sweep = matches!(decision.kind, DecisionKind::Paused | DecisionKind::Command);
     is_about_sweep.then(|| decision.sentence.clone())
