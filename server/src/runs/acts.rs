@@ -131,7 +131,7 @@ pub(crate) async fn answered(
     // A pause is refused if another one came first.
     let is_pause = matches!(record.event, Event::Refused { command: Command::Pause { .. }, .. });
     let earlier = if is_pause { pause_since(store, run, found).await? } else { None };
-    Ok(earlier.or_else(|| Some(ActionOutcome::Failed { failure: sentence(message) })))
+    Ok(earlier.or_else(|| Some(ActionOutcome::Failed { failure: in_a_sentence(message) })))
 }
 
 /// What settles a decision without a command: the run has paused by itself, has ended, or has left the steps of the finding.
@@ -203,7 +203,7 @@ async fn send(
         Ok(held) => held,
         // A store that fails says nothing about the command; it is tried again.
         Err(error) if error.status.is_server_error() => return Err(error),
-        Err(error) => return failed(&sentence(&error.body.message)),
+        Err(error) => return failed(&in_a_sentence(&error.body.message)),
     };
     let command_id = lab.store().number_action(run, found.id, workers.pending.number()).await?;
     let wait = workers.pending.expect_numbered(run, command_id);
@@ -253,7 +253,7 @@ fn failed(sentence: &str) -> Result<Option<ActionOutcome>, ApiError> {
 }
 
 /// An error message as a sentence.
-fn sentence(message: &str) -> String {
+pub(super) fn in_a_sentence(message: &str) -> String {
     let mut letters = message.chars();
     letters.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
 }

@@ -7,7 +7,7 @@ use wire::number::grouped;
 use wire::run::history::History;
 use wire::{CheckpointId, Command, Event, EventRecord, RunId, RunSummary};
 
-use super::sentence;
+use super::in_a_sentence;
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::live::feed::report;
@@ -74,7 +74,7 @@ pub(super) async fn refuse(
         grouped(rollback.from.step),
         grouped(rollback.to.step)
     );
-    let failure = sentence(&message);
+    let failure = in_a_sentence(&message);
     let report = report(Author::Rule(found.label.clone()), summary.step, Event::Refused { command, message }, None);
     let (event, recorded) = lab.store().refuse_action(&summary.id, found.id, report, failure).await?;
     lab.feed.hub.publish(recorded.summary.clone(), vec![], vec![event], vec![]);

@@ -11,6 +11,7 @@ use super::next_check::NextCheck;
 use super::sampler;
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::runs::acts::in_a_sentence;
 use crate::runs::create::{announce, prepare};
 use crate::runs::plan::plan;
 
@@ -116,10 +117,4 @@ async fn pause(lab: &Lab, sweep: &Sweep, why: &str) -> Result<NextCheck, ApiErro
         lab.feed.lab_changed();
     }
     Ok(NextCheck::WhenWoken)
-}
-
-/// An error message as a sentence.
-fn in_a_sentence(message: &str) -> String {
-    let mut letters = message.chars();
-    letters.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
 }
