@@ -6,6 +6,7 @@
 pub mod backup;
 pub mod bench;
 pub mod check;
+mod client;
 pub mod compare;
 pub mod complete;
 pub mod completions;

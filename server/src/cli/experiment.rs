@@ -14,6 +14,7 @@ use wire::experiment::ExperimentSpec;
 use wire::experiment::record::{ExperimentRun, ExperimentSummary, ExperimentView};
 use wire::number::in_sentence;
 
+use super::client::{Client, ClientError};
 use super::data::{DataArgs, UnusedFolder};
 use super::train::spec::by_path;
 use crate::auth::tokens::{DAY_MS, default_days};
@@ -99,21 +100,8 @@ pub enum ExperimentError {
     },
     #[error("no server runs on {}: start one with `kindling serve --data {}`", folder.display(), folder.display())]
     NoServer { folder: PathBuf },
-    #[error("the server at {url} did not answer: {source}")]
-    Server {
-        /// Address of the server.
-        url: String,
-        source: Box<ureq::Error>,
-    },
-    #[error("the server at {url} refused the experiment (status {status}): {message}")]
-    Refused {
-        /// Address of the server.
-        url: String,
-        /// Status of the answer.
-        status: u16,
-        /// The answer.
-        message: String,
-    },
+    #[error(transparent)]
+    Client(#[from] ClientError),
     #[error("there is no experiment {id}; kindling experiment --list lists them")]
     Unknown { id: u64 },
     #[error("the experiment {id} is {state}: {reason}")]
@@ -185,12 +173,12 @@ async fn start(folder: &Path, spec: &ExperimentSpec, author: &str, as_json: bool
     let access = Store::open_access(folder).await?;
     let expires_ms = now_ms() + i64::from(default_days(false)) * DAY_MS;
     let token = access.add_token(author, Role::Steer, TokenKind::Api, Some(expires_ms)).await?;
-    let (spec, bearer) = (spec.clone(), format!("Bearer {token}"));
-    let followed = tokio::task::spawn_blocking(move || follow::start(&url, &bearer, &spec)).await?;
-    // A paused experiment may be resumed, and needs the rights of its token then.
+    let (spec, client) = (spec.clone(), Client::new(url, &token));
+    let followed = tokio::task::spawn_blocking(move || follow::start(&client, &spec)).await?;
+    // An experiment that goes on without this command needs the rights of its token, and so does a paused one when it is resumed.
     let is_over = match &followed {
         Ok(view) => view.summary.ended_ms.is_some(),
-        Err(error) => matches!(error, ExperimentError::Refused { .. }),
+        Err(error) => error.is_refusal(),
     };
     if is_over && let Some(own) = access.identify(&token).await? {
         access.revoke(own.token_id).await?;

@@ -1,8 +1,7 @@
 //! `kindling sweep`: starts a sweep of a file and follows it to its end. If no server uses the folder, this process is one until then.
 //!
-//! [`client`] sends requests to the server, [`progress`] shows what comes back.
+//! [`Client`] sends requests to the server, [`progress`] shows what comes back.
 
-mod client;
 mod progress;
 
 use std::io;
@@ -20,6 +19,7 @@ use wire::sweep::record::{Sweep, SweepDecision, SweepState, SweepView};
 use wire::sweep::spec::SweepSpec;
 use wire::{CorpusId, PlanError};
 
+use super::client::{Client, ClientError};
 use super::data::{DataArgs, UnusedFolder};
 use super::export::write_trials;
 use super::train::by_path;
@@ -28,7 +28,6 @@ use crate::lab::open::ServeError;
 use crate::lab::settings::Settings;
 use crate::live::clock::now_ms;
 use crate::workers::local;
-use client::{Client, ClientError};
 use progress::Progress;
 
 const EXAMPLES: &str = "\
@@ -185,7 +184,11 @@ impl SweepArgs {
         let client = Client::new(url, &token);
         let ended = tokio::task::spawn_blocking(move || self.carry_out(&client, &spec)).await?;
         // A sweep that continues without this program needs the token.
-        let is_needed = matches!(ended, Ok(Ended::Detached) | Err(SweepError::Paused { .. } | SweepError::Client(_)));
+        let is_needed = match &ended {
+            Ok(Ended::Detached) | Err(SweepError::Paused { .. }) => true,
+            Err(SweepError::Client(error)) => !error.is_refusal(),
+            _ => false,
+        };
         if !is_needed && let Some(own) = access.identify(&token).await? {
             access.revoke(own.token_id).await?;
         }

@@ -1,4 +1,4 @@
-//! Requests to the server of a folder.
+//! Requests to the server of a folder, of commands that start something there and follow it.
 
 use std::time::Duration;
 
@@ -20,11 +20,18 @@ pub enum ClientError {
     #[error("the server at {url} did not answer: {source}")]
     Unreachable { url: String, source: Box<ureq::Error> },
     #[error("{}", in_words(body))]
-    Refused { body: Box<ApiErrorBody> },
+    Refused { status: u16, body: Box<ApiErrorBody> },
     #[error("the server at {url} answered with status {status} and not as a Kindling server of this version does")]
     Unexpected { url: String, status: u16 },
     #[error("the request cannot be encoded: {0}")]
     Request(#[from] serde_json::Error),
+}
+
+impl ClientError {
+    /// Whether the server has refused the request. After any other error it may have carried the request out.
+    pub(super) const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { status: 400..=499, .. })
+    }
 }
 
 fn in_words(body: &ApiErrorBody) -> String {
@@ -65,12 +72,12 @@ impl Client {
     fn read<T: DeserializeOwned>(&self, answer: Result<Response<ureq::Body>, ureq::Error>) -> Result<T, ClientError> {
         let unreachable = |source| ClientError::Unreachable { url: self.url.clone(), source: Box::new(source) };
         let answer = answer.map_err(unreachable)?;
-        let status = answer.status();
+        let (status, is_success) = (answer.status().as_u16(), answer.status().is_success());
         let text = answer.into_body().into_with_config().limit(ANSWER_BYTES).read_to_string().map_err(unreachable)?;
-        let unexpected = |_| ClientError::Unexpected { url: self.url.clone(), status: status.as_u16() };
-        match status.is_success() {
+        let unexpected = |_| ClientError::Unexpected { url: self.url.clone(), status };
+        match is_success {
             true => serde_json::from_str(&text).map_err(unexpected),
-            false => Err(ClientError::Refused { body: serde_json::from_str(&text).map_err(unexpected)? }),
+            false => Err(ClientError::Refused { status, body: serde_json::from_str(&text).map_err(unexpected)? }),
         }
     }
 }
