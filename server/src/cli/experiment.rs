@@ -12,7 +12,7 @@ use tokio::task::JoinError;
 use wire::access::{Role, TokenKind, Visible};
 use wire::experiment::ExperimentSpec;
 use wire::experiment::record::{ExperimentRun, ExperimentSummary, ExperimentView};
-use wire::number::in_sentence;
+use wire::number::{counted, in_sentence};
 
 use super::client::{Client, ClientError};
 use super::data::{DataArgs, UnusedFolder};
@@ -200,7 +200,7 @@ fn listed(all: &[ExperimentSummary]) -> String {
     }
     let line = |one: &ExperimentSummary| {
         let state = one.verdict.as_ref().map_or(one.state.word(), |verdict| verdict.outcome.word());
-        format!("{}  {state}, {} pairs  {}", one.id, one.pairs, one.spec.title)
+        format!("{}  {state}, {}  {}", one.id, counted(u64::from(one.pairs), "pair"), one.spec.title)
     };
     all.iter().map(line).collect::<Vec<_>>().join("\n")
 }

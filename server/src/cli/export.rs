@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use store::{Store, StoreError};
+use wire::number::counted;
 use wire::sweep::record::{Sweep, Trial};
 use wire::{CheckpointId, RunId};
 
@@ -191,7 +192,7 @@ async fn export_sweep(store: &Store, id: i64, to: &Path) -> Result<String, Expor
     let sweep = store.sweep(id).await?.ok_or(ExportError::NoSweep { sweep: id })?;
     let table = store.trials(id, None).await?;
     write_trials(&sweep, &table, to).map_err(|source| ExportError::File { path: to.to_owned(), source })?;
-    Ok(format!("{}: {} trials of sweep {id}", to.display(), table.len()))
+    Ok(format!("{}: {} of sweep {id}", to.display(), counted(table.len() as u64, "trial")))
 }
 
 /// Writes trials to a file, as Parquet if its name ends in `.parquet`, else as CSV.

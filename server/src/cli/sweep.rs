@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinError;
 use wire::access::{Role, TokenKind};
 use wire::data::corpus::{Job, JobState};
+use wire::number::counted;
 use wire::sweep::preview::SweepPreview;
 use wire::sweep::record::{Sweep, SweepDecision, SweepState, SweepView};
 use wire::sweep::spec::SweepSpec;
@@ -207,7 +208,7 @@ impl SweepArgs {
             println!("{}", sweep.id);
             return Ok(Ended::Detached);
         }
-        eprintln!("Sweep {} ({}): {} trials.", sweep.id, spec.name, sweep.trials);
+        eprintln!("Sweep {} ({}): {}.", sweep.id, spec.name, counted(sweep.trials, "trial"));
         let view = follow(client, sweep.id)?;
         if let Some(to) = &self.to {
             let failed = |source| SweepError::File { path: to.clone(), source };

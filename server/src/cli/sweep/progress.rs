@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use wire::number::{brief, grouped};
+use wire::number::{brief, counted, grouped};
 use wire::sweep::record::{DecisionKind, Sweep, SweepDecision, SweepView, Trial, TrialState};
 
 use crate::cli::progress_bar::Line;
@@ -55,7 +55,7 @@ impl Progress {
     }
 }
 
-/// A decision about the sweep; those about a trial are shown as the reason of its end.
+/// A decision about the sweep; those about trials are printed with the end of the trial.
 fn decision_line(decision: &SweepDecision) -> Option<String> {
     let is_about_sweep = matches!(decision.kind, DecisionKind::Paused | DecisionKind::Command);
     is_about_sweep.then(|| decision.sentence.clone())
@@ -80,8 +80,11 @@ fn point(trial: &Trial) -> String {
 pub(super) fn outcome(SweepView { sweep, trials }: &SweepView) -> String {
     let counts = &sweep.counts;
     let ended = format!(
-        "Sweep {}: {} trials finished, {} stopped, {} failed.",
-        sweep.id, counts.finished, counts.stopped, counts.failed
+        "Sweep {}: {} finished, {} stopped, {} failed.",
+        sweep.id,
+        counted(counts.finished, "trial"),
+        counts.stopped,
+        counts.failed
     );
     let best = sweep.best.and_then(|best| Some((best.value, trials.iter().find(|trial| trial.number == best.trial)?)));
     match best {
