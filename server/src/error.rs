@@ -179,8 +179,9 @@ impl From<StoreError> for ApiError {
             StoreError::TooManyTasks { .. } => {
                 Self::conflict("tasks_full", message).hint("GET /api/v1/tasks lists them; DELETE /api/v1/tasks/{name}")
             }
-            StoreError::UnknownSweep { .. } | StoreError::UnknownTrial { .. } => {
-                Self::not_found(message).hint("GET /api/v1/sweeps lists the sweeps")
+            StoreError::UnknownSweep { .. } => Self::not_found(message).hint("GET /api/v1/sweeps lists the sweeps"),
+            StoreError::UnknownTrial { .. } => {
+                Self::not_found(message).hint("GET /api/v1/sweeps/{id} lists the trials of the sweep")
             }
             StoreError::SweepChanged { .. } => Self::conflict("sweep_changed", message)
                 .field("revision")
@@ -196,7 +197,8 @@ impl From<StoreError> for ApiError {
             StoreError::TrialNotOver { .. } => {
                 Self::conflict("trial_not_over", message).field("command.trial").hint("stop its run first")
             }
-            StoreError::TooManySweeps { .. } => Self::conflict("sweeps_full", message),
+            StoreError::TooManySweeps { .. } => Self::conflict("sweeps_full", message)
+                .hint("GET /api/v1/sweeps lists them; POST /api/v1/sweeps/{id}/commands with the kind \"stop\""),
             StoreError::UnknownExperiment { .. } => {
                 Self::not_found(message).hint("GET /api/v1/experiments lists the experiments that you may see")
             }
