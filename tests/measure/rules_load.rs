@@ -34,7 +34,7 @@ use wire::diagnosis::Diagnosis;
 const MOST: f64 = 0.05;
 /// Steps that some rules need before they judge, at 20 steps/s.
 const PRELUDE: Duration = Duration::from_secs(20);
-/// Time after a switch until the next block: values under the names of before are on their way, and rules read what they have missed.
+/// Time after a switch until the next block: reports with the earlier names still arrive, and the rules read values that they have missed.
 const SETTLE: Duration = Duration::from_secs(4);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 //! `kindling experiment`: experiments of a lab. Listing and showing read the folder, whether or not a server holds it; an experiment is started
-//! on the server, which leads it also when this command has ended.
+//! on the server, which continues it even if this command ends.
 
 mod follow;
 

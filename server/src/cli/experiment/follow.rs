@@ -1,4 +1,4 @@
-//! An experiment started on the server, and its journal printed until it goes on no more.
+//! An experiment started on the server, and its journal printed until it is not running any more.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -17,7 +17,7 @@ const SILENT_LOOKS: u32 = 120;
 pub(super) fn start(client: &Client, spec: &ExperimentSpec) -> Result<ExperimentView, ClientError> {
     let mut view: ExperimentView = client.post("/experiments", spec)?;
     let id = view.summary.id;
-    eprintln!("The server leads the experiment {id} also if this command is ended.");
+    eprintln!("The server continues the experiment {id} even if this command ends.");
     let (mut shown, mut silent) = (0, 0);
     loop {
         for event in view.events.iter().filter(|event| event.number > shown) {
