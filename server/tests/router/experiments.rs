@@ -62,6 +62,7 @@ async fn an_experiment_that_cannot_be_decided_is_refused_before_it_costs_anythin
         ("/change/overrides", json!({ "optimizer.beta1": 2.0 }), "change.overrides.optimizer.beta1"),
         ("/change/corpus", json!("absent"), "change.corpus"),
         ("/baseline/spec", json!({ "corpus": "absent", "steps": 5 }), "baseline.spec.corpus"),
+        ("/baseline/spec/priority", json!(1_000_000), "baseline.spec.priority"),
         ("/budget/steps", json!(4), "budget.steps"),
         ("/metric", json!({ "series": "eval/capitals/accuracy" }), "metric.series"),
         ("/change/tokenizer", json!("byte"), "metric.series"),
@@ -74,6 +75,9 @@ async fn an_experiment_that_cannot_be_decided_is_refused_before_it_costs_anythin
     assert_eq!(project.status, StatusCode::NOT_FOUND, "{project:?}");
     let run = lab.post(PATH, &lab.steer, &with("/baseline", json!({ "run": "absent" })).to_string()).await;
     assert_eq!(run.status, StatusCode::NOT_FOUND, "{run:?}");
+    let tasks = json!([{ "task": "absent", "every": 1 }]);
+    let task = lab.post(PATH, &lab.steer, &with("/baseline/spec/tasks", tasks).to_string()).await;
+    assert_eq!(task.status, StatusCode::NOT_FOUND, "{task:?}");
     assert_eq!(lab.get(PATH, &lab.view).await.json(), json!([]));
     assert_eq!(lab.get("/api/v1/runs", &lab.view).await.json(), json!([]));
 }

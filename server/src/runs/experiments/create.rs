@@ -15,7 +15,9 @@ use crate::auth::spec::permit;
 use crate::auth::{author, forbidden, run};
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::runs::edit::check_priority;
 use crate::runs::plan::plan;
+use crate::runs::scoring;
 
 /// Beginning of the names of series that are losses per token.
 const LOSSES: &str = "loss.";
@@ -23,8 +25,8 @@ const LOSSES: &str = "loss.";
 /// Creates an experiment. Its first pair is queued at once.
 ///
 /// # Errors
-/// The field that is invalid; 403 or 404 for a project or a run that is not the sender's to use, and for a share link; 409 for a run that was
-/// changed while it trained, and if too many experiments run; an error of the store.
+/// The field that is invalid; 403 or 404 for a project or a run that is not the sender's to use, and for a share link; 404 for an unknown task;
+/// 409 for a run that was changed while it trained, and if too many experiments run; an error of the store.
 pub async fn create(lab: &Lab, identity: &Identity, spec: ExperimentSpec) -> Result<ExperimentView, ApiError> {
     spec.check()?;
     let (mut baseline, first_seed) = baseline(lab, identity, &spec).await?;
@@ -33,6 +35,8 @@ pub async fn create(lab: &Lab, identity: &Identity, spec: ExperimentSpec) -> Res
     permit_owner(lab, identity, &project).await?;
     let variant = spec.change.applied_to(&baseline);
     let place = if spec.baseline.run.is_some() { "baseline" } else { "baseline.spec" };
+    check_priority(baseline.priority).map_err(|error| below(place, error))?;
+    scoring::check_exist(lab, &baseline.tasks).await?;
     let one = plan(lab, &baseline).await.map_err(|error| below(place, error))?;
     let other = plan(lab, &variant).await.map_err(|error| below("change", error))?;
     check_steps(&spec, &one)?;
