@@ -71,6 +71,13 @@ async fn an_experiment_that_cannot_be_decided_is_refused_before_it_costs_anythin
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{path} {value}: {refused:?}");
         assert_eq!(refused.json()["field"], field, "{path} {value}: {refused:?}");
     }
+    // With one tokenizer for both texts, the losses are in one unit, but not of one text.
+    lab.upload("name=other", "the slings and arrows of outrageous fortune\n".repeat(200).as_bytes()).await;
+    let mut of_two_texts = with("/change", json!({ "corpus": "other" }));
+    of_two_texts["baseline"]["spec"]["tokenizer"] = json!("byte");
+    let refused = lab.post(PATH, &lab.steer, &of_two_texts.to_string()).await;
+    assert_eq!((refused.status, &refused.json()["field"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("metric.series")));
+    assert!(refused.json()["message"].as_str().unwrap().contains("another text"), "{refused:?}");
     let project = lab.post(PATH, &lab.steer, &with("/project", json!("absent")).to_string()).await;
     assert_eq!(project.status, StatusCode::NOT_FOUND, "{project:?}");
     let run = lab.post(PATH, &lab.steer, &with("/baseline", json!({ "run": "absent" })).to_string()).await;

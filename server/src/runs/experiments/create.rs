@@ -9,6 +9,7 @@ use wire::experiment::{Baseline, ExperimentSpec};
 use wire::number::grouped;
 use wire::run::copy::spec_of;
 use wire::run::plan::PlanView;
+use wire::series::name;
 use wire::{PlanError, RunId, RunPlan, RunSpec};
 
 use crate::auth::spec::permit;
@@ -112,9 +113,11 @@ fn check_steps(spec: &ExperimentSpec, view: &PlanView) -> Result<(), ApiError> {
 /// Checks that the values of both sides are of the same text in the same unit.
 fn check_metric(spec: &ExperimentSpec, baseline: &RunPlan, variant: &RunPlan) -> Result<(), ApiError> {
     let refused = |message: &str, hint: &str| Err(PlanError::new("metric.series", message).hint(hint).into());
+    let is_of_all_datasets =
+        |series: &Option<String>| matches!(series.as_deref(), None | Some(name::TRAIN | name::VALID));
     match &spec.metric.series {
-        None if baseline.mix != variant.mix => refused(
-            "the change gives the variant another validation text, so the losses cannot be compared",
+        series if is_of_all_datasets(series) && baseline.mix != variant.mix => refused(
+            "the change gives the variant another text, so the losses cannot be compared",
             "name a series that both sides report, such as loss.valid/DATASET for a dataset of both mixes",
         ),
         Some(series) if series.starts_with(LOSSES) && !is_one_tokenizer(baseline, variant) => refused(
