@@ -270,6 +270,16 @@ fn place(prefix: &str, rest: &str) -> String {
     }
 }
 
+/// Longest name of a series, characters.
+pub(crate) const NAME_CHARS: usize = 200;
+
+/// Whether a run can have a series of this name.
+pub(crate) fn is_series(series: &str) -> bool {
+    let has_prefix = |(prefix, _): &(&str, &str)| series.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
+    let is_known = name::ALL.contains(&series) || name::PREFIXES.iter().any(has_prefix);
+    is_known && series.chars().count() <= NAME_CHARS && !series.chars().any(char::is_control)
+}
+
 /// Label, unit and meaning of a series.
 pub fn describe(series: &str) -> SeriesInfo {
     use name::*;

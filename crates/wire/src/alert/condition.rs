@@ -4,10 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::PlanError;
 use crate::id::RunId;
-use crate::series::name;
-
-/// Longest name of a series, characters.
-const SERIES_CHARS: usize = 200;
+use crate::series::{NAME_CHARS, is_series, name};
 
 /// The side of the threshold on which a value meets a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +63,7 @@ impl NewCondition {
             );
         }
         if !is_series(&self.series) {
-            let shown: String = self.series.chars().take(SERIES_CHARS).collect();
+            let shown: String = self.series.chars().take(NAME_CHARS).collect();
             let hint = format!("give a name such as {}, {} or {}TASK/METRIC", name::VALID, name::GRAD_NORM, name::EVAL);
             return Err(PlanError::new("series", format!("no run has a series {shown:?}")).hint(hint));
         }
@@ -78,13 +75,6 @@ impl NewCondition {
             }
         }
     }
-}
-
-/// Whether a run can have a series of this name.
-fn is_series(series: &str) -> bool {
-    let has_prefix = |(prefix, _): &(&str, &str)| series.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
-    let is_known = name::ALL.contains(&series) || name::PREFIXES.iter().any(has_prefix);
-    is_known && series.chars().count() <= SERIES_CHARS && !series.chars().any(char::is_control)
 }
 
 /// Values in a row that do not meet a condition until it can raise another alert. A score or a validation loss is computed seldom, so one is

@@ -7,6 +7,7 @@ use crate::number::grouped;
 use crate::run::plan::MAX_STEPS;
 use crate::run::spec::RunSpec;
 use crate::series::name::EVAL;
+use crate::series::{NAME_CHARS, is_series};
 
 /// Longest title, characters.
 pub const TITLE_CHARS: usize = 80;
@@ -16,8 +17,6 @@ pub const HYPOTHESIS_CHARS: usize = 4_000;
 const MAX_OVERRIDES: usize = 64;
 /// Most datasets of a change.
 const MAX_DATASETS: usize = 32;
-/// Longest name of a series, bytes.
-const SERIES_BYTES: usize = 100;
 /// Fewest pairs that give an interval.
 pub const FEWEST_PAIRS: u32 = 3;
 /// Most pairs of an experiment.
@@ -148,10 +147,10 @@ impl Metric {
                     .hint("name another series in metric.series, or leave it out")),
             };
         };
-        if series.is_empty() || series.len() > SERIES_BYTES || series.chars().any(char::is_control) {
-            let shown: String = series.chars().take(SERIES_BYTES).collect();
-            return Err(PlanError::new("metric.series", format!("{shown:?} is not the name of a series"))
-                .hint(format!("enter 1 to {SERIES_BYTES} characters, such as loss.train")));
+        if !is_series(series) {
+            let shown: String = series.chars().take(NAME_CHARS).collect();
+            return Err(PlanError::new("metric.series", format!("no run has a series {shown:?}"))
+                .hint("enter a series that the training reports, such as loss.train"));
         }
         if series.starts_with(EVAL) {
             return Err(PlanError::new("metric.series", format!("{series} is computed after the run has ended"))
@@ -258,6 +257,7 @@ mod tests {
         check("change.mix", |spec| spec.change.mix = Some(Default::default()));
         check("metric.higher_is_better", |spec| spec.metric.higher_is_better = true);
         check("metric.series", |spec| spec.metric.series = Some("eval/capitals/accuracy".into()));
+        check("metric.series", |spec| spec.metric.series = Some("loss.unknown".into()));
         check("rule.effect", |spec| spec.rule.effect = 0.0);
         check("rule.alpha", |spec| spec.rule.alpha = f64::NAN);
         check("rule.max_pairs", |spec| spec.rule.max_pairs = 51);
