@@ -76,17 +76,14 @@ fn without_budget(view: &ExperimentView, pairs: &[(f64, f64)], last_pair: u32) -
     used_up(view, pairs, mean_secs)
 }
 
-/// The verdict if the device hours that are left are fewer than those of the next runs.
+/// The verdict if the device hours that are left are fewer than those of the next pair; `next_secs` is 0 for the repetition of a run.
 fn used_up(view: &ExperimentView, pairs: &[(f64, f64)], next_secs: f64) -> Option<Verdict> {
     let (used, most) = (view.device_secs(), view.summary.spec.budget.device_hours);
     let is_used_up = used >= most * SECS_PER_HOUR || used + next_secs > most * SECS_PER_HOUR;
     is_used_up.then(|| {
-        let why = format!(
-            "{} of the {} of device time in the budget are used, and a pair takes {}",
-            duration(used),
-            duration(most * SECS_PER_HOUR),
-            duration(next_secs)
-        );
+        let pair = if next_secs > 0.0 { format!(", and a pair takes {}", duration(next_secs)) } else { String::new() };
+        let (used, most) = (duration(used), duration(most * SECS_PER_HOUR));
+        let why = format!("{used} of the {most} of device time in the budget are used{pair}");
         conclude(&view.summary.spec, pairs, &why)
     })
 }
@@ -192,6 +189,14 @@ mod tests {
         assert!(verdict.sentence.contains(why), "{verdict:?}");
         used.view.summary.spec.budget.device_hours = 0.101;
         assert_eq!(started(&next(&used)).len(), 2);
+        let failed = [(1, Side::Baseline, 1, Some(Ok(1.5))), (1, Side::Variant, 1, Some(Err("it failed")))];
+        let mut spent = standing(&failed);
+        spent.view.summary.spec.budget.device_hours = 0.01;
+        let Next::Decide(verdict) = next(&spent) else { panic!("it goes on") };
+        assert!(
+            verdict.sentence.contains("in the budget are used, and the rule needs at least 3 pairs"),
+            "{verdict:?}"
+        );
         let mut few = standing(&pairs(3, 1.45));
         few.view.summary.spec.budget.pairs = Some(3);
         few.view.summary.spec.rule.effect = 0.05;
