@@ -17,7 +17,7 @@ use crate::cli::progress_bar::Bar;
 use crate::live::feed::report;
 use crate::runs::scoring::process::{self, ScoreRequest};
 
-/// A task that is not scheduled for a step, or a number that is none.
+/// A text that is not `NAME` or `NAME=STEPS`: an invalid name, or an interval that is not a number of steps.
 #[derive(Debug, thiserror::Error)]
 #[error("expected NAME or NAME=STEPS, such as tales-holder=500")]
 pub(super) struct TaskOptionError;
@@ -130,7 +130,7 @@ impl Worker {
         let failed = |error: StoreError| error.to_string();
         let Some(_held) = store.open_checkpoint(run, checkpoint).await.map_err(failed)? else { return Ok(None) };
         let found = task_named(store, task).await.map_err(failed)?;
-        let task = found.ok_or("it is none of the tasks of this folder; a server with this evaluator scores it")?;
+        let task = found.ok_or("this folder has no task of this name; a server with this evaluator scores it")?;
         let asked = ScoreRequest { run: run.clone(), checkpoint, task };
         let result = process::score(store.dir(), &asked).await.map_err(|error| error.to_string())?;
         let step = store.summary(run).await.map_err(failed)?.map_or(0, |summary| summary.step);
