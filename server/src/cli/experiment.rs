@@ -200,27 +200,27 @@ fn listed(all: &[ExperimentSummary]) -> String {
     }
     let line = |one: &ExperimentSummary| {
         let state = one.verdict.as_ref().map_or(one.state.word(), |verdict| verdict.outcome.word());
-        format!("{}  {state}, {}  {}", one.id, counted(u64::from(one.pairs), "pair"), one.spec.title)
+        format!("{}  {state}, {}  {}", one.id, counted(one.pairs.into(), "pair"), one.spec.title)
     };
     all.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn described(view: &ExperimentView) -> String {
     let ExperimentSummary { id, spec, state, reason, verdict, .. } = &view.summary;
-    let unit = spec.metric.unit();
+    let with_unit = |value: f64| format!("{} {}", in_sentence(value), spec.metric.unit()).trim_end().to_owned();
     let state = reason.as_ref().map_or(state.word().to_owned(), |reason| format!("{}: {reason}", state.word()));
     let mut lines = vec![
         format!("Experiment {id}: {}", spec.title),
         format!("Hypothesis: {}", spec.hypothesis),
         format!("Change: {}", spec.change.phrase()),
         format!(
-            "Prediction: {} {unit}, confirmed with probability {}",
-            in_sentence(spec.prediction.difference),
+            "Prediction: {}, confirmed with probability {}",
+            with_unit(spec.prediction.difference),
             spec.prediction.probability
         ),
         format!(
-            "Rule: smallest effect {} {unit}, level {}, {} to {} pairs",
-            in_sentence(spec.rule.effect),
+            "Rule: smallest effect {}, alpha {}, {} to {} pairs",
+            with_unit(spec.rule.effect),
             spec.rule.alpha,
             spec.rule.min_pairs,
             spec.rule.max_pairs

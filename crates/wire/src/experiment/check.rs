@@ -168,7 +168,7 @@ impl DecisionRule {
                 .hint("enter a number above 0, in the unit of the metric"));
         }
         if !(0.001..=0.5).contains(&alpha) {
-            return Err(PlanError::new("rule.alpha", format!("the level {alpha} is out of range"))
+            return Err(PlanError::new("rule.alpha", format!("alpha {alpha} is out of range"))
                 .hint("enter 0.001 to 0.5, such as 0.05"));
         }
         if !(FEWEST_PAIRS..=MOST_PAIRS).contains(&max_pairs) {
