@@ -165,7 +165,7 @@ pub struct Prediction {
     pub probability: f64,
 }
 
-/// When the verdict is given. It is looked at after every pair, by an interval that stays valid then.
+/// The rule that gives the verdict. It is applied after every pair; its interval stays valid although it is computed after each.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
