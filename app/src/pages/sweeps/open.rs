@@ -34,10 +34,15 @@ use table::TrialTable;
 pub(in crate::pages) fn SweepPage(id: i64) -> impl IntoView {
     let open = OpenSweep::start(id);
     provide_context(open);
+    // A memo: each answer sets the failure, and panels that are built again lose the order of their table and what is typed.
+    let failure = Memo::new(move |_| match &*open.sweep.read() {
+        Some(_) => None,
+        None => open.failure.get(),
+    });
     let is_known = Memo::new(move |_| open.sweep.read().is_some());
     view! {
         <main class="page sweep stack roomy">
-            {shows(move || match (is_known.get(), open.failure.get()) {
+            {shows(move || match (is_known.get(), failure.get()) {
                 (true, _) => view! { <Panels /> }.into_any(),
                 (false, None) => view! { <Skeleton rows=6 /> }.into_any(),
                 (false, Some(failure)) if failure.status == 404 => view! {

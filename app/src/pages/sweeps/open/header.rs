@@ -30,6 +30,8 @@ pub(super) fn SweepHeader() -> impl IntoView {
     let name = says(move || known.read().as_ref().map(|sweep| isolated(&sweep.spec.name)).unwrap_or_default());
     let state = Memo::new(move |_| known.read().as_ref().map(|sweep| sweep.state));
     let is_stale = move || open.failure.read().is_some();
+    // A memo: the number of trials to add stays as it is typed while the counts change.
+    let can_steer = Memo::new(move |_| open.can_steer());
     let message = Memo::new(move |_| known.read().as_ref().and_then(|sweep| sweep.message.clone()));
     view! {
         <header class="stack">
@@ -45,7 +47,7 @@ pub(super) fn SweepHeader() -> impl IntoView {
             }))}
             {shows(move || known.get().map(|sweep| view! { <Figures sweep /> }))}
             {shows(move || message.get().map(|message| view! { <p role="status">{isolated(&message)}</p> }))}
-            {shows(move || open.can_steer().then(|| view! { <Commands /> }))}
+            {shows(move || can_steer.get().then(|| view! { <Commands /> }))}
         </header>
     }
 }
