@@ -34,7 +34,11 @@ pub(super) fn ExperimentsPage() -> impl IntoView {
     let fetch = move || {
         spawn_local(async move {
             let found = experiments::list().await;
-            known.try_set(Some(found));
+            // What was listed before stays when a later request fails.
+            let is_first = known.try_with_untracked(|known| !matches!(known, Some(Ok(_)))) == Some(true);
+            if is_first || found.is_ok() {
+                known.try_set(Some(found));
+            }
         });
     };
     fetch();
