@@ -9,7 +9,7 @@ use leptos::task::spawn_local;
 use wire::RunSpec;
 use wire::experiment::ExperimentSpec;
 use wire::experiment::record::{
-    ExperimentAction, ExperimentEvent, ExperimentState, ExperimentSummary, ExperimentView, REASON_CHARS,
+    ExperimentAction, ExperimentEvent, ExperimentRun, ExperimentState, ExperimentSummary, ExperimentView, REASON_CHARS,
 };
 
 use super::pairs::Pairs;
@@ -23,7 +23,7 @@ use crate::net::live::Live;
 use crate::route::run_path;
 use crate::session::Session;
 
-/// Time between two looks at an experiment that is running.
+/// Time between two requests while the experiment can change.
 const REFRESH: Duration = Duration::from_secs(2);
 
 /// The experiment of the page.
@@ -42,8 +42,7 @@ impl Notebook {
         let notebook = Self { id, view, failure, is_sending, toasts: expect_context() };
         notebook.fetch();
         every(REFRESH, move || {
-            let is_running = |view: &ExperimentView| view.summary.state == ExperimentState::Running;
-            if notebook.view.try_with_untracked(|view| view.as_ref().is_some_and(is_running)) == Some(true) {
+            if notebook.view.try_with_untracked(|view| view.as_ref().is_some_and(can_change)) == Some(true) {
                 notebook.fetch();
             }
         });
@@ -85,6 +84,12 @@ impl Notebook {
     ) -> Memo<Option<T>> {
         Memo::new(move |_| self.view.read().as_ref().map(&part))
     }
+}
+
+/// Whether the experiment changes by itself: also a paused or stopped one does while its runs train.
+fn can_change(view: &ExperimentView) -> bool {
+    let has_not_ended = |run: &ExperimentRun| run.state.is_some_and(|state| !state.is_over());
+    view.summary.state == ExperimentState::Running || view.runs.iter().any(has_not_ended)
 }
 
 #[component]
