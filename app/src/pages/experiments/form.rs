@@ -12,7 +12,7 @@ use wire::PlanError;
 use wire::experiment::ExperimentSpec;
 use wire::experiment::check::{HYPOTHESIS_CHARS, TITLE_CHARS};
 
-use super::words::budgeted_time;
+use super::words::{budgeted_time, most_pairs};
 use crate::base::at;
 use crate::components::number::{counted, grouped};
 use crate::components::{
@@ -105,7 +105,7 @@ fn Form() -> impl IntoView {
 
 /// The cost of the runs, at most, in sentences.
 fn cost(spec: &ExperimentSpec) -> String {
-    let pairs = u64::from(spec.budget.pairs.unwrap_or(spec.rule.max_pairs));
+    let pairs = u64::from(most_pairs(spec));
     format!(
         "At most {} of at most {} steps, and not more than {} of device time. A run that fails is repeated once.",
         counted(2 * pairs, "run"),

@@ -13,7 +13,7 @@ use wire::experiment::record::{
 };
 
 use super::pairs::Pairs;
-use super::words::{Mark, author_name, budgeted_time, compared, in_metric};
+use super::words::{Mark, author_name, budgeted_time, compared, in_metric, most_pairs};
 use crate::base::at;
 use crate::components::interval::every;
 use crate::components::number::{counted, grouped, moment, small};
@@ -328,7 +328,7 @@ fn Trained() -> impl IntoView {
     let share = Signal::derive(move || {
         let view = notebook.view.read();
         let summary = &view.as_ref()?.summary;
-        Some(f64::from(summary.pairs) / f64::from(summary.spec.rule.max_pairs.max(1)))
+        Some(f64::from(summary.pairs) / f64::from(most_pairs(&summary.spec).max(1)))
     });
     let is_live = Signal::derive(move || {
         notebook.view.read().as_ref().is_some_and(|view| view.summary.state == ExperimentState::Running)
@@ -351,11 +351,10 @@ fn Trained() -> impl IntoView {
 /// `3 of at most 8 pairs · 45 s of 1 h of device time · at most 300 steps per run`
 fn used_phrase(view: &ExperimentView) -> String {
     let spec = &view.summary.spec;
-    let most = spec.budget.pairs.unwrap_or(spec.rule.max_pairs);
     format!(
         "{} of at most {} · {} of {} of device time · at most {} steps per run",
         view.summary.pairs,
-        counted(u64::from(most), "pair"),
+        counted(u64::from(most_pairs(spec)), "pair"),
         number::duration(view.device_secs()),
         budgeted_time(spec.budget.device_hours),
         grouped(spec.budget.steps)

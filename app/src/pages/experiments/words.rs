@@ -56,6 +56,11 @@ pub(super) fn in_metric(spec: &ExperimentSpec, value: f64) -> String {
     if unit.is_empty() { value } else { format!("{value}{}{unit}", number::THIN) }
 }
 
+/// Most pairs that rule and budget allow: the budget has at most as many as the rule.
+pub(super) fn most_pairs(spec: &ExperimentSpec) -> u32 {
+    spec.budget.pairs.unwrap_or(spec.rule.max_pairs)
+}
+
 /// Device hours of a budget as a duration: `1 h 30 min`.
 pub(super) fn budgeted_time(device_hours: f64) -> String {
     number::duration(device_hours * SECS_PER_HOUR)
