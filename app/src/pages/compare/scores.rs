@@ -38,7 +38,7 @@ fn OneTask(task: TaskComparison, labels: Vec<String>) -> impl IntoView {
             <table>
                 <thead>
                     <tr>
-                        <th title="A run, or runs that count as repeats of one another">"Group"</th>
+                        <th title="A run, or several runs that count as repeats of the same experiment">"Group"</th>
                         <th class="number" title="Runs of the group">"Runs"</th>
                         <th class="number" title=meaning>{value}</th>
                         <th class="number" title="Wilson's interval of the fraction of correct items over other items of this kind; for one run whose \

@@ -229,7 +229,7 @@ fn RuleFields() -> impl IntoView {
             <div class="fields">
                 <Typed label="Smallest effect that counts" meaning="An effect below it is refuted, even if it is proven" number=draft.effect />
                 <Typed label="Level alpha" meaning="Probability of a wrong verdict that you accept" number=draft.alpha placeholder="0.05" />
-                <Typed label="Fewest pairs" meaning="No verdict before so many pairs; 3 give the first interval" number=draft.min_pairs placeholder="3" />
+                <Typed label="Fewest pairs" meaning="No verdict before this many pairs; 3 give the first interval" number=draft.min_pairs placeholder="3" />
                 <Typed label="Most pairs" meaning="Without a verdict until then, it is inconclusive" number=draft.max_pairs placeholder="10" />
             </div>
         </section>

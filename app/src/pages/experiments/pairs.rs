@@ -137,7 +137,7 @@ fn RunCell(run: Option<ExperimentRun>) -> impl IntoView {
                 let percent = (100.0 * run.progress).floor();
                 (format!("{} {percent:.0}{}%", state_word(state), number::THIN), format!("Open {}", run.run))
             }
-            (None, None, None) => ("–".to_owned(), format!("{} is not known any more", run.run)),
+            (None, None, None) => ("–".to_owned(), format!("{} no longer exists", run.run)),
         };
         view! { <a href=run_path(&run.run) title=title>{text}</a> }
     })

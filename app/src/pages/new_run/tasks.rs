@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use figure::number;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::data::corpus::{CorpusInfo, Source};
@@ -112,7 +111,7 @@ pub(super) fn TaskChoice() -> impl IntoView {
             </ul>
             <For each=move || unknown.get() key=Clone::clone let(task)>
                 <div class="row" role="alert">
-                    <span>{format!("The lab has no task {task} any more.")}</span>
+                    <span>{format!("The lab no longer has a task {task}.")}</span>
                     <button
                         class="quiet"
                         title="Create the run without this task"
@@ -161,7 +160,7 @@ fn TaskLine(task: TaskInfo, tasks: Tasks) -> impl IntoView {
         every.get().map(|every| {
             let scores = scores_of(draft, every);
             let scores = scores.map(|count| format!("{} of ", counted(count, "score"))).unwrap_or_default();
-            view! { <span class="small dim">{format!("{scores}{} items", number::whole(items))}</span> }
+            view! { <span class="small dim">{format!("{scores}{}", counted(items, "item"))}</span> }
         })
     };
     let about = describe(&task);
@@ -178,7 +177,7 @@ fn TaskLine(task: TaskInfo, tasks: Tasks) -> impl IntoView {
             <p class="small dim">{about}</p>
             {shows(move || is_chosen.get().then(|| view! {
                 <div class="row">
-                    <label title="Checkpoints whose step is a multiple of this are scored, and the last one; 1 for all">
+                    <label title="The last checkpoint and those whose step is a multiple of this number are scored; 1 scores all">
                         "Score checkpoints every " <NumberField number=typed on_typed=take /> " steps"
                     </label>
                     {shows(cost)}
@@ -195,7 +194,7 @@ fn describe(task: &TaskInfo) -> String {
         TaskKind::Command => {
             format!("{about}A program of the server's machine computes it from the exported checkpoint.")
         }
-        kind => format!("{about}{} items, {}.", number::whole(task.items), kind.phrase()),
+        kind => format!("{about}{}, {}.", counted(task.items, "item"), kind.phrase()),
     }
 }
 

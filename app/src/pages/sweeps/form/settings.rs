@@ -36,7 +36,7 @@ pub(super) fn SamplerFields() -> impl IntoView {
                 <Typed label="Trials" meaning="Trials to train; of a grid, all if the field is empty" number=draft.trials field="trials" placeholder=all />
                 <Typed
                     label="Seeds per point"
-                    meaning="Each point is trained with so many seeds, and its result is their mean"
+                    meaning="Each point is trained with this many seeds, and its result is their mean"
                     number=draft.seeds_per_point
                     field="seeds_per_point"
                     placeholder="1"

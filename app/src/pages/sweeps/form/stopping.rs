@@ -51,7 +51,7 @@ fn thresholds(of: Thresholds) -> AnyView {
             <Typed label="Fewest other trials" meaning="Other trials that have reached the step; with fewer, none is stopped" number=of.min_trials placeholder="3" />
             <Typed label="From, fraction of the steps" meaning="No trial is stopped before" number=of.from placeholder="0.2" />
             <Typed label="Until, fraction of the steps" meaning="No trial is stopped after" number=of.until placeholder="0.9" />
-            <Typed label="Best trials that are kept" meaning="The best so many trials at a step are never stopped" number=of.protect placeholder="3" />
+            <Typed label="Best trials that are kept" meaning="This many trials, the best ones at a step, are never stopped" number=of.protect placeholder="3" />
         }
         .into_any(),
         Rule::Asha => view! {

@@ -152,7 +152,7 @@ fn Commands() -> impl IntoView {
         <div class="row sweep-commands">
             {shows(pause_or_resume)}
             {shows(move || can_stop().then(|| view! {
-                <button title="End the sweep, after a confirmation" disabled=open.is_sending on:click=clicks(stop)>
+                <button title="End the sweep, after confirmation" disabled=open.is_sending on:click=clicks(stop)>
                     <Icon name="stopped" />
                     "Stop"
                 </button>
@@ -215,7 +215,9 @@ fn ForkBest() -> impl IntoView {
     };
     let meaning = says(move || match best.get() {
         Some((trial, _)) => {
-            format!("Create a run from the newest checkpoint of trial {trial}, which trains as many steps again")
+            format!(
+                "Create a run from the newest checkpoint of trial {trial}, which trains the same number of steps again"
+            )
         }
         None => "No trial has finished yet".to_owned(),
     });
