@@ -8,6 +8,7 @@ use super::median::{Quartiles, quartiles, running};
 use super::quantity::{AxisValues, Quantity, QuantityAxis};
 use super::state::OpenSweep;
 use crate::components::hyperparameters::with_comma;
+use crate::components::number::counted;
 use crate::components::{Canvas, shows};
 
 const LEFT: f64 = 46.0;
@@ -115,9 +116,10 @@ fn summary(x: &QuantityAxis, y: &QuantityAxis, dots: &[Dot], middle: &[Quartiles
     let text = |axis: &QuantityAxis, place: f64| axis.text(&axis.at(place));
     let best = middle.iter().min_by(|a, b| a.median.total_cmp(&b.median));
     let lowest = best.map(|best| {
-        format!("; the running median is lowest, {} {}, at {}", text(y, best.median), y.unit, text(x, best.place))
+        let value = format!("{} {}", text(y, best.median), y.unit);
+        format!("; the running median is lowest, {}, at {}", value.trim_end(), text(x, best.place))
     });
-    format!("{} against {}: {} trials{}", y.label, x.label, dots.len(), lowest.unwrap_or_default())
+    format!("{} against {}: {}{}", y.label, x.label, counted(dots.len() as u64, "trial"), lowest.unwrap_or_default())
 }
 
 fn x_of(place: f64, size: Size) -> f64 {
