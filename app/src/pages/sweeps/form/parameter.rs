@@ -4,11 +4,11 @@ use leptos::prelude::*;
 use wire::hyperparameters::table;
 use wire::sweep::sampler::SamplerKind;
 
-use super::FieldError;
 use super::draft::{Draft, parameter_field};
 use super::row::{Kind, Row, word_label, word_of, words};
+use super::{FieldError, Typed};
 use crate::components::hyperparameters::{shown, with_comma};
-use crate::components::{Icon, NumberField, TypedNumber, clicks, says, shows};
+use crate::components::{Icon, clicks, says, shows};
 use crate::pages::sweeps::words::{parameter_label, parameter_unit};
 
 #[component]
@@ -71,24 +71,14 @@ fn Range(row: Row, kind: Kind) -> impl IntoView {
     let draft = expect_context::<Draft>();
     let is_grid = move || draft.sampler.get() == SamplerKind::Grid;
     view! {
-        <RangeField label="From" meaning="Smallest value, included" number=row.low />
-        <RangeField label="To" meaning="Largest value, included" number=row.high />
+        <Typed label="From" meaning="Smallest value, included" number=row.low />
+        <Typed label="To" meaning="Largest value, included" number=row.high />
         {(kind == Kind::Linear).then(|| view! {
-            <RangeField label="Step" meaning="Distance of the values; without one, all values between the ends" number=row.step />
+            <Typed label="Step" meaning="Distance of the values; without one, all values between the ends" number=row.step />
         })}
         {shows(move || is_grid().then(|| view! {
-            <RangeField label="Points" meaning="Values in the grid, from the first to the last; 5 by default for numbers without a step" number=row.points />
+            <Typed label="Points" meaning="Values in the grid, from the first to the last; 5 by default for numbers without a step" number=row.points />
         }))}
-    }
-}
-
-#[component]
-fn RangeField(label: &'static str, meaning: &'static str, number: TypedNumber) -> impl IntoView {
-    view! {
-        <label class="field" title=meaning>
-            <span class="label">{label}</span>
-            <NumberField number />
-        </label>
     }
 }
 
