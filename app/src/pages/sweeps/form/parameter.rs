@@ -39,11 +39,10 @@ pub(super) fn ParameterFields(row: Row) -> impl IntoView {
                     <Icon name="close" />
                 </button>
             </div>
-            {shows(move || match (row.has_words(), row.kind.get()) {
-                (true, _) => view! { <WordList row /> }.into_any(),
-                (false, Kind::List) => view! { <div class="fields"><KindField row /><NumberList row /></div> }.into_any(),
-                (false, kind) => view! { <div class="fields"><KindField row /><Range row kind /></div> }.into_any(),
-            })}
+            {match row.has_words() {
+                true => view! { <WordList row /> }.into_any(),
+                false => view! { <div class="fields"><KindField row /><Numbers row /></div> }.into_any(),
+            }}
             <Condition row />
             <FieldError field=parameter_field(&name) />
         </fieldset>
@@ -63,6 +62,15 @@ fn KindField(row: Row) -> impl IntoView {
             </select>
         </label>
     }
+}
+
+/// The fields of a range or of a list. The choice between them stays, and keeps the focus.
+#[component]
+fn Numbers(row: Row) -> impl IntoView {
+    shows(move || match row.kind.get() {
+        Kind::List => view! { <NumberList row /> }.into_any(),
+        kind => view! { <Range row kind /> }.into_any(),
+    })
 }
 
 /// The ends of a range, and its values in a grid.
