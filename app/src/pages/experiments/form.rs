@@ -122,7 +122,8 @@ fn problem(error: &PlanError) -> String {
 
 #[component]
 fn Hypothesis() -> impl IntoView {
-    let Draft { title, hypothesis, project, .. } = expect_context::<Draft>();
+    let draft = expect_context::<Draft>();
+    let Draft { title, hypothesis, project, .. } = draft;
     let choose = move |chosen: Option<String>| project.set(chosen);
     view! {
         <section class="stack part">
@@ -145,7 +146,7 @@ fn Hypothesis() -> impl IntoView {
                 ></textarea>
             </label>
             <ProjectField
-                project
+                project=Signal::derive(move || draft.project_of_runs())
                 meaning="The project of the experiment and of its runs"
                 all=Some("that of the baseline")
                 choose

@@ -16,6 +16,7 @@ use wire::{PlanError, RunId, RunSpec};
 use crate::components::{TypedNumber, dataset_name, read_number, run_name};
 use crate::net::api::datasets;
 use crate::net::live::Live;
+use crate::projects::Projects;
 
 /// Beginning of the value of an entry that is a preset; a run is its id.
 const PRESET: &str = "preset:";
@@ -87,6 +88,7 @@ pub(super) struct Draft {
     pub(super) budget_pairs: TypedNumber,
     datasets: RwSignal<Vec<CorpusInfo>>,
     live: Live,
+    projects: Projects,
 }
 
 impl Draft {
@@ -116,6 +118,7 @@ impl Draft {
             budget_pairs: TypedNumber::optional(PAIRS),
             datasets: RwSignal::default(),
             live: expect_context(),
+            projects: expect_context(),
         };
         spawn_local(async move {
             // Without the list, the dataset of the baseline is the built-in one.
@@ -159,7 +162,7 @@ impl Draft {
         ExperimentSpec {
             title: self.title.read().trim().to_owned(),
             hypothesis: self.hypothesis.read().trim().to_owned(),
-            project: self.project.get(),
+            project: self.project_of_runs(),
             baseline: self.baseline(),
             change: self.change(),
             metric: self.metric(),
@@ -176,6 +179,12 @@ impl Draft {
                 pairs: self.budget_pairs.small_integer(),
             },
         }
+    }
+
+    /// The chosen project; of a preset, which has none, that of a new run. `None` for that of the run.
+    pub(super) fn project_of_runs(self) -> Option<String> {
+        let of_preset = || if self.has_preset() { self.projects.of_new_run() } else { None };
+        self.project.get().or_else(of_preset)
     }
 
     fn baseline(self) -> Baseline {
