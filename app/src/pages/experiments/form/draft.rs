@@ -136,9 +136,22 @@ impl Draft {
                 return Err(PlanError::new(label, format!("{label}: {problem}")));
             }
         }
+        if let Some(path) = self.repeated() {
+            let message = format!("the change gives {path} two values");
+            return Err(PlanError::new("change.overrides", message).hint("remove one of them"));
+        }
         let spec = self.spec();
         spec.check()?;
         Ok(spec)
+    }
+
+    /// A hyperparameter with more than one value, of which the specification could have only one.
+    fn repeated(self) -> Option<String> {
+        let rows = self.changes.read();
+        let typed = rows.iter().filter(|row| !row.value.read().trim().is_empty());
+        let mut paths: Vec<String> = typed.map(|row| row.path.get()).collect();
+        paths.sort_unstable();
+        paths.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].clone())
     }
 
     fn numbers(self) -> [(&'static str, TypedNumber); 10] {
