@@ -76,7 +76,7 @@ pub(super) fn ExperimentsPage() -> impl IntoView {
             <div class="row">
                 <h1>"Experiments"</h1>
                 <span class="grow"></span>
-                {shows(move || session.can_steer().then(|| view! {
+                {shows(move || (session.can_steer() && !session.is_guest()).then(|| view! {
                     <a class="button" href=at("/experiments/new") title="State a hypothesis, a prediction and a decision rule">
                         <Icon name="plus" />
                         "New experiment"

@@ -55,7 +55,7 @@ pub(super) fn SweepsPage() -> impl IntoView {
             <div class="row">
                 <h1>"Sweeps"</h1>
                 <span class="grow"></span>
-                {shows(move || session.can_steer().then(|| view! {
+                {shows(move || (session.can_steer() && !session.is_guest()).then(|| view! {
                     <a class="button" href=at("/sweeps/new") title="Choose parameters, a sampler and a stopping rule">
                         <Icon name="plus" />
                         "New sweep"

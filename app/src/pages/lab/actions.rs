@@ -134,20 +134,23 @@ pub(super) fn Actions(run: Memo<Option<RunSummary>>) -> impl IntoView {
                     >
                         "Duplicate"
                     </a>
-                    <a
-                        class="button"
-                        href=at(&format!("/experiments/new?from={}", entry.read_value().0))
-                        title="State what a change of this plan does, and test it with pairs of runs"
-                    >
-                        "Test a change"
-                    </a>
-                    <a
-                        class="button"
-                        href=at(&format!("/sweeps/new?from={}", entry.read_value().0))
-                        title="Open the form of a new sweep with the plan of this run as its base"
-                    >
-                        "Start a sweep from this run"
-                    </a>
+                    // A share link starts neither: their runs are queued when it may have ended.
+                    {(!session.is_guest()).then(|| view! {
+                        <a
+                            class="button"
+                            href=at(&format!("/experiments/new?from={}", entry.read_value().0))
+                            title="State what a change of this plan does, and test it with pairs of runs"
+                        >
+                            "Test a change"
+                        </a>
+                        <a
+                            class="button"
+                            href=at(&format!("/sweeps/new?from={}", entry.read_value().0))
+                            title="Open the form of a new sweep with the plan of this run as its base"
+                        >
+                            "Start a sweep from this run"
+                        </a>
+                    })}
                 })}
                 {can_steer.then(|| view! {
                     <QueueActions entry state is_deleted priority />
