@@ -71,21 +71,26 @@ impl Lab {
         let (to_page, received) = mpsc::channel(8);
         let (presentations, store) = (self.presentations.clone(), self.store.clone());
         let presenting = PresentingPage::new(presentations, store, token, self.access.watch(token, person), to_page);
-        Page { presenting, received }
+        Page { presenting, received, newest_list: None }
     }
 }
 
 struct Page {
     presenting: PresentingPage,
     received: mpsc::Receiver<Bytes>,
+    /// Lists come at their own times, also between the messages that a test waits for.
+    newest_list: Option<Vec<Presentation>>,
 }
 
 impl Page {
     async fn next<T>(&mut self, take: impl Fn(ToPage) -> Option<T>) -> T {
-        let found = timeout(Duration::from_secs(10), async {
+        let found = timeout(Duration::from_secs(60), async {
             loop {
-                let bytes = self.received.recv().await.unwrap();
-                if let Some(found) = take(encode::from_bytes(&bytes).unwrap()) {
+                let message = encode::from_bytes(&self.received.recv().await.unwrap()).unwrap();
+                if let ToPage::Presentations { presentations } = &message {
+                    self.newest_list = Some(presentations.clone());
+                }
+                if let Some(found) = take(message) {
                     return found;
                 }
             }
@@ -109,12 +114,14 @@ impl Page {
         self.next(ended).await
     }
 
-    async fn list(&mut self) -> Vec<Presentation> {
-        let list = |message| match message {
-            ToPage::Presentations { presentations } => Some(presentations),
-            _ => None,
-        };
-        self.next(list).await
+    /// Waits until the newest list has a number of presentations.
+    async fn list(&mut self, expected: usize) -> Vec<Presentation> {
+        loop {
+            match &self.newest_list {
+                Some(list) if list.len() == expected => return list.clone(),
+                _ => self.next(|message| matches!(message, ToPage::Presentations { .. }).then_some(())).await,
+            }
+        }
     }
 
     async fn watchers(&mut self, expected: u32) -> Vec<String> {
@@ -203,10 +210,10 @@ async fn a_presentation_is_listed_and_shown_to_those_who_see_the_page() {
     let (token, link) = lab.guest().await;
     let (mut ada, mut guest) = (lab.page(lab.token("ada").await), lab.page(token));
     ada.presenting.present(7, state("/?project=default", 0.0)).await.unwrap();
-    let listed = guest.list().await;
+    let listed = guest.list(1).await;
     assert_eq!((listed[0].id, listed[0].presenter.as_str(), listed[0].is_own), (7, "ada", false));
     assert_eq!(listed[0].project.as_deref(), Some("default"));
-    assert!(ada.list().await[0].is_own);
+    assert!(ada.list(1).await[0].is_own);
     guest.presenting.follow(7).await.unwrap();
     assert_eq!(guest.state().await, state("/?project=default", 0.0));
     assert_eq!(ada.watchers(1).await, [format!("guest {token}")]);
@@ -214,7 +221,7 @@ async fn a_presentation_is_listed_and_shown_to_those_who_see_the_page() {
     let elsewhere = PresenterState { step: Some(3), pointer: spot(0.2), ..state("/fleet", 0.5) };
     ada.presenting.present(7, elsewhere).await.unwrap();
     assert_eq!(guest.state().await, PresenterState::hidden(), "nothing of a page that is not shared");
-    assert!(guest.list().await.is_empty());
+    guest.list(0).await;
     ada.presenting.present(7, state("/?project=default", 1.0)).await.unwrap();
     assert_eq!(guest.state().await, state("/?project=default", 1.0), "the follower stays one");
 
