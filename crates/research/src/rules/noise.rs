@@ -1,9 +1,9 @@
 //! Noisy loss: the training loss varies so much from step to step that the batch is probably too small.
 //!
-//! Formula: median over 100 steps of |difference of two losses in sequence| / (0.6745 sqrt(2)), above 0.2 nats, after warm-up. Differences
+//! Formula: median over 100 steps of |difference of two losses in sequence| / (0.6745 sqrt(2)), above 0.17 nats, after warm-up. Differences
 //! remove the trend. The loss of a batch is a mean over its tokens, so its standard deviation falls with the square root of their number:
 //! about 0.07 nats for 768 tokens, 0.25 nats for 64. Sources: von Neumann 1941 (successive differences); McCandlish et al. 2018 (arXiv
-//! 1812.06162) for the noise of gradients. The threshold is a heuristic.
+//! 1812.06162) for the noise of gradients. The threshold is fitted to runs of this lab, see `docs/LAB_LOG.md`.
 
 use serde::{Deserialize, Serialize};
 use wire::series::name;
@@ -33,11 +33,11 @@ impl Detector for Noise {
         seen: "From step {first} to {step} the training loss varies around its trend with a robust standard deviation of {value} nats/token (threshold {threshold}).",
         seen_if: &[],
         formula: "median |difference of consecutive losses| / (0.6745 sqrt(2)) over 100 steps",
-        source: "von Neumann 1941; McCandlish et al. 2018, arXiv 1812.06162; the threshold is a heuristic",
+        source: "von Neumann 1941; McCandlish et al. 2018, arXiv 1812.06162; the threshold is fitted to runs of this lab",
         signals: &[name::TRAIN],
         thresholds: &[threshold(
             "nats",
-            0.2,
+            0.17,
             (0.0, 10.0),
             "robust standard deviation of the training loss, nats/token",
         )],

@@ -1,8 +1,8 @@
 //! Update-to-weight ratio out of range: one matrix changes much faster or slower than usual.
 //!
-//! Formula: norm(applied update) / norm(weights) per matrix, outside 1e-5 to 0.03 in 3 reports in sequence, after warm-up and at a learning
-//! rate of at least a tenth of its largest so far. Gains and biases are left out. Sources: Karpathy, CS231n: about 1e-3; both ends are
-//! those of `wire::series::UPDATE_RATIOS`. Single matrices of a healthy small model pass the upper one (0.033, see `docs/LAB_LOG.md`).
+//! Formula: norm(applied update) / norm(weights) per matrix, outside 1e-5 to 0.15 in 3 reports in sequence, after warm-up and at a learning
+//! rate of at least a tenth of its largest so far. Gains and biases are left out. Sources: Karpathy, CS231n: about 1e-3. The
+//! upper end is fitted to runs of this lab: single matrices of most healthy small models pass 0.03 (see `docs/LAB_LOG.md`).
 
 use serde::{Deserialize, Serialize};
 use wire::series::name;
@@ -37,12 +37,12 @@ impl Detector for UpdateRatio {
             "low",
             "From step {first} to {step} update-to-weight ratios were out of range; the farthest at step {step} is {value}, that of {subject}, below {threshold}: the matrix hardly learns.",
         )],
-        formula: "norm(update) / norm(weights) outside 1e-5 to 0.03",
+        formula: "norm(update) / norm(weights) outside 1e-5 to 0.15",
         source: "CS231n; Karpathy; range of this lab's small models",
         signals: &[name::UPDATE_RATIO],
         thresholds: &[
             threshold("low", 1e-5, (0.0, 1.0), "smallest usual ratio"),
-            threshold("high", 0.03, (1e-6, 10.0), "largest usual ratio"),
+            threshold("high", 0.15, (1e-6, 10.0), "largest usual ratio"),
         ],
         unit: "",
         min_steps: 0,
