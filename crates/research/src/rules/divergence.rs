@@ -41,7 +41,7 @@ impl Detector for Divergence {
         id: "divergence",
         label: "Divergence",
         meaning: "The training loss rises and does not come back down.",
-        reason: "Further steps make the model worse; a run seldom recovers without a lower learning rate.",
+        reason: "The model is worse than it was, and a run seldom recovers without a lower learning rate.",
         seen: "The lowest of the 5 training losses up to step {step} is {now} nats/token, {value} times the mean of the 100 losses before them, {before} (threshold {threshold}).",
         seen_if: &[(
             DRIFT,

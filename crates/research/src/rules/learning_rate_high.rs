@@ -26,10 +26,10 @@ impl Detector for LearningRateHigh {
         label: "Learning rate too high",
         meaning: "Updates are large relative to the weights, and the loss does not fall or most gradients are clipped.",
         reason: "The updates overshoot; the loss stays high, oscillates or diverges.",
-        seen: "The median update-to-weight ratio is {value} (over the matrices, in the 5 reports up to step {step}; threshold {threshold}), and the loss did not fall from step {first} on.",
+        seen: "The update-to-weight ratio of the weight matrices was {value}, the median of 5 measurements up to step {step} (threshold {threshold}), and the loss did not fall from step {first} on.",
         seen_if: &[(
             "share",
-            "The median update-to-weight ratio is {value} (over the matrices, in the 5 reports up to step {step}; threshold {threshold}), and the fraction of clipped steps from step {first} on is {share}.",
+            "The update-to-weight ratio of the weight matrices was {value}, the median of 5 measurements up to step {step} (threshold {threshold}), and the fraction of clipped steps from step {first} on is {share}.",
         )],
         formula: "median update/weight > 0.025 and (clipped share > 0.5 or slope of ln(loss) not below 0)",
         source: "CS231n; Karpathy; the combination is a heuristic",

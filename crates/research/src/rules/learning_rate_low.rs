@@ -28,7 +28,7 @@ impl Detector for LearningRateLow {
         label: "Learning rate too low",
         meaning: "Updates are small relative to the weights, although the loss still falls and no gradient is clipped.",
         reason: "The run learns less from its tokens than it could.",
-        seen: "The median update-to-weight ratio is {value} (over the matrices, in the 5 reports up to step {step}; threshold {threshold}), while the loss fell steadily from step {first} on.",
+        seen: "The update-to-weight ratio of the weight matrices was {value}, the median of 5 measurements up to step {step} (threshold {threshold}), while the loss fell steadily from step {first} on.",
         seen_if: &[],
         formula: "median update/weight < 1e-4, slope of ln(loss) below 0, clipped share < 0.01",
         source: "CS231n; Karpathy; the combination is a heuristic",
