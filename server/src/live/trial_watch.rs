@@ -1,5 +1,5 @@
-//! Wakes the task of sweeps when something happens to a run of a trial: its state changes, it reports a value of the metric, a finding of level
-//! alert is found, or it is resumed. It reads what is published to pages anyway, so nothing is polled.
+//! Wakes the task of sweeps when something happens to a run of a trial: its state or its project changes, it reports a value of the metric, a
+//! finding of level alert is found, or it is resumed. It reads what is published to pages anyway, so nothing is polled.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -52,6 +52,7 @@ impl Due {
 struct Watched {
     sweep: i64,
     metric: String,
+    project: String,
     state: RunState,
     alerts: u32,
 }
@@ -63,8 +64,8 @@ impl TrialWatch {
         let mut state = self.lock();
         let is_new = !state.runs.contains_key(&seen.id);
         if is_new {
-            let metric = metric.to_owned();
-            let watched = Watched { sweep, metric, state: seen.state, alerts: seen.health.alerts };
+            let (metric, project) = (metric.to_owned(), seen.project.clone());
+            let watched = Watched { sweep, metric, project, state: seen.state, alerts: seen.health.alerts };
             state.runs.insert(seen.id.clone(), watched);
         }
         is_new
@@ -92,10 +93,12 @@ impl TrialWatch {
         let mut state = self.lock();
         let Some(watched) = state.runs.get_mut(&summary.id) else { return };
         let is_news = watched.state != summary.state
+            || watched.project != summary.project
             || summary.health.alerts > watched.alerts
             || summary.deleted_ms.is_some()
             || rows.iter().any(|row| row.values.iter().any(|(name, _)| *name == watched.metric));
         (watched.state, watched.alerts) = (summary.state, summary.health.alerts);
+        watched.project.clone_from(&summary.project);
         let sweep = watched.sweep;
         if is_news {
             if let Due::Runs(runs) = state.due.entry(sweep).or_insert_with(|| Due::Runs(BTreeSet::new())) {
@@ -168,6 +171,9 @@ mod tests {
         assert!(watch.begin_steps().is_empty(), "it is being checked");
         watch.end_step(7);
         assert_eq!(watch.begin_steps(), of_run());
+        watch.end_step(7);
+        watch.published(&RunSummary { state: RunState::Running, project: "beta".into(), ..run.clone() }, &[]);
+        assert_eq!(watch.begin_steps(), of_run(), "it was moved");
         watch.end_step(7);
         watch.wake(7);
         watch.published(&RunSummary { state: RunState::Paused, ..run.clone() }, &[]);

@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use server::runs::sweeps;
 use store::NewSweep;
+use wire::RunId;
 use wire::sweep::spec::SweepSpec;
 
 use crate::lab::{Answer, Lab};
@@ -244,7 +245,7 @@ async fn a_sweep_pauses_without_the_rights_of_its_creator_and_continues_with_tho
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_trial_whose_run_is_in_another_project_is_resumed_only_by_those_who_steer_there() {
+async fn a_trial_whose_run_was_moved_to_another_project_is_not_resumed_as_a_trial() {
     let served = LabWithWorker::open().await;
     let lab = &served.lab;
     tokio::spawn(sweeps::serve::serve(lab.state.clone()));
@@ -266,6 +267,33 @@ async fn a_trial_whose_run_is_in_another_project_is_resumed_only_by_those_who_st
     let refused = lab.send(request).await;
     assert_eq!(refused.code(), "not_found", "grace does not see the run: {refused:?}");
     assert_eq!(refused.json()["message"], format!("unknown run {run}"));
-    let resumed = command(lab, &sweep["id"], revision, resume).await;
-    assert_eq!(resumed.status, StatusCode::OK, "{resumed:?}");
+    let refused = command(lab, &sweep["id"], revision, resume.clone()).await;
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::CONFLICT, "trial_moved"), "{refused:?}");
+    // The run itself can be resumed, and the trial stays as it ended.
+    assert_eq!(served.command(&run, r#"{"kind": "resume"}"#).await.status, StatusCode::OK);
+    served.reaches(&run, "finished").await;
+    let view = lab.get(&path, &lab.view).await.json();
+    assert_eq!((&view["sweep"]["state"], &view["trials"][0]["state"]), (&json!("finished"), &json!("stopped")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_moved_to_another_project_trains_on_and_its_trial_ends() {
+    let served = LabWithWorker::open().await;
+    let lab = &served.lab;
+    tokio::spawn(sweeps::serve::serve(lab.state.clone()));
+    lab.state.store().add_project("beta", &Default::default()).await.unwrap();
+    // Its run is too long to end by itself.
+    let sweep = start(lab, spec(100_000, json!({ "trials": 1 }))).await;
+    let path = format!("/api/v1/sweeps/{}", sweep["id"]);
+    let running = served.wait_until(&path, |view| view["trials"][0]["last_step"].as_u64() > Some(20)).await;
+    let run: RunId = running["trials"][0]["run"].as_str().unwrap().parse().unwrap();
+    let moved = lab.patch(&format!("/api/v1/runs/{run}"), &lab.admin, r#"{ "project": "beta" }"#).await;
+    assert_eq!(moved.status, StatusCode::OK, "{moved:?}");
+    let ended = served.wait_until(&path, |view| view["sweep"]["state"] == "finished").await;
+    let trial = &ended["trials"][0];
+    let reason = "Its run was moved to another project.";
+    assert_eq!((&trial["state"], &trial["reason"]), (&json!("stopped"), &json!(reason)));
+    let summary = lab.get(&format!("/api/v1/runs/{run}"), &lab.view).await.json()["summary"].clone();
+    assert_eq!(summary["state"], "running", "{summary}");
+    assert_eq!(served.command(&run, r#"{"kind": "stop"}"#).await.status, StatusCode::OK);
 }

@@ -41,7 +41,7 @@ pub async fn carry_out(lab: &Lab, identity: &Identity, id: i64, request: SweepRe
         }
         SweepCommand::Resume => {
             let after = lab.store().command_sweep(id, revision, command, by, owner).await?;
-            resume_suspended(lab, identity, id).await?;
+            resume_suspended(lab, identity, &after).await?;
             after
         }
         SweepCommand::Pause | SweepCommand::Stop => lab.store().command_sweep(id, revision, command, by, owner).await?,
@@ -97,21 +97,28 @@ async fn resume_trial(lab: &Lab, identity: &Identity, sweep: &Sweep, number: u64
         }
     };
     let summary = lab.feed.summary(run).await?;
+    run::check(lab, identity, run, Role::Steer).await?;
+    if summary.project != sweep.project {
+        let message = format!("the run of trial {number} is in another project, where the sweep does not follow it");
+        return Err(ApiError::conflict("trial_moved", message)
+            .hint("resume the run itself, or move it to the project of the sweep first"));
+    }
     let reason = Some(format!("{} resumed trial {number} of sweep {}", identity.name, sweep.spec.name));
     resume_run(lab, identity, &summary, reason).await?;
     Ok(lab.store().note_resumed_trial(sweep.id, number, &identity.name).await?)
 }
 
 /// Resumes the trials that were suspended, for example with the whole lab. One that cannot be resumed now stays suspended.
-async fn resume_suspended(lab: &Lab, identity: &Identity, id: i64) -> Result<(), ApiError> {
-    for record in lab.store().unfinished_trials(id).await? {
+async fn resume_suspended(lab: &Lab, identity: &Identity, sweep: &Sweep) -> Result<(), ApiError> {
+    for record in lab.store().unfinished_trials(sweep.id).await? {
         let Some(run) = &record.trial.run else { continue };
         let Some(summary) = lab.store().summary(run).await? else { continue };
         if summary.state == RunState::Suspended
+            && summary.project == sweep.project
             && record.stop_as.is_none()
             && let Err(error) = resume_run(lab, identity, &summary, None).await
         {
-            tracing::info!("{run} of sweep {id} could not be resumed: {error}");
+            tracing::info!("{run} of sweep {} could not be resumed: {error}", sweep.id);
         }
     }
     Ok(())

@@ -30,9 +30,9 @@ pub(super) async fn follow(lab: &Lab, sweep: &Sweep, record: &TrialRecord) -> Re
     let Some(summary) = run_of(lab, sweep, record).await? else {
         return end(lab, sweep, record, "Its run was deleted.").await;
     };
-    if summary.deleted_ms.is_some() && !summary.state.is_live() {
+    if let Some(why) = why_left(sweep, &summary) {
         lab.feed.hub.trials.forget(&summary.id);
-        return end(lab, sweep, record, "Its run was deleted.").await;
+        return end(lab, sweep, record, why).await;
     }
     let (change, next) = seen(lab, sweep, record, &summary).await?;
     let number = record.trial.number;
@@ -50,6 +50,14 @@ pub(super) async fn follow(lab: &Lab, sweep: &Sweep, record: &TrialRecord) -> Re
         return Ok(NextCheck::Later);
     }
     Ok(next)
+}
+
+/// Why a run is no longer that of a trial. One that was moved belongs to the people of its new project, who may not see the sweep.
+fn why_left(sweep: &Sweep, run: &RunSummary) -> Option<&'static str> {
+    if run.project != sweep.project {
+        return Some("Its run was moved to another project.");
+    }
+    (run.deleted_ms.is_some() && !run.state.is_live()).then_some("Its run was deleted.")
 }
 
 /// The run of a trial, which is watched from then on; `None` if it was deleted for good.
