@@ -142,7 +142,7 @@ impl Store {
         }
         database::runs::set_restarts(&mut transaction, run, 0).await?;
         database::queue::set_last(&mut transaction, run).await?;
-        run_resumed(&mut transaction, run).await?;
+        run_resumed(&mut transaction, run, before.state.is_over()).await?;
         self.requeue_in(transaction, run, report).await.map(Some)
     }
 

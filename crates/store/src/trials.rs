@@ -3,10 +3,10 @@
 
 use wire::sweep::record::{DecisionKind, Sweep, SweepState, Trial, TrialState};
 use wire::sweep::space::Point;
-use wire::{RunId, RunSummary};
+use wire::{RunId, RunState, RunSummary};
 
 use crate::clock::now_ms;
-use crate::database::{self, Change, commit};
+use crate::database::{self, Change, Connection, commit};
 use crate::error::StoreError;
 use crate::new_run::NewRun;
 use crate::store::Store;
@@ -41,6 +41,8 @@ pub enum TrialCreation {
 /// What the server has seen of a trial.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TrialChange {
+    /// The state of its run from which the rest follows. If the run has another one by now, such as after it was resumed, nothing is changed.
+    pub run_state: Option<RunState>,
     /// Newer values.
     pub values: Option<TrialValues>,
     /// Decisions of the stopping rule that let it go on.
@@ -72,6 +74,11 @@ impl Store {
     pub async fn trial(&self, sweep: i64, number: u64) -> Result<Option<Trial>, StoreError> {
         let found = database::trials::get(&mut *self.database().read().await?, sweep, number).await?;
         Ok(found.map(|record| record.trial))
+    }
+
+    /// As [`Store::trial`], with what only the server reads.
+    pub async fn trial_record(&self, sweep: i64, number: u64) -> Result<Option<TrialRecord>, StoreError> {
+        database::trials::get(&mut *self.database().read().await?, sweep, number).await
     }
 
     /// Sweep and number of the trial that a run belongs to.
@@ -180,7 +187,8 @@ impl Store {
     }
 
     /// Stores what was seen of an attempt of a trial. Values of steps that are stored are dropped, so are decisions about a trial that has ended,
-    /// that is to be stopped already, or that rules may not stop. Returns the trial as it is then; `None` if it was begun again meanwhile.
+    /// that is to be stopped already, or that rules may not stop. Returns the trial as it is then; `None`, and nothing changes, if it was begun again
+    /// meanwhile, has ended, or its run has left the state that was seen.
     pub async fn change_trial(
         &self,
         sweep: i64,
@@ -193,6 +201,9 @@ impl Store {
         let Some(before) = found.filter(|found| found.trial.attempt == attempt && !found.trial.state.is_over()) else {
             return Ok(None);
         };
+        if !is_current(&mut transaction, &before.trial, change.run_state).await? {
+            return Ok(None);
+        }
         let changed = database::sweeps::count_change(&mut transaction, sweep).await?;
         let is_newer = |values: &&TrialValues| before.trial.last_step.is_none_or(|step| values.last_step > step);
         if let Some(values) = change.values.as_ref().filter(is_newer) {
@@ -224,6 +235,13 @@ impl Store {
         database::run_table::set_tags(transaction, &run.id, &[format!("sweep:{sweep}")]).await?;
         self.summary_in(transaction, &run.id).await
     }
+}
+
+/// Whether the run of a trial has the state that was seen, if one is given.
+async fn is_current(connection: &mut Connection, trial: &Trial, seen: Option<RunState>) -> Result<bool, StoreError> {
+    let (Some(seen), Some(run)) = (seen, &trial.run) else { return Ok(true) };
+    let found = database::runs::state_and_device(connection, run).await?;
+    Ok(found.is_some_and(|(state, _)| state == seen))
 }
 
 /// Stores a decision to stop a trial, unless it is stored or rules may not stop the trial. One that diverges again after it was resumed is
@@ -284,9 +302,10 @@ async fn continue_finished(transaction: &mut Change, sweep: &Sweep) -> Result<()
     database::sweeps::change(transaction, sweep.id, state, message, sweep.trials, None).await
 }
 
-/// The run of a trial was resumed, by whatever surface: the trial continues with it.
-pub(crate) async fn run_resumed(transaction: &mut Change, run: &RunId) -> Result<(), StoreError> {
-    if let Some(id) = database::trials::resumed(transaction, run).await? {
+/// The run of a trial was resumed, by whatever surface: the trial continues with it. `had_ended` is whether the run had ended, which the trial
+/// may not show yet.
+pub(crate) async fn run_resumed(transaction: &mut Change, run: &RunId, had_ended: bool) -> Result<(), StoreError> {
+    if let Some(id) = database::trials::resumed(transaction, run, had_ended).await? {
         let sweep = sweep_in(transaction, id).await?;
         continue_finished(transaction, &sweep).await?;
     }

@@ -187,14 +187,18 @@ pub(crate) async fn stop_all(
     Ok(())
 }
 
-/// The run of a trial was resumed: the trial continues, and rules stop it no more. Returns its sweep, if it had ended or was to be stopped. A run
-/// in another project than its sweep is no trial any more.
-pub(crate) async fn resumed(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<i64>, StoreError> {
+/// The run of a trial was resumed: the trial continues, and rules stop it no more. Returns its sweep, if the run or the trial had ended, or the
+/// trial was to be stopped. A run in another project than its sweep is no trial any more.
+pub(crate) async fn resumed(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    had_ended: bool,
+) -> Result<Option<i64>, StoreError> {
     let sql = "UPDATE trials SET state = 'queued', is_exempt = 1, stop_as = NULL, reason = NULL, ended_ms = NULL, \
                changed = (SELECT changes + 1 FROM sweeps WHERE id = sweep) \
-               WHERE run = ? AND (state IN ('stopped', 'failed') OR stop_as IS NOT NULL) \
+               WHERE run = ? AND state <> 'finished' AND (? OR state IN ('stopped', 'failed') OR stop_as IS NOT NULL) \
                AND (SELECT project FROM runs WHERE id = run) = (SELECT project FROM sweeps WHERE id = sweep) RETURNING sweep";
-    Ok(sqlx::query_scalar(sql).bind(run.as_str()).fetch_optional(connection).await?)
+    Ok(sqlx::query_scalar(sql).bind(run.as_str()).bind(had_ended).fetch_optional(connection).await?)
 }
 
 fn record_of(row: &SqliteRow) -> Result<TrialRecord, StoreError> {

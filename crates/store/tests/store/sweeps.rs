@@ -7,6 +7,7 @@ use store::{
     Creator, NewDecision, NewPerson, NewSweep, NewTrial, Store, StoreError, TrialChange, TrialCreation, TrialValues,
 };
 use wire::access::{Role, Visible};
+use wire::run::RunChange;
 use wire::sweep::command::SweepCommand;
 use wire::sweep::record::{DecisionKind, Sweep, SweepState, TrialState};
 use wire::sweep::space::Point;
@@ -117,6 +118,7 @@ async fn a_decision_is_stored_once_and_values_only_once() {
         values: Some(values(3.0, 40)),
         stop: Some(stop(0, 40)),
         state: Some((TrialState::Running, None)),
+        run_state: None,
         // One value passes two rungs.
         continued: [10, 20]
             .map(|rung| NewDecision { kind: DecisionKind::Continued, rung: Some(rung), ..stop(0, 40).0 })
@@ -172,6 +174,47 @@ async fn a_stopped_trial_continues_when_its_run_is_resumed_and_rules_do_not_stop
     assert_eq!(after.stop_as, None);
     let kinds: Vec<_> = store.sweep_decisions(id, 0, 100).await.unwrap().iter().map(|one| one.kind).collect();
     assert_eq!(kinds, [DecisionKind::Stopped], "the decision stays, and no other one is stored");
+}
+
+#[tokio::test]
+async fn what_was_seen_of_a_run_before_it_was_resumed_does_not_end_its_trial() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let id = store.create_sweep(&new_sweep(1, 1)).await.unwrap().id;
+    create(&store, id, 0, "a").await;
+    let run: RunId = "a".parse().unwrap();
+    set_trial(&store, id, 0, TrialState::Running).await;
+    store.set_state(&run, RunState::Stopped, None).await.unwrap();
+    // The server has seen that it was stopped, and somebody resumes it before this is stored.
+    let seen = TrialChange {
+        run_state: Some(RunState::Stopped),
+        state: Some((TrialState::Stopped, None)),
+        ..TrialChange::default()
+    };
+    store.resume_run(&run, Some(RunState::Stopped), report(40, Event::Resumed, None)).await.unwrap().unwrap();
+    assert_eq!(store.change_trial(id, 0, 1, &seen).await.unwrap(), None);
+    let trial = store.trial(id, 0).await.unwrap().unwrap();
+    assert_eq!((trial.state, trial.is_exempt), (TrialState::Queued, true), "a rule does not stop it again");
+    // Seen again, it is as it is.
+    store.set_state(&run, RunState::Stopped, None).await.unwrap();
+    let ended = store.change_trial(id, 0, 1, &seen).await.unwrap().unwrap();
+    assert_eq!(ended.trial.state, TrialState::Stopped);
+}
+
+#[tokio::test]
+async fn a_run_of_another_project_is_resumed_without_its_trial() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    store.add_project("beta", &Default::default()).await.unwrap();
+    let id = store.create_sweep(&new_sweep(1, 1)).await.unwrap().id;
+    create(&store, id, 0, "a").await;
+    let run: RunId = "a".parse().unwrap();
+    set_trial(&store, id, 0, TrialState::Stopped).await;
+    store.set_state(&run, RunState::Stopped, None).await.unwrap();
+    let moved = RunChange { project: Some("beta".into()), ..RunChange::default() };
+    store.change_run(&run, &moved).await.unwrap();
+    store.resume_run(&run, Some(RunState::Stopped), report(40, Event::Resumed, None)).await.unwrap().unwrap();
+    assert_eq!(store.trial(id, 0).await.unwrap().unwrap().state, TrialState::Stopped);
 }
 
 #[tokio::test]

@@ -35,12 +35,17 @@ pub(super) async fn follow(lab: &Lab, sweep: &Sweep, record: &TrialRecord) -> Re
         return end(lab, sweep, record, why).await;
     }
     let (change, next) = seen(lab, sweep, record, &summary).await?;
-    let number = record.trial.number;
-    let after = match change == TrialChange::default() {
-        true => Some(record.clone()),
-        false => lab.store().change_trial(sweep.id, number, record.trial.attempt, &change).await?,
+    let (number, is_same) = (record.trial.number, change == TrialChange::default());
+    let after = match is_same {
+        true if record.stop_as.is_none() => return Ok(next),
+        // It may have been resumed since it was read, and is not to be stopped any more.
+        true => lab.store().trial_record(sweep.id, number).await?,
+        false => {
+            let change = TrialChange { run_state: Some(summary.state), ..change };
+            lab.store().change_trial(sweep.id, number, record.trial.attempt, &change).await?
+        }
     };
-    let Some(after) = after else { return Ok(NextCheck::WhenWoken) };
+    let Some(after) = after else { return Ok(NextCheck::Later) };
     if after.trial.state.is_over() {
         lab.feed.hub.trials.forget(&summary.id);
         return Ok(NextCheck::WhenWoken);
@@ -105,11 +110,12 @@ async fn seen(
     }
     let last_step = values.as_ref().map(|values| values.last_step).or(last_step);
     if has_more {
-        return Ok((TrialChange { values, continued, stop, state: None }, NextCheck::Later));
+        return Ok((TrialChange { values, continued, stop, ..TrialChange::default() }, NextCheck::Later));
     }
     let (state, next) = state_of(sweep, record, summary, last_step);
     let is_same = state.0 == record.trial.state;
-    Ok((TrialChange { values, continued, stop, state: (!is_same).then_some(state) }, next))
+    let state = (!is_same).then_some(state);
+    Ok((TrialChange { values, continued, stop, state, ..TrialChange::default() }, next))
 }
 
 /// Values of a series.
