@@ -49,6 +49,18 @@ impl Due {
     }
 }
 
+/// A stop that is being sent to a run. It ends when this is dropped, also by a panic.
+pub struct Stopping {
+    watch: TrialWatch,
+    run: RunId,
+}
+
+impl Drop for Stopping {
+    fn drop(&mut self) {
+        self.watch.lock().stopping.remove(&self.run);
+    }
+}
+
 struct Watched {
     sweep: i64,
     metric: String,
@@ -134,14 +146,10 @@ impl TrialWatch {
         self.0.woken.notify_one();
     }
 
-    /// Whether no stop is being sent to a run; then one is to be sent, and ended with [`Self::end_stop`].
-    pub fn begin_stop(&self, run: &RunId) -> bool {
-        self.lock().stopping.insert(run.clone())
-    }
-
-    /// The run has answered the stop, or did not.
-    pub fn end_stop(&self, run: &RunId) {
-        self.lock().stopping.remove(run);
+    /// Whether no stop is being sent to a run; then one is to be sent, which lasts as long as the returned value.
+    pub fn begin_stop(&self, run: &RunId) -> Option<Stopping> {
+        let is_first = self.lock().stopping.insert(run.clone());
+        is_first.then(|| Stopping { watch: self.clone(), run: run.clone() })
     }
 
     /// A panic in another thread leaves the content intact: nothing panics while it is changed.
@@ -182,8 +190,9 @@ mod tests {
         watch.forget(&run.id);
         watch.published(&run, &row("loss.valid"));
         assert!(watch.begin_steps().is_empty());
-        assert!(watch.begin_stop(&run.id) && !watch.begin_stop(&run.id));
-        watch.end_stop(&run.id);
-        assert!(watch.begin_stop(&run.id));
+        let stopping = watch.begin_stop(&run.id);
+        assert!(stopping.is_some() && watch.begin_stop(&run.id).is_none());
+        drop(stopping);
+        assert!(watch.begin_stop(&run.id).is_some());
     }
 }

@@ -32,7 +32,25 @@ const CHECK_EVERY: Duration = Duration::from_secs(5);
 #[derive(Clone, Default)]
 struct Acting(Arc<Mutex<HashSet<RunId>>>);
 
+/// A run whose decisions are being carried out, until this is dropped, also by a panic.
+struct ActingOn {
+    acting: Acting,
+    run: RunId,
+}
+
+impl Drop for ActingOn {
+    fn drop(&mut self) {
+        self.acting.lock().remove(&self.run);
+    }
+}
+
 impl Acting {
+    /// `None` if the decisions about the run are being carried out.
+    fn begin(&self, run: &RunId) -> Option<ActingOn> {
+        let is_first = self.lock().insert(run.clone());
+        is_first.then(|| ActingOn { acting: self.clone(), run: run.clone() })
+    }
+
     // A set of plain values is consistent also after a panic.
     fn lock(&self) -> MutexGuard<'_, HashSet<RunId>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -63,10 +81,8 @@ fn by_run(open: Vec<StoredFinding>) -> BTreeMap<RunId, Vec<StoredFinding>> {
 
 /// A worker may answer late, so the decisions about each run have a task of their own.
 fn begin(lab: &Lab, acting: &Acting, run: RunId, decisions: Vec<StoredFinding>) {
-    if !acting.lock().insert(run.clone()) {
-        return;
-    }
-    let (lab, acting) = (lab.clone(), acting.clone());
+    let Some(acting_on) = acting.begin(&run) else { return };
+    let lab = lab.clone();
     tokio::spawn(async move {
         let mut has_settled = false;
         for decision in &decisions {
@@ -79,7 +95,7 @@ fn begin(lab: &Lab, acting: &Acting, run: RunId, decisions: Vec<StoredFinding>) 
                 }
             }
         }
-        acting.lock().remove(&run);
+        drop(acting_on);
         // Decisions that were stored meanwhile. Without one that is settled, this would go round and round.
         if has_settled {
             lab.diagnosis.decide_again();

@@ -32,8 +32,12 @@ pub async fn serve(lab: Lab) {
         match lab.store().running_experiments().await {
             Ok(running) => {
                 for id in running {
-                    if let Err(error) = advance(&lab, id).await {
-                        tracing::error!("the experiment {id} could not go on: {error}");
+                    // In a task of its own: a panic ends none of the others.
+                    let one = lab.clone();
+                    match tokio::spawn(async move { advance(&one, id).await }).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => tracing::error!("the experiment {id} could not go on: {error}"),
+                        Err(panic) => tracing::error!("the experiment {id} could not go on: {panic}"),
                     }
                 }
             }

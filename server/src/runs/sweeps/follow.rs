@@ -271,16 +271,14 @@ fn is_scored_later(metric: &str, summary: &RunSummary, last_step: Option<u64>) -
 
 /// Stops the run of a trial with a checkpoint. A worker may answer late, so that has a task of its own.
 fn stop(lab: &Lab, sweep: &Sweep, summary: &RunSummary, reason: String) {
-    if !lab.feed.hub.trials.begin_stop(&summary.id) {
-        return;
-    }
+    let Some(stopping) = lab.feed.hub.trials.begin_stop(&summary.id) else { return };
     let (lab, summary, id) = (lab.clone(), summary.clone(), sweep.id);
     let reason = Some(format!("Sweep {}: {reason}", sweep.spec.name));
     tokio::spawn(async move {
+        // What the run answers wakes the sweep. If it does not, the stop is sent again later.
+        let _stopping = stopping;
         if let Err(error) = commands::carry_out(&lab, &summary, Author::System, Command::Stop { reason }).await {
             tracing::info!("the stop of {} for sweep {id}: {error}", summary.id);
         }
-        // What it answers wakes the sweep. If it does not, the stop is sent again later.
-        lab.feed.hub.trials.end_stop(&summary.id);
     });
 }

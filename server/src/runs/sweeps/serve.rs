@@ -7,14 +7,15 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use store::StoreError;
+use store::{Store, StoreError};
+use wire::RunId;
 use wire::sweep::record::{Sweep, SweepState};
 
 use super::next_check::NextCheck;
 use super::{follow, next};
 use crate::error::ApiError;
 use crate::lab::Lab;
-use crate::live::trial_watch::Due;
+use crate::live::trial_watch::{Due, TrialWatch};
 
 /// Time between two checks of sweeps that wait for something that nothing announces.
 const AGAIN_AFTER: Duration = Duration::from_secs(3);
@@ -57,8 +58,9 @@ pub async fn serve(lab: Lab) {
             }
             false => watch.woken().await,
         }
-        if let Err(error) = wake_resumed(&lab).await {
-            tracing::error!("the trials of resumed runs could not be read: {error}");
+        let unread = wake_resumed(lab.store(), &watch).await;
+        if !unread.is_empty() {
+            tokio::spawn(resumed_later(watch.clone(), unread));
         }
     }
 }
@@ -68,26 +70,45 @@ async fn wake_active(lab: &Lab) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Wakes the sweeps of runs that were resumed.
-async fn wake_resumed(lab: &Lab) -> Result<(), StoreError> {
-    for run in lab.feed.hub.trials.take_resumed() {
-        if let Some((sweep, _)) = lab.store().trial_of_run(&run).await? {
-            lab.feed.hub.trials.wake(sweep);
+/// Wakes the sweeps of runs that were resumed. Returns the runs whose sweep could not be read.
+async fn wake_resumed(store: &Store, watch: &TrialWatch) -> Vec<RunId> {
+    let mut unread = vec![];
+    for run in watch.take_resumed() {
+        match store.trial_of_run(&run).await {
+            Ok(Some((sweep, _))) => watch.wake(sweep),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!("the trial of the resumed {run} could not be read: {error}");
+                unread.push(run);
+            }
         }
     }
-    Ok(())
+    unread
+}
+
+async fn resumed_later(watch: TrialWatch, runs: Vec<RunId>) {
+    tokio::time::sleep(AGAIN_AFTER).await;
+    runs.iter().for_each(|run| watch.resumed(run));
 }
 
 async fn check(lab: Lab, waiting: Waiting, sweep: i64, due: Due) {
-    let next = step(&lab, sweep, &due).await.unwrap_or_else(|error| {
-        tracing::error!("sweep {sweep} could not be continued: {error}");
-        NextCheck::Later
-    });
+    let stepping = lab.clone();
+    // In a task of its own: after a panic the sweep is checked again like after an error.
+    let next = match tokio::spawn(async move { step(&stepping, sweep, &due).await }).await {
+        Ok(Ok(next)) => next,
+        Ok(Err(error)) => later(sweep, &error),
+        Err(panic) => later(sweep, &panic),
+    };
     tokio::time::sleep(APART).await;
     if next == NextCheck::Later {
         waiting.lock().insert(sweep);
     }
     lab.feed.hub.trials.end_step(sweep);
+}
+
+fn later(sweep: i64, error: &dyn std::error::Error) -> NextCheck {
+    tracing::error!("sweep {sweep} could not be continued: {error}");
+    NextCheck::Later
 }
 
 /// Follows the trials of a sweep to which something has happened, starts at most one, and finishes the sweep after the last one.
@@ -119,4 +140,21 @@ async fn step(lab: &Lab, id: i64, due: &Due) -> Result<NextCheck, ApiError> {
 fn has_room(sweep: &Sweep) -> bool {
     let counts = &sweep.counts;
     counts.created() < sweep.trials && counts.queued == 0 && counts.unfinished() < u64::from(sweep.spec.at_once)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_resumed_run_whose_trial_cannot_be_read_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let (watch, run) = (TrialWatch::default(), "amber-fox".parse::<RunId>().unwrap());
+        watch.resumed(&run);
+        assert!(wake_resumed(&store, &watch).await.is_empty(), "it belongs to no sweep");
+        watch.resumed(&run);
+        store.clone().close().await;
+        assert_eq!(wake_resumed(&store, &watch).await, [run]);
+    }
 }
