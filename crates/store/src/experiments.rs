@@ -64,9 +64,9 @@ impl Store {
         experiments::list(&mut *self.database().read().await?, visible, limit).await
     }
 
-    /// The experiments that are running, oldest first.
-    pub async fn running_experiments(&self) -> Result<Vec<u64>, StoreError> {
-        experiments::running(&mut *self.database().read().await?).await
+    /// The experiments that are running or have runs that were not settled, oldest first.
+    pub async fn active_experiments(&self) -> Result<Vec<u64>, StoreError> {
+        experiments::active(&mut *self.database().read().await?).await
     }
 
     /// What decides about the next run of an experiment; `None` unless it is running.
@@ -135,16 +135,10 @@ impl Store {
         result: Result<f64, &str>,
         device_secs: f64,
     ) -> Result<bool, StoreError> {
-        let (mut transaction, now_ms) = (self.database().write().await?, now_ms());
-        let Some(id) = experiments::settle_run(&mut transaction, run, result, device_secs).await? else {
-            return Ok(false);
-        };
-        if let Err(failure) = result {
-            let text = format!("{run} gave no value: {failure}");
-            experiments::add_event(&mut transaction, id, now_ms, &Author::System, &text).await?;
-        }
+        let mut transaction = self.database().write().await?;
+        let is_new = settle_in(&mut transaction, run, result, device_secs).await?;
         commit(transaction).await?;
-        Ok(true)
+        Ok(is_new)
     }
 
     /// Stores the verdict of an experiment that is running. Returns false, and nothing changes, for another one.
@@ -228,6 +222,21 @@ impl Store {
         commit(transaction).await?;
         Ok(view)
     }
+}
+
+/// As [`Store::settle_experiment_run`], inside a transaction.
+pub(crate) async fn settle_in(
+    connection: &mut Connection,
+    run: &RunId,
+    result: Result<f64, &str>,
+    device_secs: f64,
+) -> Result<bool, StoreError> {
+    let Some(id) = experiments::settle_run(connection, run, result, device_secs).await? else { return Ok(false) };
+    if let Err(failure) = result {
+        let text = format!("{run} gave no value: {failure}");
+        experiments::add_event(connection, id, now_ms(), &Author::System, &text).await?;
+    }
+    Ok(true)
 }
 
 async fn set_reason(connection: &mut Connection, id: u64, reason: Option<&str>) -> Result<(), StoreError> {

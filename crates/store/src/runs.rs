@@ -10,6 +10,7 @@ use wire::{Command, Event, EventRecord, RunId, RunState, RunSummary, RunView};
 use crate::access::check_project;
 use crate::database::{self, Change, Connection, commit};
 use crate::error::StoreError;
+use crate::experiments::settle_in;
 use crate::new_run::NewRun;
 use crate::origins::needed_by_forks;
 use crate::queue::move_in;
@@ -294,6 +295,9 @@ impl Store {
                     .and_then(|()| series_files.remove(&id))
             };
             self.blocking(remove).await?;
+            // Its experiment could not read its training time any more.
+            let secs = self.summary_in(&mut transaction, &run).await?.elapsed_secs;
+            settle_in(&mut transaction, &run, Err("was deleted for good"), secs).await?;
             database::runs::remove(&mut transaction, &run).await?;
             self.forget_ingest_state(&run);
             purged.push(run);

@@ -29,9 +29,9 @@ const CHECK_EVERY: Duration = Duration::from_secs(5);
 /// Leads all experiments for as long as the server runs. A failure of one is logged, and does not keep the others from going on.
 pub async fn serve(lab: Lab) {
     loop {
-        match lab.store().running_experiments().await {
-            Ok(running) => {
-                for id in running {
+        match lab.store().active_experiments().await {
+            Ok(active) => {
+                for id in active {
                     // In a task of its own: a panic ends none of the others.
                     let one = lab.clone();
                     match tokio::spawn(async move { advance(&one, id).await }).await {
@@ -48,18 +48,14 @@ pub async fn serve(lab: Lab) {
     }
 }
 
-/// Reads the runs of an experiment that have ended, and does what follows.
+/// Reads the runs of an experiment that have ended, and does what follows if it is running. Those of a paused or stopped one are read as well.
 ///
 /// # Errors
 /// An error of the store; then nothing is decided, and the next look tries again.
 pub async fn advance(lab: &Lab, id: u64) -> Result<(), ApiError> {
-    let Some(standing) = lab.store().experiment_standing(id).await? else { return Ok(()) };
-    let is_changed = values::settle(lab, &standing.view).await?;
-    let standing = match is_changed {
-        true => lab.store().experiment_standing(id).await?,
-        false => Some(standing),
-    };
-    match standing {
+    let Some(view) = lab.store().experiment(id).await? else { return Ok(()) };
+    values::settle(lab, &view).await?;
+    match lab.store().experiment_standing(id).await? {
         Some(standing) => follow(lab, &standing).await,
         None => Ok(()),
     }

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use server::runs::experiments;
 use store::NewExperiment;
-use wire::Author;
+use wire::{Author, RunId, RunState};
 
 use crate::lab::{Lab, ask};
 use crate::reach::invite;
@@ -156,6 +156,63 @@ async fn a_stopped_run_is_repeated_once_and_then_pauses_the_experiment() {
     for run in stopped["runs"].as_array().unwrap() {
         served.reaches(&run["run"].as_str().unwrap().parse().unwrap(), "stopped").await;
     }
+    let is_settled = |run: &Value| run["failure"].is_string() && run["device_secs"].is_number();
+    served.wait_until(&path, |view| view["runs"].as_array().unwrap().iter().all(is_settled)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_run_is_stopped_before_it_is_repeated() {
+    let served = LabWithWorker::open().await;
+    let (lab, store) = (&served.lab, served.lab.state.store());
+    let mut long = spec();
+    long["baseline"]["spec"]["steps"] = json!(100_000);
+    long["budget"]["steps"] = json!(100_000);
+    let id = create(lab, &long).await["id"].as_u64().unwrap();
+    experiments::advance(&lab.state, id).await.unwrap();
+    let path = format!("{PATH}/{id}");
+    // One of them trains on the only device, and the other one waits.
+    let view = served.wait_until(&path, |view| view["runs"][0]["state"] == "running").await;
+    assert_eq!(view["runs"][1]["state"], "queued", "{view}");
+    let lost: RunId = view["runs"][1]["run"].as_str().unwrap().parse().unwrap();
+    store.set_state(&lost, RunState::Lost, Some("its worker is gone".into())).await.unwrap();
+    experiments::advance(&lab.state, id).await.unwrap();
+    let view = lab.get(&path, &lab.view).await.json();
+    assert_eq!(view["runs"][1]["failure"], "was lost at step 0: its worker is gone");
+    assert_eq!(store.summary(&lost).await.unwrap().unwrap().state, RunState::Stopped, "its worker cannot continue it");
+    let reason = r#"{"action":"stop","reason":"no time"}"#;
+    assert_eq!(lab.patch(&path, &lab.steer, reason).await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dataset_that_was_replaced_pauses_the_experiment_also_after_its_first_runs_were_deleted() {
+    let served = LabWithWorker::open().await;
+    let (lab, store) = (&served.lab, served.lab.state.store());
+    let id = create(lab, &spec()).await["id"].as_u64().unwrap();
+    let path = format!("{PATH}/{id}");
+    let mut runs: Vec<RunId> = vec![];
+    for pair in 1..=2 {
+        experiments::advance(&lab.state, id).await.unwrap();
+        let view = lab.get(&path, &lab.view).await.json();
+        let of_pair = view["runs"].as_array().unwrap().iter().filter(|run| run["pair"] == pair);
+        let of_pair: Vec<RunId> = of_pair.map(|run| run["run"].as_str().unwrap().parse().unwrap()).collect();
+        assert_eq!(of_pair.len(), 2, "{view:#}");
+        for run in &of_pair {
+            served.reaches(run, "finished").await;
+        }
+        runs.extend(of_pair);
+    }
+    for run in &runs[..2] {
+        store.delete_run(run, 1).await.unwrap();
+    }
+    assert_eq!(store.purge_deleted(2).await.unwrap().len(), 2);
+    assert_eq!(lab.delete("/api/v1/corpora/play", &lab.admin).await.status, StatusCode::NO_CONTENT);
+    let other = lab.upload("name=play", "to be or not to be that is the question\n".repeat(300).as_bytes()).await;
+    assert_eq!(other.json()["id"], "play", "{other:?}");
+    experiments::advance(&lab.state, id).await.unwrap();
+    let paused = lab.get(&path, &lab.view).await.json();
+    assert_eq!(paused["state"], "paused", "{paused:#}");
+    let reason = paused["reason"].as_str().unwrap();
+    assert!(reason.contains("the plan of the baseline is not that of the pairs before"), "{reason}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

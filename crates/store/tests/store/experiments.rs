@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use store::{NewExperiment, NewExperimentRun, Store, StoreError};
 use wire::access::{Role, Visible};
 use wire::experiment::record::{ExperimentState, Outcome, Side, Verdict, complete_pairs};
+use wire::series::name;
 use wire::{Author, Event, RunId, RunSpec, RunState};
 
-use crate::setup::{ada, new_run};
+use crate::setup::{ada, new_run, row};
 
 fn experiment(project: &str) -> NewExperiment {
     let spec = serde_json::json!({
@@ -99,7 +100,7 @@ async fn results_and_a_verdict_are_stored_once() {
     assert_eq!(view.summary.verdict, Some(verdict(Outcome::Confirmed)));
     assert_eq!((view.summary.state, view.summary.ended_ms.is_some()), (ExperimentState::Decided, true));
     assert_eq!(view.events.last().unwrap().text, "Said.");
-    assert!(store.running_experiments().await.unwrap().is_empty());
+    assert!(store.active_experiments().await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -127,11 +128,29 @@ async fn a_paused_experiment_starts_no_run_and_a_resumed_one_repeats_failures() 
     store.start_experiment_runs(experiment, &pair(2)).await.unwrap().unwrap();
     assert_eq!(store.experiment_standing(experiment).await.unwrap().unwrap().attempts, 2, "a new pair");
     assert!(store.stop_experiment(experiment, &ada(), "no time").await.unwrap());
+    assert_eq!(store.active_experiments().await.unwrap(), [experiment], "the results of its runs are not stored");
     let texts: Vec<String> =
         store.experiment(experiment).await.unwrap().unwrap().events.into_iter().map(|event| event.text).collect();
     assert!(texts.contains(&"variant-1 gave no value: it failed".into()), "{texts:?}");
     assert!(texts.contains(&"pair 1, variant, seed 1, attempt 2: variant-1b is queued".into()), "{texts:?}");
     assert_eq!(texts.last().unwrap(), "stopped: no time");
+}
+
+#[tokio::test]
+async fn a_run_that_is_deleted_for_good_counts_the_time_that_it_trained() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, experiment) = store_with_experiment(dir.path()).await;
+    store.start_experiment_runs(experiment, &pair(1)).await.unwrap().unwrap();
+    let run = id("variant-1");
+    store.set_state(&run, RunState::Running, None).await.unwrap();
+    store.ingest(&run, 1, vec![row(0, &[(name::TRAIN, 4.0), (name::SECS, 12.0)])]).await.unwrap();
+    store.set_state(&run, RunState::Stopped, None).await.unwrap();
+    store.delete_run(&run, 1).await.unwrap();
+    assert_eq!(store.purge_deleted(2).await.unwrap(), std::slice::from_ref(&run));
+    let view = store.experiment(experiment).await.unwrap().unwrap();
+    let settled = &view.runs[1];
+    assert_eq!((settled.failure.as_deref(), settled.device_secs), (Some("was deleted for good"), Some(12.0)));
+    assert_eq!(view.events.last().unwrap().text, "variant-1 gave no value: was deleted for good");
 }
 
 #[tokio::test]
@@ -155,7 +174,7 @@ async fn experiments_are_seen_in_their_project_and_have_the_rights_of_their_crea
         async |id: u64, project: &str| store.experiment_standing(id).await.unwrap().unwrap().grants.in_project(project);
     assert_eq!(role(one, "mine").await, None, "its person does not exist");
     assert_eq!(role(two, "default").await, Some(Role::Steer), "of the lab itself");
-    assert_eq!(store.running_experiments().await.unwrap(), [one, two]);
+    assert_eq!(store.active_experiments().await.unwrap(), [one, two]);
     store.remove_project("mine").await.unwrap();
     assert_eq!(store.experiment(one).await.unwrap(), None, "it has no runs, and goes with its project");
 }

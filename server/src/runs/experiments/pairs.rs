@@ -3,7 +3,7 @@
 use store::{ExperimentStanding, NewExperimentRun, NewRun};
 use wire::experiment::record::{ExperimentView, Side};
 use wire::run::plan::{MixPart, PlanView};
-use wire::{RunPlan, RunSpec};
+use wire::{RunPlan, RunSpec, RunView};
 
 use super::next::WantedRun;
 use crate::error::ApiError;
@@ -43,21 +43,30 @@ async fn planned(lab: &Lab, experiment: &ExperimentView, wanted: &WantedRun) -> 
     prepare(lab, spec, view, summary.author.clone()).await
 }
 
-/// Checks that the plan is that of the first pair: a dataset may have been replaced meanwhile.
+/// Checks that the plan is that of the runs before: a dataset may have been replaced meanwhile.
 async fn check_unchanged(lab: &Lab, experiment: &ExperimentView, side: Side, view: &PlanView) -> Result<(), ApiError> {
-    let Some(first) = experiment.runs.iter().find(|run| run.side == side) else { return Ok(()) };
-    let Some(first) = lab.store().run(&first.run).await? else { return Ok(()) };
+    let Some(first) = first_kept(lab, experiment, side).await? else { return Ok(()) };
     if is_same(&first.plan, &view.plan) {
         return Ok(());
     }
     let datasets = |plan: &RunPlan| plan.mix.iter().map(part_name).collect::<Vec<_>>().join(" + ");
     let message = format!(
-        "the plan of the {} is not that of the first pair: its datasets were {} and are {}",
+        "the plan of the {} is not that of the pairs before: its datasets were {} and are {}",
         side.word(),
         datasets(&first.plan),
         datasets(&view.plan)
     );
     Err(ApiError::conflict("plan_changed", message).hint("create a new experiment"))
+}
+
+/// The first run of a side that was not deleted for good. Each run has the plan of the one before.
+async fn first_kept(lab: &Lab, experiment: &ExperimentView, side: Side) -> Result<Option<RunView>, ApiError> {
+    for run in experiment.runs.iter().filter(|run| run.side == side) {
+        if let Some(kept) = lab.store().run(&run.run).await? {
+            return Ok(Some(kept));
+        }
+    }
+    Ok(None)
 }
 
 fn part_name(part: &MixPart) -> String {

@@ -1,21 +1,23 @@
 //! What the runs of an experiment gave: the last value of the metric of a run that trained all its steps, or why there is none.
 
 use research::compare::bits_per_byte;
+use wire::control::author::Author;
 use wire::experiment::Metric;
 use wire::experiment::record::ExperimentView;
 use wire::series::name;
-use wire::{RunState, RunView};
+use wire::transport::link::Report;
+use wire::{Event, RunState, RunSummary, RunView};
 
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::live::feed::report;
 use crate::runs::measured::points;
 
-/// Stores what the runs gave that have ended. Returns whether there was one.
+/// Stores what the runs gave that have ended.
 ///
 /// # Errors
 /// An error of the store.
-pub(super) async fn settle(lab: &Lab, view: &ExperimentView) -> Result<bool, ApiError> {
-    let mut is_changed = false;
+pub(super) async fn settle(lab: &Lab, view: &ExperimentView) -> Result<(), ApiError> {
     for run in view.runs.iter().filter(|run| run.is_open()) {
         let summary = lab.store().summary(&run.run).await?;
         let secs = summary.as_ref().map_or(0.0, |summary| summary.elapsed_secs);
@@ -23,14 +25,26 @@ pub(super) async fn settle(lab: &Lab, view: &ExperimentView) -> Result<bool, Api
             None => Err("was deleted for good".to_owned()),
             Some(summary) if summary.deleted_ms.is_some() => Err("was deleted".to_owned()),
             Some(summary) if summary.state.is_over() => {
-                value(lab, &view.summary.spec.metric, lab.feed.view(&run.run).await?).await?
+                let result = value(lab, &view.summary.spec.metric, lab.feed.view(&run.run).await?).await?;
+                if summary.state == RunState::Lost && !end_lost(lab, &summary).await? {
+                    continue;
+                }
+                result
             }
             Some(_) => continue,
         };
         let result = result.as_ref().map(|value| *value).map_err(String::as_str);
-        is_changed |= lab.store().settle_experiment_run(&run.run, result, secs).await?;
+        lab.store().settle_experiment_run(&run.run, result, secs).await?;
     }
-    Ok(is_changed)
+    Ok(())
+}
+
+/// Stops a lost run: its worker may reconnect and train on, beside the run that repeats it. Returns false if it has reconnected.
+async fn end_lost(lab: &Lab, lost: &RunSummary) -> Result<bool, ApiError> {
+    let reason = Some("Its experiment counts a lost run as failed.".to_owned());
+    let stopped = report(Author::System, lost.step, Event::Stopped, Some(RunState::Stopped));
+    let is_lost = |now: &RunSummary| now.state == RunState::Lost;
+    Ok(lab.feed.append_if(&lost.id, is_lost, Report { reason, ..stopped }).await?.is_some())
 }
 
 /// The value of a run that has ended, or why it has none.
