@@ -14,12 +14,11 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use crate::components::{Failure, Icon, Skeleton, run_name, sentence, visible};
-use crate::net::api;
 use crate::net::live::Live;
 use crate::route::Router;
 use dataset::DatasetChoice;
 use draft::Draft;
-pub(super) use draft::copied_spec;
+pub(super) use draft::copied;
 use hyperparameters::AllHyperparameters;
 use model::ModelChoice;
 use preview::Preview;
@@ -47,10 +46,10 @@ pub(crate) fn NewRunPage() -> impl IntoView {
     spawn_local(async move {
         match query {
             (Some(from), _) => match from.parse() {
-                Ok(run) => match api::run(&run).await {
-                    Ok(view) => {
-                        is_fork.try_set(view.summary.parent.is_some());
-                        draft.copy(view);
+                Ok(run) => match copied(&run).await {
+                    Ok((summary, spec)) => {
+                        is_fork.try_set(summary.parent.is_some());
+                        draft.copy(summary.project, spec);
                     }
                     Err(failure) => drop(not_copied.try_set(Some(visible(&failure.sentence()).into_owned()))),
                 },

@@ -18,6 +18,7 @@ use wire::number::{brief, counted, grouped};
 use wire::run::copy::spec_of;
 use wire::run::history::History;
 use wire::run::spec::Parent;
+use wire::task::lab::TaskSchedule;
 use wire::{CheckpointId, Command, LivePath, RunId, RunSpec, RunState, RunView};
 
 /// How long a remedy may be looked at before it is applied, seconds: changes of schedules begin after this time.
@@ -38,6 +39,8 @@ pub struct PresentRun {
     history: History,
     /// Checkpoints on its path that are kept, newest first.
     kept: Vec<Kept>,
+    /// The tasks on which its checkpoints are scored now.
+    tasks: Vec<TaskSchedule>,
 }
 
 /// A checkpoint on the path.
@@ -59,7 +62,8 @@ impl PresentRun {
         let view = store.run(run).await?.ok_or_else(|| StoreError::UnknownRun { run: run.clone() })?;
         let history = store.history(run).await?;
         let kept = store.checkpoints(run).await?.into_iter().map(|kept| kept.info).collect();
-        Ok(Self { kept: on_path(&history, run, kept), history, view })
+        let tasks = store.task_schedules(run).await?;
+        Ok(Self { kept: on_path(&history, run, kept), history, view, tasks })
     }
 
     /// The numbers of its findings.
@@ -300,11 +304,11 @@ impl PresentRun {
 
     /// The specification of a run with the same plan and tasks.
     fn copy(&self) -> RunSpec {
-        let RunView { summary, plan, spec, .. } = &self.view;
+        let RunView { summary, plan, .. } = &self.view;
         RunSpec {
             copied_from: Some(summary.id.clone()),
             project: Some(summary.project.clone()),
-            tasks: spec.tasks.clone(),
+            tasks: self.tasks.clone(),
             ..spec_of(plan)
         }
     }

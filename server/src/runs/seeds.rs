@@ -43,9 +43,10 @@ pub async fn repeat(lab: &Lab, identity: &Identity, run: &RunId, count: u32) -> 
     };
     let with_tag = |summary: &RunSummary| [summary.tags.clone(), vec![tag.clone()]].concat();
     let tags = checked_tags(&with_tag(&view.summary)).map_err(ApiError::invalid_value)?;
+    let tasks = lab.store().task_schedules(run).await?;
     let mut made = vec![];
     for seed in free_seeds(lab, &view, &tag).await?.take(count as usize) {
-        let mut spec = repeated(&view, seed);
+        let mut spec = RunSpec { tasks: tasks.clone(), ..repeated(&view, seed) };
         permit(lab, identity, &mut spec, Role::Steer).await?;
         let id = create::create(lab, spec, author(identity)).await?;
         // With the first of them, because a full queue may refuse the others.
@@ -68,7 +69,7 @@ async fn free_seeds(lab: &Lab, view: &RunView, tag: &str) -> Result<impl Iterato
     Ok((1..).map(move |offset| first.wrapping_add(offset)).filter(move |seed| !used.contains(seed)))
 }
 
-/// The specification of the run with another seed, for the same devices.
+/// The specification of the run with another seed, for the same devices, but for its tasks.
 fn repeated(view: &RunView, seed: u64) -> RunSpec {
     let plan = &view.plan;
     let base = match &plan.origin {
@@ -99,7 +100,6 @@ fn repeated(view: &RunView, seed: u64) -> RunSpec {
         pool: view.spec.pool.clone(),
         project: Some(view.summary.project.clone()),
         copied_from: Some(view.summary.id.clone()),
-        tasks: view.spec.tasks.clone(),
         ..base
     }
 }

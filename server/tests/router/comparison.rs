@@ -8,6 +8,7 @@ use wire::evaluation::{DatasetLosses, WindowLosses};
 use wire::run::References;
 use wire::series::{Row, name};
 use wire::task::TaskKind;
+use wire::task::lab::TaskSchedule;
 use wire::task::result::{TaskMetric, TaskResult};
 use wire::transport::link::{Item, Report};
 use wire::{Author, CheckpointId, Event, RunId, RunState};
@@ -160,6 +161,9 @@ async fn more_seeds_of_a_run_are_queued_with_the_tag_of_its_family() {
     let served = LabWithWorker::open().await;
     let run = served.start(20).await;
     served.reaches(&run, "finished").await;
+    let (store, tasks) =
+        (served.lab.state.store(), [TaskSchedule { task: "tales-holder".parse().unwrap(), every: 10 }]);
+    store.set_task_schedules(&run, &tasks).await.unwrap();
     let path = format!("/api/v1/runs/{run}/seeds");
     let made = served.lab.post(&path, &served.lab.steer, r#"{"count": 2}"#).await;
     assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
@@ -168,6 +172,8 @@ async fn more_seeds_of_a_run_are_queued_with_the_tag_of_its_family() {
     let view = async |run: &str| served.lab.get(&format!("/api/v1/runs/{run}"), &served.lab.view).await.json();
     let first = view(run.as_str()).await;
     for (at, repeat) in (1..).zip(&runs) {
+        let scored = store.task_schedules(&repeat.parse().unwrap()).await.unwrap();
+        assert_eq!(scored, tasks, "those of now, not those of the specification");
         let repeat = view(repeat).await;
         assert_eq!(repeat["plan"]["seed"], first["plan"]["seed"].as_u64().unwrap() + at);
         assert_eq!(repeat["summary"]["tags"], first["summary"]["tags"]);

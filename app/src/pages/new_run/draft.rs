@@ -13,7 +13,8 @@ use wire::hyperparameters::table;
 use wire::run::copy::spec_of;
 use wire::run::plan::{self, PlanView};
 use wire::run::preset::{self, PresetInfo};
-use wire::{CorpusId, PlanError, RunId, RunSpec, RunView};
+use wire::task::lab::TaskSchedule;
+use wire::{CorpusId, PlanError, RunId, RunSpec, RunSummary, RunView};
 
 use crate::components::is_usable;
 use crate::net::api::{self, ApiFailure};
@@ -110,10 +111,8 @@ impl Draft {
         });
     }
 
-    /// Copies the spec of another run. The dataset stays if the copy has none.
-    pub(super) fn copy(self, view: RunView) {
-        let project = view.summary.project.clone();
-        let copy = copied_spec(view);
+    /// Copies the spec of another run, which is in a project. The dataset stays if the copy has none.
+    pub(super) fn copy(self, project: String, copy: RunSpec) {
         let projects = self.projects;
         // The copy belongs to the project of the original if this person can start runs there. A lab with one project names none.
         let project = untrack(|| match projects.steerable.read().contains(&project) {
@@ -257,15 +256,21 @@ impl Draft {
     }
 }
 
-/// A spec for a new run with the plan of another.
-pub(in crate::pages) fn copied_spec(view: RunView) -> RunSpec {
+/// A run, and a spec for a new run with its plan and the tasks on which its checkpoints are scored now.
+pub(in crate::pages) async fn copied(run: &RunId) -> Result<(RunSummary, RunSpec), ApiFailure> {
+    let view = api::run(run).await?;
+    let tasks = api::tasks::of_run(run).await?.schedules;
+    Ok((view.summary.clone(), copied_spec(view, tasks)))
+}
+
+fn copied_spec(view: RunView, tasks: Vec<TaskSchedule>) -> RunSpec {
     let RunView { summary, spec, plan, .. } = view;
-    let (device, pool, priority, tasks) = (spec.device.clone(), spec.pool.clone(), spec.priority, spec.tasks.clone());
+    let (device, pool, priority) = (spec.device.clone(), spec.pool.clone(), spec.priority);
     // The spec of a fork has only what differs from its parent, and that of an imported model nothing: the plan has all of it.
     let is_whole = spec.parent.is_none() && (spec.corpus.is_some() || spec.mix.is_some());
-    let spec = if is_whole { spec } else { RunSpec { device, pool, priority, tasks, ..spec_of(&plan) } };
+    let spec = if is_whole { spec } else { RunSpec { device, pool, priority, ..spec_of(&plan) } };
     let preset = spec.preset.clone().unwrap_or(DEFAULT_PRESET.into());
-    RunSpec { name: None, copied_from: Some(summary.id), preset: Some(preset), ..spec }
+    RunSpec { name: None, copied_from: Some(summary.id), preset: Some(preset), tasks, ..spec }
 }
 
 /// The devices that the server plans a spec for: those of its pool, or a stand-in for the first to come; all if it names one; and otherwise
@@ -313,7 +318,9 @@ mod tests {
         };
         view.spec = RunSpec { parent: Some(parent), steps: Some(900), ..RunSpec::default() };
         let (id, plan) = (view.summary.id.clone(), view.plan.clone());
-        let copy = copied_spec(view);
+        let tasks = vec![TaskSchedule { task: "capitals".parse().unwrap(), every: 1 }];
+        let copy = copied_spec(view, tasks.clone());
+        assert_eq!(copy.tasks, tasks, "the schedules of now, which may be others than those of the spec");
         assert_eq!((copy.parent.is_none(), copy.copied_from, copy.steps), (true, Some(id), Some(plan.steps)));
         assert_eq!(copy.preset.as_deref(), Some(plan.preset.as_str()));
         assert!(copy.corpus.is_some() || copy.mix.is_some() || plan.mix.is_empty());

@@ -51,6 +51,15 @@ async fn the_remedy_that_sets_a_value_back_names_the_value_of_the_present_step()
 }
 
 #[tokio::test]
+async fn a_copy_is_scored_on_the_tasks_that_the_run_is_scored_on_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, run) = store_with_change(folder.path()).await;
+    let tasks = [TaskSchedule { task: "capitals".parse().unwrap(), every: 10 }];
+    store.set_task_schedules(&run, &tasks).await.unwrap();
+    assert_eq!(PresentRun::read(&store, &run).await.unwrap().copy().tasks, tasks);
+}
+
+#[tokio::test]
 async fn a_change_that_was_undone_is_not_undone_again() {
     let folder = tempfile::tempdir().unwrap();
     let (store, run) = store_with_change(folder.path()).await;

@@ -21,7 +21,7 @@ use super::row::Row;
 use super::thresholds::Thresholds;
 use crate::components::{SEEDS, TypedNumber, sentence, visible};
 use crate::net::api::{self, ApiFailure, sweeps};
-use crate::pages::new_run::copied_spec;
+use crate::pages::new_run::copied;
 use crate::projects::Projects;
 
 /// Time without a change after which the preview is requested.
@@ -151,11 +151,9 @@ impl Draft {
                 Ok(run) => run,
                 Err(error) => return drop(self.not_copied.try_set(Some(sentence(&error.to_string())))),
             };
-            match api::run(&run).await {
-                Ok(view) => {
-                    let name = view.summary.name.clone();
-                    let project = Some(view.summary.project.clone());
-                    let spec = copied_spec(view);
+            match copied(&run).await {
+                Ok((summary, spec)) => {
+                    let (name, project) = (summary.name, Some(summary.project));
                     self.steps.set(spec.steps.map(|steps| steps.to_string()).unwrap_or_default());
                     self.base.try_set(RunSpec { project, ..base_of(spec) });
                     self.source.try_set(Some(name));
