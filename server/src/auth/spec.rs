@@ -33,8 +33,8 @@ pub async fn permit(lab: &Lab, identity: &Identity, spec: &mut RunSpec, needed: 
     if let Some(parent) = parent {
         permit_copy(lab, identity, &parent, &chosen).await?;
     }
-    if needed == Role::Steer && spec.priority.is_some_and(|priority| priority > 0) {
-        permit_order(lab, identity, &chosen).await?;
+    if needed == Role::Steer {
+        permit_priority(lab, identity, &chosen, spec.priority).await?;
     }
     spec.project = Some(chosen);
     Ok(())
@@ -67,6 +67,22 @@ async fn permit_parent(
     }
     run::check(lab, identity, parent, needed).await?;
     Ok(Some(summary))
+}
+
+/// Checks that the sender may start a run of a priority in a project: a priority above the usual one changes the order of the queue.
+///
+/// # Errors
+/// Those of [`permit_order`].
+pub async fn permit_priority(
+    lab: &Lab,
+    identity: &Identity,
+    project: &str,
+    priority: Option<i32>,
+) -> Result<(), ApiError> {
+    match priority {
+        Some(1..) => permit_order(lab, identity, project).await,
+        _ => Ok(()),
+    }
 }
 
 /// Checks that the sender may say when the runs of a project start: the queue is one for all projects, so a share link is not enough.

@@ -219,6 +219,24 @@ async fn a_stopped_trial_is_resumed_or_begun_again_and_a_finished_sweep_is_exten
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_share_link_retries_no_trial_of_a_sweep_with_a_high_priority() {
+    let served = LabWithWorker::open().await;
+    let lab = &served.lab;
+    tokio::spawn(sweeps::serve::serve(lab.state.clone()));
+    let guest = open_link(lab, &json!({ "scope": { "project": "default" }, "path": "/", "role": "steer" })).await;
+    for (priority, status) in [(3, StatusCode::FORBIDDEN), (0, StatusCode::OK)] {
+        let sweep = start(lab, spec(5, json!({ "trials": 1, "priority": priority }))).await;
+        let path = format!("/api/v1/sweeps/{}", sweep["id"]);
+        let ended = served.wait_until(&path, |view| view["sweep"]["state"] == "finished").await;
+        let retry = json!({ "revision": ended["sweep"]["revision"], "command": { "kind": "retry", "trial": 0 } });
+        let request = crate::lab::ask("POST", &format!("{path}/commands"), None).header("cookie", &guest);
+        let request = request.header("content-type", "application/json").body(retry.to_string().into()).unwrap();
+        let answer = lab.send(request).await;
+        assert_eq!(answer.status, status, "{priority}: {answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sweep_pauses_without_the_rights_of_its_creator_and_continues_with_those_of_who_resumes_it() {
     let served = LabWithWorker::open().await;
     let lab = &served.lab;

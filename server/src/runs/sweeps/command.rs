@@ -10,6 +10,7 @@ use wire::{Command, PlanError, RunState, RunSummary};
 
 use super::next::run_of;
 use super::start::grid_trials;
+use crate::auth::spec::permit_priority;
 use crate::auth::{author, run};
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -19,8 +20,8 @@ use crate::runs::create::announce;
 /// Carries out a command to a sweep, if its revision is the one that the sender has seen.
 ///
 /// # Errors
-/// 404 for an unknown sweep or trial; 409 for another revision, and if the state of the sweep, trial or run does not allow it; 422 for an
-/// invalid value; an error of the store.
+/// 403 for a share link that retries a trial of a sweep with a high priority; 404 for an unknown sweep or trial; 409 for another revision, and if
+/// the state of the sweep, trial or run does not allow it; 422 for an invalid value; an error of the store.
 pub async fn carry_out(lab: &Lab, identity: &Identity, id: i64, request: SweepRequest) -> Result<Sweep, ApiError> {
     let SweepRequest { revision, command } = request;
     let sweep = lab.store().sweep(id).await?.ok_or(StoreError::UnknownSweep { id })?;
@@ -70,6 +71,7 @@ async fn retry(lab: &Lab, identity: &Identity, sweep: &Sweep, number: u64) -> Re
     if !trial.state.is_over() {
         return Err(StoreError::TrialNotOver { sweep: sweep.id, number, state: trial.state }.into());
     }
+    permit_priority(lab, identity, &sweep.project, sweep.spec.priority).await?;
     let run = run_of(lab, sweep, &trial.point, number, author(identity)).await?;
     let (id, revision, point) = (sweep.id, sweep.revision, &trial.point);
     let new = NewTrial { sweep: id, revision, number, point, run: &run };
