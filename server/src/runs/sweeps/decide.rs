@@ -17,13 +17,13 @@ pub(super) struct Seen {
 }
 
 /// Reads new values, (steps done, value) in order, of a trial of `steps` steps. The rule decides at each of them, as if they had come one by
-/// one. `others` are the other trials of the sweep. `may_stop` is false for a trial whose run has ended.
+/// one. `others` are the curves of the other trials of the sweep. `may_stop` is false for a trial whose run has ended.
 pub(super) fn read(
     spec: &SweepSpec,
     record: &TrialRecord,
     steps: u64,
     may_stop: bool,
-    others: &[TrialRecord],
+    others: &[&Curve],
     new: &[(u64, f64)],
 ) -> Seen {
     let direction = spec.metric.direction;
@@ -31,8 +31,6 @@ pub(super) fn read(
     let mut may_stop = may_stop && !record.trial.is_exempt && record.stop_as.is_none();
     let mut own = Curve { number, steps, points: record.kept.clone(), is_finished: false };
     let (mut previous, mut best, mut seen) = (record.trial.last_step, record.trial.best, Seen::default());
-    let known: Vec<Curve> = if spec.stopping.is_some() { others.iter().map(curve).collect() } else { vec![] };
-    let known: Vec<&Curve> = known.iter().collect();
     for &(step, value) in new {
         if previous.is_some_and(|seen| step <= seen) || !value.is_finite() {
             continue;
@@ -41,7 +39,7 @@ pub(super) fn read(
         if let Some(rule) = &spec.stopping {
             let point = (step, direction.as_lower_is_better(value));
             let may_decide = keep(rule, number, steps, has_equal_steps(spec), previous, &mut own.points, point);
-            let made = if may_stop && may_decide { decisions(rule, &own, &known) } else { vec![] };
+            let made = if may_stop && may_decide { decisions(rule, &own, others) } else { vec![] };
             for Decision { stops, rung, at } in made {
                 may_stop = !stops;
                 let made = NewDecision { rung, ..decision(rule, direction, number, stops, at) };
@@ -60,7 +58,8 @@ pub(super) fn read(
     seen
 }
 
-fn curve(other: &TrialRecord) -> Curve {
+/// A trial as the rules compare others with it.
+pub(super) fn curve(other: &TrialRecord) -> Curve {
     Curve {
         number: other.trial.number,
         steps: 0,
@@ -137,7 +136,8 @@ mod tests {
     #[test]
     fn a_report_with_several_steps_is_decided_at_each_rung_in_order() {
         // Rungs of 100 steps: 10, 20, 40, 80. The other trial is worse at 10 and better at 20.
-        let others = [trial(0, &[(10, 3.0), (20, 1.0), (40, 1.0)])];
+        let other = curve(&trial(0, &[(10, 3.0), (20, 1.0), (40, 1.0)]));
+        let others = [&other];
         let new = [(10, 2.0), (20, 1.5), (40, 0.5), (45, 0.4)];
         let seen = read(&spec("lower"), &trial(1, &[]), 100, true, &others, &new);
         let (decision, stop_as) = seen.stop.unwrap();
@@ -161,7 +161,8 @@ mod tests {
 
     #[test]
     fn higher_values_are_better_if_the_metric_says_so() {
-        let others = [trial(0, &[(10, -0.9)])];
+        let other = curve(&trial(0, &[(10, -0.9)]));
+        let others = [&other];
         let seen = read(&spec("higher"), &trial(1, &[]), 100, true, &others, &[(10, 0.5)]);
         let (decision, _) = seen.stop.unwrap();
         assert_eq!(decision.sentence, "Its value 0.5 is below 0.9, the threshold of ASHA, eta 2 at step 10.");
@@ -171,7 +172,8 @@ mod tests {
 
     #[test]
     fn a_trial_that_was_resumed_has_ended_or_is_to_be_stopped_is_not_stopped() {
-        let others = [trial(0, &[(10, 1.0)])];
+        let other = curve(&trial(0, &[(10, 1.0)]));
+        let others = [&other];
         let bad = [(10, 5.0)];
         let stop = |record: &TrialRecord, may_stop: bool| {
             read(&spec("lower"), record, 100, may_stop, &others, &bad).stop.is_some()

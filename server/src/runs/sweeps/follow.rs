@@ -9,6 +9,7 @@ use wire::sweep::record::{DecisionKind, Sweep, TrialState};
 use wire::{Command, Event, RunId, RunState, RunSummary};
 
 use super::decide::{self, Seen};
+use super::known_curves::KnownCurves;
 use super::next_check::NextCheck;
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -22,11 +23,16 @@ const POINTS_AT_ONCE: usize = 50_000;
 /// How long a finished trial waits for the score of its last checkpoint, ms.
 const SCORED_WITHIN_MS: i64 = 10 * 60 * 1000;
 
-/// Follows a trial that has not ended.
+/// Follows a trial that has not ended; `curves` are those of its sweep.
 ///
 /// # Errors
 /// An error of the store.
-pub(super) async fn follow(lab: &Lab, sweep: &Sweep, record: &TrialRecord) -> Result<NextCheck, ApiError> {
+pub(super) async fn follow(
+    lab: &Lab,
+    sweep: &Sweep,
+    record: &TrialRecord,
+    curves: &mut KnownCurves,
+) -> Result<NextCheck, ApiError> {
     let Some(summary) = run_of(lab, sweep, record).await? else {
         return end(lab, sweep, record, "Its run was deleted.").await;
     };
@@ -34,7 +40,7 @@ pub(super) async fn follow(lab: &Lab, sweep: &Sweep, record: &TrialRecord) -> Re
         lab.feed.hub.trials.forget(&summary.id);
         return end(lab, sweep, record, why).await;
     }
-    let (change, next) = seen(lab, sweep, record, &summary).await?;
+    let (change, next) = seen(lab, sweep, record, &summary, curves).await?;
     let (number, is_same) = (record.trial.number, change == TrialChange::default());
     let after = match is_same {
         true if record.stop_as.is_none() => return Ok(next),
@@ -88,6 +94,7 @@ async fn seen(
     sweep: &Sweep,
     record: &TrialRecord,
     summary: &RunSummary,
+    curves: &mut KnownCurves,
 ) -> Result<(TrialChange, NextCheck), ApiError> {
     let (metric, last_step) = (&sweep.spec.metric.name, record.trial.last_step);
     let new = match new_values(lab.store(), &summary.id, metric, last_step, summary.step).await {
@@ -97,9 +104,10 @@ async fn seen(
     };
     let NewValues { values: new, has_more } = new;
     let may_stop = !summary.state.is_over();
-    let has_rule = sweep.spec.stopping.is_some() && may_stop && !new.is_empty();
-    let mut others = if has_rule { lab.store().trial_records(sweep.id, None).await? } else { vec![] };
-    others.retain(|other| other.trial.number != record.trial.number);
+    if sweep.spec.stopping.is_some() && may_stop && !new.is_empty() {
+        curves.refresh(lab.store(), sweep).await?;
+    }
+    let others = curves.without(record.trial.number);
     let Seen { values, continued, mut stop } =
         decide::read(&sweep.spec, record, summary.steps, may_stop, &others, &new);
     if stop.is_none() && may_stop && record.stop_as.is_none() {

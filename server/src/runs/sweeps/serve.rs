@@ -11,6 +11,7 @@ use store::{Store, StoreError};
 use wire::RunId;
 use wire::sweep::record::{Sweep, SweepState};
 
+use super::known_curves::KeptCurves;
 use super::next_check::NextCheck;
 use super::{follow, next};
 use crate::error::ApiError;
@@ -35,7 +36,7 @@ impl Waiting {
 
 /// Looks after sweeps for as long as the server runs.
 pub async fn serve(lab: Lab) {
-    let (waiting, watch) = (Waiting::default(), lab.feed.hub.trials.clone());
+    let (waiting, curves, watch) = (Waiting::default(), KeptCurves::default(), lab.feed.hub.trials.clone());
     while let Err(error) = wake_active(&lab).await {
         tracing::error!("the sweeps could not be read: {error}");
         tokio::time::sleep(AGAIN_AFTER).await;
@@ -47,7 +48,7 @@ pub async fn serve(lab: Lab) {
             waited_since = Instant::now();
         }
         for (sweep, due) in watch.begin_steps() {
-            tokio::spawn(check(lab.clone(), waiting.clone(), sweep, due));
+            tokio::spawn(check(lab.clone(), waiting.clone(), curves.clone(), sweep, due));
         }
         let is_waiting = !waiting.lock().is_empty();
         match is_waiting {
@@ -91,10 +92,10 @@ async fn resumed_later(watch: TrialWatch, runs: Vec<RunId>) {
     runs.iter().for_each(|run| watch.resumed(run));
 }
 
-async fn check(lab: Lab, waiting: Waiting, sweep: i64, due: Due) {
+async fn check(lab: Lab, waiting: Waiting, curves: KeptCurves, sweep: i64, due: Due) {
     let stepping = lab.clone();
     // In a task of its own: after a panic the sweep is checked again like after an error.
-    let next = match tokio::spawn(async move { step(&stepping, sweep, &due).await }).await {
+    let next = match tokio::spawn(async move { step(&stepping, &curves, sweep, &due).await }).await {
         Ok(Ok(next)) => next,
         Ok(Err(error)) => later(sweep, &error),
         Err(panic) => later(sweep, &panic),
@@ -115,13 +116,14 @@ fn later(sweep: i64, error: &dyn std::error::Error) -> NextCheck {
 ///
 /// # Errors
 /// An error of the store.
-async fn step(lab: &Lab, id: i64, due: &Due) -> Result<NextCheck, ApiError> {
+async fn step(lab: &Lab, kept: &KeptCurves, id: i64, due: &Due) -> Result<NextCheck, ApiError> {
     let Some(sweep) = lab.store().sweep(id).await? else { return Ok(NextCheck::WhenWoken) };
     let mut after = NextCheck::WhenWoken;
     let mut records = lab.store().unfinished_trials(id).await?;
     records.retain(|record| record.trial.run.as_ref().is_none_or(|run| due.contains(run)));
+    let mut curves = kept.take(id);
     for record in records {
-        after = after.max(follow::follow(lab, &sweep, &record).await.unwrap_or_else(|error| {
+        after = after.max(follow::follow(lab, &sweep, &record, &mut curves).await.unwrap_or_else(|error| {
             tracing::error!("trial {} of sweep {id} could not be followed: {error}", record.trial.number);
             NextCheck::Later
         }));
@@ -130,8 +132,9 @@ async fn step(lab: &Lab, id: i64, due: &Due) -> Result<NextCheck, ApiError> {
     if sweep.state == SweepState::Running && has_room(&sweep) {
         after = after.max(next::create(lab, &sweep).await?);
     }
-    if lab.store().finish_sweep(id).await? {
-        lab.feed.lab_changed();
+    match lab.store().finish_sweep(id).await? {
+        true => lab.feed.lab_changed(),
+        false => kept.keep(id, curves),
     }
     Ok(after)
 }
