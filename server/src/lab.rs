@@ -7,7 +7,7 @@
 //! - [`alerting`]: settings of alerts, and which channels are being sent to;
 //! - [`certificate`]: the certificate of a server that speaks TLS itself;
 //! - [`hosts`]: the names that the server answers to; [`slots`]: how many models are in memory at a time;
-//! - [`samplers`]: how many samplers of sweeps compute at a time;
+//! - [`samplers`]: how many samplers of sweeps compute at a time; [`sweep_results`]: the results of sweeps that people look at;
 //! - [`drawing`]: images, and how many are drawn at a time; [`openings`]: how often embeds are requested;
 //! - [`oidc`]: sign-in with OpenID Connect; [`audit`]: the audit log and the uses of tokens, before they are written; [`name`]: valid names;
 //! - [`scores`]: scores of checkpoints that wait; [`evaluator`]: programs that compute them; [`limits`]: limits of projects; [`passwords`]: hashes of passwords; [`throttle`]: slows down guessing.
@@ -30,6 +30,7 @@ pub mod samplers;
 pub mod scores;
 pub mod settings;
 pub mod slots;
+pub mod sweep_results;
 pub mod throttle;
 
 use std::ops::Deref;
@@ -61,6 +62,7 @@ use samplers::SamplerSlots;
 use scores::Scores;
 use settings::Settings;
 use slots::InferenceSlots;
+use sweep_results::SweepResults;
 use throttle::Throttle;
 
 /// WebSockets of pages at a time. Each takes some 130 kB.
@@ -97,6 +99,8 @@ pub struct LabParts {
     pub slots: InferenceSlots,
     /// Samplers of sweeps that compute.
     pub samplers: SamplerSlots,
+    /// Importances and curves of sweeps.
+    pub sweep_results: SweepResults,
     /// Scores of checkpoints that wait, are computed, or failed.
     pub scores: Scores,
     /// Hashes of passwords.
@@ -147,6 +151,7 @@ impl Lab {
             openings: Openings::default(),
             slots: InferenceSlots::default(),
             samplers: SamplerSlots::default(),
+            sweep_results: SweepResults::default(),
             scores: Scores::default(),
             passwords: Passwords::default(),
             throttle: Throttle::default(),

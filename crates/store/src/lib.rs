@@ -112,7 +112,7 @@ pub use run_table::RunPage;
 pub use runs::Successor;
 pub use series::{Curve, CurvePoint, SeriesQuery};
 pub use store::{Store, holder};
-pub use sweep_records::{NewDecision, NewSweep, TrialRecord, TrialValues};
+pub use sweep_records::{DecidedTrials, NewDecision, NewSweep, TrialRecord, TrialValues};
 pub use tasks::Scored;
 pub use tokens::EndedToken;
 pub use trials::{NewTrial, TrialChange, TrialCreation};

@@ -61,6 +61,16 @@ pub struct TrialRecord {
     pub kept: Vec<(u64, f64)>,
 }
 
+/// Which trials of a sweep have ended. It differs after each change of what the ended trials have found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecidedTrials {
+    /// The change of the sweep with which the newest of them ended; 0 without one.
+    pub newest: u64,
+    pub decided: u64,
+    /// All trials, those that have not ended included.
+    pub created: u64,
+}
+
 /// The values of a trial after a report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrialValues {

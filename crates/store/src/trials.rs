@@ -10,7 +10,7 @@ use crate::database::{self, Change, Connection, commit};
 use crate::error::StoreError;
 use crate::new_run::NewRun;
 use crate::store::Store;
-use crate::sweep_records::{NewDecision, SERVER, TrialRecord, TrialValues};
+use crate::sweep_records::{DecidedTrials, NewDecision, SERVER, TrialRecord, TrialValues};
 use crate::sweeps::{at_revision, may_train, pause_in, sweep_in};
 
 /// Points in a row that make no valid run before the sweep is paused.
@@ -68,6 +68,11 @@ impl Store {
     /// The trials of a sweep that have not ended, by number.
     pub async fn unfinished_trials(&self, sweep: i64) -> Result<Vec<TrialRecord>, StoreError> {
         database::trials::unfinished(&mut *self.database().read().await?, sweep).await
+    }
+
+    /// Which trials of a sweep have ended.
+    pub async fn decided_trials(&self, sweep: i64) -> Result<DecidedTrials, StoreError> {
+        database::trials::decided(&mut *self.database().read().await?, sweep).await
     }
 
     /// A trial; `None` for an unknown one.

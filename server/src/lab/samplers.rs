@@ -1,4 +1,5 @@
-//! How many samplers of sweeps compute at a time. They compute on threads of their own, so that requests and training do not wait for them.
+//! How many computations of a kind, such as those of samplers of sweeps, run at a time. They have threads of their own, so that requests and
+//! training do not wait for them.
 
 use std::sync::Arc;
 
@@ -9,23 +10,30 @@ use crate::error::ApiError;
 /// Samplers that compute at a time.
 const AT_ONCE: usize = 2;
 
-/// Places of samplers.
+/// Places of samplers, or of other computations.
 #[derive(Clone)]
 pub struct SamplerSlots(Arc<Semaphore>);
 
 impl Default for SamplerSlots {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(AT_ONCE)))
+        Self::new(AT_ONCE)
     }
 }
 
 impl SamplerSlots {
+    /// Places for `at_once` computations.
+    pub fn new(at_once: usize) -> Self {
+        Self(Arc::new(Semaphore::new(at_once)))
+    }
+
     /// Computes on a thread of its own, once a place is free.
     ///
     /// # Errors
     /// 500 if the computation panicked.
     pub async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| ApiError::internal("choosing a point", source);
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| {
+            ApiError::internal("a computation about a sweep", source)
+        };
         let place = Arc::clone(&self.0).acquire_owned().await.map_err(|source| failed(source.into()))?;
         // The thread computes on if nobody waits for it any more, so the place is its own.
         let computed = tokio::task::spawn_blocking(move || {

@@ -8,7 +8,7 @@ use wire::sweep::space::Point;
 
 use super::json::{from_json, from_word, to_json, to_word};
 use crate::error::StoreError;
-use crate::sweep_records::{TrialRecord, TrialValues};
+use crate::sweep_records::{DecidedTrials, TrialRecord, TrialValues};
 
 macro_rules! trials {
     ($rest:literal) => {
@@ -79,6 +79,14 @@ pub(crate) async fn list(
 pub(crate) async fn unfinished(connection: &mut SqliteConnection, sweep: i64) -> Result<Vec<TrialRecord>, StoreError> {
     let rows = sqlx::query(trials!("AND state IN ('queued', 'running') ORDER BY number"));
     rows.bind(sweep).fetch_all(connection).await?.iter().map(record_of).collect()
+}
+
+/// Which trials of a sweep have ended.
+pub(crate) async fn decided(connection: &mut SqliteConnection, sweep: i64) -> Result<DecidedTrials, StoreError> {
+    let sql = "SELECT coalesce(max(changed) FILTER (WHERE state NOT IN ('queued', 'running')), 0), \
+               count(*) FILTER (WHERE state NOT IN ('queued', 'running')), count(*) FROM trials WHERE sweep = ?";
+    let (newest, decided, created): (i64, i64, i64) = sqlx::query_as(sql).bind(sweep).fetch_one(connection).await?;
+    Ok(DecidedTrials { newest: newest as u64, decided: decided as u64, created: created as u64 })
 }
 
 /// A trial.

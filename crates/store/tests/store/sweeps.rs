@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde_json::json;
 use store::{
-    Creator, NewDecision, NewPerson, NewSweep, NewTrial, Store, StoreError, TrialChange, TrialCreation, TrialValues,
+    Creator, DecidedTrials, NewDecision, NewPerson, NewSweep, NewTrial, Store, StoreError, TrialChange, TrialCreation,
+    TrialValues,
 };
 use wire::access::{Role, Visible};
 use wire::run::RunChange;
@@ -267,13 +268,18 @@ async fn a_trial_begins_again_as_a_new_run() {
     let again = NewTrial { sweep: id, revision, number: 0, point: &point, run: &run };
     let early = store.retry_trial(&again, "ada").await.unwrap_err();
     assert!(matches!(early, StoreError::TrialNotOver { number: 0, .. }), "{early}");
+    let decided = async || store.decided_trials(id).await.unwrap();
+    assert_eq!(decided().await, DecidedTrials { newest: 0, decided: 0, created: 1 });
     set_trial(&store, id, 0, TrialState::Failed).await;
+    let newest = get(&store, id).await.changes;
+    assert_eq!(decided().await, DecidedTrials { newest, decided: 1, created: 1 });
     store.finish_sweep(id).await.unwrap();
     let revision = get(&store, id).await.revision;
     let unknown = NewTrial { revision, number: 1, ..again };
     assert!(matches!(store.retry_trial(&unknown, "ada").await, Err(StoreError::UnknownTrial { number: 1, .. })));
     let again = NewTrial { revision, ..again };
     store.retry_trial(&again, "ada").await.unwrap();
+    assert_eq!(decided().await, DecidedTrials { newest: 0, decided: 0, created: 1 });
     let late = store.retry_trial(&again, "ada").await.unwrap_err();
     assert!(matches!(late, StoreError::SweepChanged { .. }), "two people at once begin it once: {late}");
     let trial = store.trial(id, 0).await.unwrap().unwrap();

@@ -1,8 +1,9 @@
 //! What a sweep has found: the importance of its parameters, and the curves of its trials.
 
 use research::importance;
-use store::{SeriesQuery, StoreError};
-use wire::series::{Axis, Bucket, SeriesWindow};
+use store::{SeriesQuery, Store, StoreError};
+use wire::RunId;
+use wire::series::{Axis, Bucket};
 use wire::sweep::record::{Sweep, Trial};
 use wire::sweep::results::{SweepImportance, TrialCurve};
 
@@ -13,14 +14,19 @@ use crate::lab::Lab;
 /// Seed of the forest: equal results have equal importances.
 const SEED: u64 = 1;
 
-/// The importance of each parameter, computed on a thread of its own.
+/// The importance of each parameter, computed on a thread of its own, once for the trials that have ended.
 ///
 /// # Errors
 /// The specification is invalid; an error of the store; the computation panicked.
 pub async fn importance(lab: &Lab, sweep: &Sweep) -> Result<SweepImportance, ApiError> {
     let space = sweep.spec.check()?;
+    // Read before the trials: what ends in between is computed again.
+    let decided = lab.store().decided_trials(sweep.id).await?;
+    if let Some(known) = lab.sweep_results.known(sweep.id, decided) {
+        return Ok(known);
+    }
     let trials = outcomes(&sweep.spec, lab.store().trial_records(sweep.id, None).await?);
-    lab.samplers.compute(move || importance::importance(&space, &trials, SEED)).await
+    lab.sweep_results.compute(sweep.id, decided, move || importance::importance(&space, &trials, SEED)).await
 }
 
 /// The metric of each trial by step, in at most about `points` points each. A trial without values has no curve, and neither has one whose
@@ -29,6 +35,7 @@ pub async fn importance(lab: &Lab, sweep: &Sweep) -> Result<SweepImportance, Api
 /// # Errors
 /// An error of the store.
 pub async fn curves(lab: &Lab, sweep: &Sweep, points: usize) -> Result<Vec<TrialCurve>, ApiError> {
+    let _place = lab.sweep_results.reading().await?;
     let mut curves = vec![];
     for trial in lab.store().trials(sweep.id, None).await? {
         curves.extend(curve(lab, sweep, &trial, points).await?);
@@ -42,51 +49,72 @@ async fn curve(lab: &Lab, sweep: &Sweep, trial: &Trial, points: usize) -> Result
     if summary.is_none_or(|summary| summary.project != sweep.project) {
         return Ok(None);
     }
-    let names = vec![sweep.spec.metric.name.clone()];
-    let query = SeriesQuery { names, axis: Axis::Step, from: None, to: None, points };
-    let windows = match lab.store().series(run, query).await {
-        Ok(windows) => windows,
+    let buckets = match on_path(lab.store(), run, &sweep.spec.metric.name, points).await {
+        Ok(buckets) => buckets,
         // It was deleted for good meanwhile.
         Err(StoreError::UnknownRun { .. } | StoreError::RunFolderMissing { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let buckets = newest_path(windows);
     let (steps, values): (Vec<u64>, Vec<f64>) = buckets.iter().map(|bucket| (bucket.step, bucket.mean)).unzip();
     Ok((!steps.is_empty()).then_some(TrialCurve { trial: trial.number, steps, values }))
 }
 
-/// The finite values of the windows of a series: from the first step of a later segment on, the values of that segment count.
-fn newest_path(windows: Vec<SeriesWindow>) -> Vec<Bucket> {
-    let mut path: Vec<Bucket> = vec![];
-    for window in windows {
-        if let Some(first) = window.buckets.first() {
-            path.retain(|bucket| bucket.step < first.step);
-        }
-        path.extend(window.buckets.into_iter().filter(|bucket| bucket.count > 0));
+/// The finite values of a series on the path of a run, without those of abandoned segments, in about `points` buckets.
+async fn on_path(store: &Store, run: &RunId, metric: &str, points: usize) -> Result<Vec<Bucket>, StoreError> {
+    let spans = store.history(run).await?.spans();
+    let points = points.div_ceil(spans.len().max(1));
+    let mut path = vec![];
+    for (segment, from, to) in spans {
+        let (names, axis) = (vec![metric.to_owned()], Axis::Step);
+        // The end of a query belongs to it; that of a span does not.
+        let (from, to) = (Some(from as f64), to.map(|to| to.saturating_sub(1) as f64));
+        let windows = store.series(run, SeriesQuery { names, axis, from, to, points }).await?;
+        let of_segment = windows.into_iter().filter(|window| window.segment == segment);
+        path.extend(of_segment.flat_map(|window| window.buckets).filter(|bucket| bucket.count > 0));
     }
-    path
+    Ok(path)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use wire::control::event::Event;
+    use wire::series::Row;
+    use wire::transport::link::Item;
+    use wire::{CheckpointId, RunState};
 
-    fn window(segment: u32, values: &[(u64, f64, u64)]) -> SeriesWindow {
-        let bucket = |(step, mean, count): &(u64, f64, u64)| {
-            let x = *step as f64;
-            Bucket { step: *step, last_step: *step, x, last_x: x, min: *mean, max: *mean, mean: *mean, count: *count }
+    use super::*;
+    use crate::live::diagnosis::tests::store_with_run;
+    use crate::live::feed::report;
+
+    fn values(segment: u32, values: &[(u64, f64)]) -> Vec<Item> {
+        let row = |(step, value): &(u64, f64)| {
+            Item::Row(Row { segment, step: *step, values: vec![("loss.valid".to_owned(), *value)] })
         };
-        let buckets: Vec<Bucket> = values.iter().map(bucket).collect();
-        SeriesWindow { name: "loss.valid".into(), segment, total: buckets.len() as u64, buckets, is_exact: true }
+        values.iter().map(row).collect()
     }
 
-    #[test]
-    fn a_later_segment_replaces_the_values_from_its_first_step_on() {
-        let path = newest_path(vec![
-            window(0, &[(10, 3.0, 1), (20, 2.0, 1), (30, 9.0, 1)]),
-            window(1, &[(20, 2.5, 1), (30, 0.0, 0), (40, 1.5, 1)]),
-        ]);
-        let values: Vec<(u64, f64)> = path.iter().map(|bucket| (bucket.step, bucket.mean)).collect();
-        assert_eq!(values, [(10, 3.0), (20, 2.5), (40, 1.5)], "a value that was not finite is left out");
+    #[tokio::test]
+    async fn the_values_of_an_abandoned_segment_are_left_out_before_the_next_one_has_any() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, run) = store_with_run(folder.path()).await;
+        store.set_state(&run, RunState::Running, None).await.unwrap();
+        let rolled_back = Event::RolledBack {
+            checkpoint: CheckpointId { segment: 0, step: 20 },
+            from_segment: 0,
+            from_step: 31,
+            skip_batches: 0,
+            best_valid: None,
+        };
+        let mut items = values(0, &[(9, 3.0), (19, 2.0), (29, 9.0)]);
+        let report = report(wire::control::author::Author::System, 20, rolled_back, None);
+        items.push(Item::Event(wire::transport::link::Report { segment: 1, ..report }));
+        store.ingest(&run, 1, items).await.unwrap();
+        let path = async || -> Vec<(u64, f64)> {
+            let buckets = on_path(&store, &run, "loss.valid", 100).await.unwrap();
+            buckets.iter().map(|bucket| (bucket.step, bucket.mean)).collect()
+        };
+        assert_eq!(path().await, [(9, 3.0), (19, 2.0)], "the run returned to step 20");
+        store.ingest(&run, 5, values(1, &[(29, 2.5), (39, 1.5)])).await.unwrap();
+        assert_eq!(path().await, [(9, 3.0), (19, 2.0), (29, 2.5), (39, 1.5)]);
     }
 }
