@@ -131,18 +131,27 @@ impl Store {
 
     /// Ends a sweep whose trials have all ended. Returns whether it ended.
     pub async fn finish_sweep(&self, id: i64) -> Result<bool, StoreError> {
+        // Most calls find nothing to do, and do not wait for the lock of the database.
+        if self.sweep(id).await?.as_ref().and_then(end_state).is_none() {
+            return Ok(false);
+        }
         let mut transaction = self.database().write().await?;
         let Some(sweep) = database::sweeps::get(&mut transaction, id).await? else { return Ok(false) };
-        let state = match sweep.state {
-            _ if sweep.counts.unfinished() > 0 || sweep.ended_ms.is_some() => return Ok(false),
-            SweepState::Stopped => SweepState::Stopped,
-            _ if sweep.counts.created() < sweep.trials => return Ok(false),
-            _ => SweepState::Finished,
-        };
+        let Some(state) = end_state(&sweep) else { return Ok(false) };
         let message = sweep.message.as_deref();
         database::sweeps::change(&mut transaction, id, state, message, sweep.trials, Some(now_ms())).await?;
         commit(transaction).await?;
         Ok(true)
+    }
+}
+
+/// The state in which a sweep ends now; `None` while a trial is to end or to begin, and for a sweep that has ended.
+fn end_state(sweep: &Sweep) -> Option<SweepState> {
+    match sweep.state {
+        _ if sweep.counts.unfinished() > 0 || sweep.ended_ms.is_some() => None,
+        SweepState::Stopped => Some(SweepState::Stopped),
+        _ if sweep.counts.created() < sweep.trials => None,
+        _ => Some(SweepState::Finished),
     }
 }
 
