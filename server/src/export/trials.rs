@@ -95,7 +95,8 @@ impl Cells {
 
     fn schema(&self, name: &str) -> Result<Type, ParquetError> {
         let (physical, converted) = match self {
-            Self::Integers(_) => (Physical::INT64, ConvertedType::NONE),
+            // Seeds may be larger than the largest signed integer.
+            Self::Integers(_) => (Physical::INT64, ConvertedType::UINT_64),
             Self::Numbers(_) => (Physical::DOUBLE, ConvertedType::NONE),
             Self::Texts(_) => (Physical::BYTE_ARRAY, ConvertedType::UTF8),
         };
@@ -181,13 +182,15 @@ mod tests {
 
     #[test]
     fn trials_as_parquet() {
-        let (sweep, trials) = sweep_with_trials();
+        let (sweep, mut trials) = sweep_with_trials();
+        trials[1].point.seed = Some(u64::MAX);
         let mut file = vec![];
         write_parquet(&sweep, &trials, &mut file).unwrap();
         let reader = SerializedFileReader::new(bytes::Bytes::from(file)).unwrap();
         let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
         assert_eq!(rows.len(), 2);
-        assert_eq!((rows[0].get_long(0).unwrap(), rows[0].get_double(4).unwrap()), (0, 2.5));
+        assert_eq!((rows[0].get_ulong(0).unwrap(), rows[0].get_double(4).unwrap()), (0, 2.5));
+        assert_eq!((rows[0].get_ulong(8).unwrap(), rows[1].get_ulong(8).unwrap()), (7, u64::MAX));
         assert_eq!(rows[0].get_string(9).unwrap(), "rotary");
         assert!(rows[1].get_double(4).is_err() && rows[1].get_string(9).is_err(), "empty cells are null");
         assert_eq!(rows[1].get_double(10).unwrap(), 0.01);
