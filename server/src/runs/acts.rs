@@ -23,7 +23,7 @@ use super::remedies::{PresentRun, reason};
 use super::{commands, steering};
 use crate::error::ApiError;
 use crate::lab::Lab;
-use same_cause::{refuse, rollback_since};
+pub(crate) use same_cause::{refuse, rollback_since};
 
 /// Maximum time between two looks at the decisions: a worker may have connected meanwhile.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
@@ -112,9 +112,11 @@ async fn act(lab: &Lab, decision: &StoredFinding) -> Result<bool, ApiError> {
     // A command that was sent may still be carried out, and its event settles the decision.
     if outcome.is_none()
         && command_id.is_none()
-        && let Some(rollback) = rollback_since(lab, run, found).await?
+        && let Some(rollback) = rollback_since(lab.store(), run, found).await?
     {
-        refuse(lab, &summary, found, act, &rollback).await?;
+        let (event, recorded) = refuse(lab.store(), &summary, found, act, &rollback).await?;
+        lab.feed.hub.publish(recorded.summary.clone(), vec![], vec![event], vec![]);
+        lab.diagnosis.publish(vec![recorded]).await?;
         return Ok(true);
     }
     if outcome.is_none() {

@@ -17,7 +17,7 @@ use crate::cli::progress_bar::Bar;
 use crate::error::ApiError;
 use crate::live::clock::now_ms;
 use crate::live::feed::report;
-use crate::runs::acts::{answered, checkpoint, without_command};
+use crate::runs::acts::{answered, checkpoint, refuse, rollback_since, without_command};
 use crate::runs::remedies::reason;
 
 /// Steps that a rollback goes back at least, and batches that it skips, where the option gives none.
@@ -169,6 +169,13 @@ impl Acts {
         if outcome.is_none() {
             let summary = self.store.summary(&self.run).await?;
             let summary = summary.ok_or_else(|| ApiError::not_found("the run was removed"))?;
+            if command_id.is_none()
+                && let Some(rollback) = rollback_since(&self.store, &self.run, found).await?
+            {
+                refuse(&self.store, &summary, found, act, &rollback).await?;
+                did_nothing(found, &rollback.failure(), bar);
+                return Ok(());
+            }
             outcome = without_command(&self.store, &summary, found, act).await?;
         }
         if outcome.is_none() && self.in_flight.is_none() {
@@ -217,9 +224,7 @@ impl Acts {
             (self.in_flight, self.held) = (None, None);
         }
         match &outcome {
-            ActionOutcome::Failed { failure } => {
-                bar.print(&format!("rule {} did nothing about its finding: {failure}", found.label));
-            }
+            ActionOutcome::Failed { failure } => did_nothing(found, failure, bar),
             ActionOutcome::Done { .. } if matches!(act, Act::Pause | Act::Stop) => {
                 self.ended = Some(EndedBy { rule: found.label.clone(), reason: reason(found) });
             }
@@ -230,9 +235,54 @@ impl Acts {
     }
 }
 
+fn did_nothing(found: &RunFinding, failure: &str, bar: &Bar) {
+    bar.print(&format!("rule {} did nothing about its finding: {failure}", found.label));
+}
+
 #[cfg(test)]
 mod tests {
+    use store::{Moment, NewFinding};
+    use wire::diagnosis::{Finding, Level, TakenAction};
+    use wire::transport::link::{Item, Report};
+    use wire::{CheckpointId, RunState};
+
     use super::*;
+    use crate::live::diagnosis::tests::store_with_run;
+
+    #[tokio::test]
+    async fn a_decision_about_a_finding_before_a_rollback_by_another_rule_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, run) = store_with_run(folder.path()).await;
+        store.set_state(&run, RunState::Running, None).await.unwrap();
+        let finding = Finding {
+            rule: "divergence".into(),
+            level: Level::Alert,
+            step: 5,
+            first_step: 4,
+            value: Some(2.0),
+            threshold: 1.0,
+            subject: String::new(),
+            details: Default::default(),
+            evidence: vec![],
+        };
+        let action = Some(TakenAction { act: Act::Stop, event: None, failure: None, was_done_before: false });
+        let found = NewFinding { segment: 0, finding, label: "Divergence".into(), text: "It diverges.".into(), action };
+        let moment = Moment { step: 5, found: vec![found], active: vec![] };
+        store.record_findings(&run, &[(0, 0, None)], &[moment], 3).await.unwrap();
+        // The finding is before the checkpoint, so it is still on the path of the run.
+        let checkpoint = CheckpointId { segment: 0, step: 8 };
+        let event = Event::RolledBack { checkpoint, from_segment: 0, from_step: 20, skip_batches: 0, best_valid: None };
+        let rolled_back = report(Author::Rule("Loss spike".to_owned()), 8, event, None);
+        store.ingest(&run, 1, vec![Item::Event(Report { segment: 1, ..rolled_back })]).await.unwrap();
+        let (commands, sent) = mpsc::channel();
+        Acts::begin(&store, &run, commands).look(true, &Bar::new(0, 10)).await;
+        assert!(store.open_actions().await.unwrap().is_empty() && sent.try_recv().is_err());
+        let found = store.findings(&run).await.unwrap().remove(0).found;
+        let failure = found.action.unwrap().failure.unwrap();
+        assert!(failure.starts_with("Rule Loss spike has rolled the run back from step 20 to step 8 "), "{failure}");
+        let refused = store.events(&run, 0, 100).await.unwrap().pop().unwrap();
+        assert!(matches!(refused.event, Event::Refused { command: Command::Stop { .. }, .. }), "{refused:?}");
+    }
 
     #[test]
     fn an_option_names_a_rule_and_its_action() {

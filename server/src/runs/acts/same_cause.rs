@@ -1,6 +1,7 @@
 //! Several rules that find one fault: after one of them has rolled the run back, the others do not carry out what they decided about findings
 //! of before. The journal says so.
 
+use store::{Recorded, Store, StoreError};
 use wire::control::author::Author;
 use wire::diagnosis::{Act, RunFinding};
 use wire::number::grouped;
@@ -8,13 +9,11 @@ use wire::run::history::History;
 use wire::{CheckpointId, Command, Event, EventRecord, RunId, RunSummary};
 
 use super::in_a_sentence;
-use crate::error::ApiError;
-use crate::lab::Lab;
 use crate::live::feed::report;
 use crate::runs::remedies::reason;
 
 /// A rollback by a rule.
-pub(super) struct RuleRollback {
+pub(crate) struct RuleRollback {
     rule: String,
     /// Where the run was.
     from: CheckpointId,
@@ -38,28 +37,49 @@ impl RuleRollback {
     fn is_since(&self, history: &History, found: &RunFinding) -> bool {
         history.on_path_to(self.from)(found.segment, found.finding.step)
     }
+
+    /// Why a decision of another rule is not carried out after it.
+    fn why(&self) -> String {
+        format!(
+            "rule {} has rolled the run back from step {} to step {} since this finding, which may have had the same cause",
+            self.rule,
+            grouped(self.from.step),
+            grouped(self.to.step)
+        )
+    }
+
+    /// As a sentence.
+    pub(crate) fn failure(&self) -> String {
+        in_a_sentence(&self.why())
+    }
 }
 
 /// The newest rollback by a rule from a step after a finding.
-pub(super) async fn rollback_since(
-    lab: &Lab,
+///
+/// # Errors
+/// An error of the store.
+pub(crate) async fn rollback_since(
+    store: &Store,
     run: &RunId,
     found: &RunFinding,
-) -> Result<Option<RuleRollback>, ApiError> {
-    let history = lab.store().history(run).await?;
-    let rollbacks = lab.store().rollbacks(run).await?;
+) -> Result<Option<RuleRollback>, StoreError> {
+    let history = store.history(run).await?;
+    let rollbacks = store.rollbacks(run).await?;
     let mut by_rules = rollbacks.iter().rev().filter_map(RuleRollback::of);
     Ok(by_rules.find(|rollback| rollback.is_since(&history, found)))
 }
 
-/// Settles a decision that is not carried out because of a rollback by a rule.
-pub(super) async fn refuse(
-    lab: &Lab,
+/// Settles a decision that is not carried out because of a rollback by a rule. Returns the event of the journal that says so.
+///
+/// # Errors
+/// An error of the store.
+pub(crate) async fn refuse(
+    store: &Store,
     summary: &RunSummary,
     found: &RunFinding,
     act: Act,
     rollback: &RuleRollback,
-) -> Result<(), ApiError> {
+) -> Result<(EventRecord, Recorded), StoreError> {
     let reason = Some(reason(found));
     let command = match act {
         Act::Pause => Command::Pause { reason },
@@ -68,18 +88,9 @@ pub(super) async fn refuse(
             Command::Rollback { checkpoint: rollback.to, skip_batches: batches, reason }
         }
     };
-    let message = format!(
-        "rule {} has rolled the run back from step {} to step {} since this finding, which may have had the same cause",
-        rollback.rule,
-        grouped(rollback.from.step),
-        grouped(rollback.to.step)
-    );
-    let failure = in_a_sentence(&message);
-    let report = report(Author::Rule(found.label.clone()), summary.step, Event::Refused { command, message }, None);
-    let (event, recorded) = lab.store().refuse_action(&summary.id, found.id, report, failure).await?;
-    lab.feed.hub.publish(recorded.summary.clone(), vec![], vec![event], vec![]);
-    lab.diagnosis.publish(vec![recorded]).await?;
-    Ok(())
+    let event = Event::Refused { command, message: rollback.why() };
+    let report = report(Author::Rule(found.label.clone()), summary.step, event, None);
+    store.refuse_action(&summary.id, found.id, report, rollback.failure()).await
 }
 
 #[cfg(test)]
