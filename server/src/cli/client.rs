@@ -1,5 +1,8 @@
 //! Requests to the server of a folder, of commands that start something there and follow it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,6 +14,9 @@ use wire::ApiErrorBody;
 
 /// How long the server may take to answer: planning a large dataset takes a while.
 const WITHIN: Duration = Duration::from_secs(60);
+/// How often a request is repeated that the server does not answer, and the time between two of them: the server may be restarted meanwhile.
+const AGAIN: u32 = 120;
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Largest answer, bytes: a sweep with all its trials.
 const ANSWER_BYTES: u64 = 64 << 20;
 
@@ -45,18 +51,36 @@ pub(super) struct Client {
     agent: Agent,
     url: String,
     bearer: String,
+    /// Whether the server was one of this process and has ended.
+    has_ended: Arc<AtomicBool>,
 }
 
 impl Client {
     pub(super) fn new(url: String, token: &str) -> Self {
+        Self::of_own_server(url, token, Arc::default())
+    }
+
+    /// A client of a server of this process, which sets `has_ended` at its end: no answer is awaited after that.
+    pub(super) fn of_own_server(url: String, token: &str, has_ended: Arc<AtomicBool>) -> Self {
         let config = Agent::config_builder().timeout_global(Some(WITHIN)).http_status_as_error(false);
-        Self { agent: config.build().into(), url, bearer: format!("Bearer {token}") }
+        Self { agent: config.build().into(), url, bearer: format!("Bearer {token}"), has_ended }
     }
 
     /// Gets what is at a path of the API.
     pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         let request = self.agent.get(self.address(path)).header(AUTHORIZATION, &self.bearer);
         self.read(request.call())
+    }
+
+    /// As [`Self::get`], and asks again for some minutes if the server does not answer: what it is asked about continues without this program.
+    pub(super) fn get_patiently<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        for _ in 0..AGAIN {
+            match self.get(path) {
+                Err(error) if !error.is_refusal() && !self.has_ended.load(Ordering::Relaxed) => sleep(AGAIN_AFTER),
+                answered => return answered,
+            }
+        }
+        self.get(path)
     }
 
     /// Posts a body to a path of the API.
@@ -79,5 +103,34 @@ impl Client {
             true => serde_json::from_str(&text).map_err(unexpected),
             false => Err(ClientError::Refused { status, body: serde_json::from_str(&text).map_err(unexpected)? }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_request_that_is_not_answered_is_repeated_while_the_server_may_come_back() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            drop(listener.accept().unwrap());
+            let (mut request, _) = listener.accept().unwrap();
+            let mut head = vec![];
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                request.read_exact(&mut byte).unwrap();
+                head.extend(byte);
+            }
+            request.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\nconnection: close\r\n\r\n7").unwrap();
+        });
+        assert_eq!(Client::new(url.clone(), "a").get_patiently::<u64>("/sweeps").unwrap(), 7);
+        server.join().unwrap();
+        let own = Client::of_own_server(url, "a", Arc::new(AtomicBool::new(true)));
+        assert!(matches!(own.get_patiently::<u64>("/sweeps"), Err(ClientError::Unreachable { .. })));
     }
 }

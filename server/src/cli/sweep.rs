@@ -6,6 +6,8 @@ mod progress;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
@@ -147,7 +149,7 @@ impl SweepArgs {
         spec.check()?;
         let folder = self.data.folder.clone();
         match local::read_address(&folder).filter(|_| store::holder(&folder).is_some()) {
-            Some(url) => self.on(url, spec).await,
+            Some(url) => self.on(url, spec, Arc::default()).await,
             None if self.detach => Err(SweepError::NoServer { data: folder }),
             None => self.with_own_server(spec).await,
         }
@@ -160,29 +162,35 @@ impl SweepArgs {
         let settings = Settings::new(self.data.folder.clone(), ([127, 0, 0, 1], 0).into());
         // Whoever waits for the address, or for the end, has gone: then nothing is left to do.
         let serving = server::serve_until(settings, |url| drop(ready.send(url)), async { drop(is_done.await) });
-        let serving = tokio::spawn(serving);
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&has_ended);
+        let serving = tokio::spawn(async move {
+            let served = serving.await;
+            ended.store(true, Ordering::Relaxed);
+            served
+        });
         let data = self.data.folder.clone();
         let Ok(url) = address.await else {
             serving.await??;
             return Err(SweepError::Interrupted { data });
         };
-        let followed = self.on(url, spec).await;
-        let has_ended = done.send(()).is_err();
+        let followed = self.on(url, spec, has_ended).await;
+        let ended_before = done.send(()).is_err();
         serving.await??;
         match followed {
-            Err(SweepError::Client(ClientError::Unreachable { .. })) if has_ended => {
+            Err(SweepError::Client(ClientError::Unreachable { .. })) if ended_before => {
                 Err(SweepError::Interrupted { data })
             }
             followed => followed,
         }
     }
 
-    /// Starts and follows the sweep on a server.
-    async fn on(self, url: String, spec: SweepSpec) -> Result<(), SweepError> {
+    /// Starts and follows the sweep on a server; `has_ended` becomes true at the end of one of this process.
+    async fn on(self, url: String, spec: SweepSpec, has_ended: Arc<AtomicBool>) -> Result<(), SweepError> {
         let access = Store::open_access(self.data.used()?).await?;
         let name = format!("sweep {}", spec.name);
         let token = access.add_token(&name, Role::Steer, TokenKind::Api, Some(now_ms() + TOKEN_MS)).await?;
-        let client = Client::new(url, &token);
+        let client = Client::of_own_server(url, &token, has_ended);
         let ended = tokio::task::spawn_blocking(move || self.carry_out(&client, &spec)).await?;
         // A sweep that continues without this program needs the token.
         let is_needed = match &ended {
@@ -271,15 +279,15 @@ fn wait_for_datasets(client: &Client, spec: &SweepSpec) -> Result<(), SweepError
 fn follow(client: &Client, id: i64) -> Result<SweepView, SweepError> {
     let mut progress = Progress::default();
     loop {
-        let view: SweepView = client.get(&format!("/sweeps/{id}?since={}", progress.changes()))?;
+        let view: SweepView = client.get_patiently(&format!("/sweeps/{id}?since={}", progress.changes()))?;
         let decisions: Vec<SweepDecision> =
-            client.get(&format!("/sweeps/{id}/decisions?after={}", progress.decisions()))?;
+            client.get_patiently(&format!("/sweeps/{id}/decisions?after={}", progress.decisions()))?;
         let (state, message) = (view.sweep.state, view.sweep.message.clone());
         let has_ended = view.sweep.ended_ms.is_some() && matches!(state, SweepState::Finished | SweepState::Stopped);
         progress.show(view, &decisions);
         if has_ended {
             progress.end();
-            return Ok(client.get(&format!("/sweeps/{id}"))?);
+            return Ok(client.get_patiently(&format!("/sweeps/{id}"))?);
         }
         if let (SweepState::Paused, Some(message)) = (state, message) {
             progress.end();

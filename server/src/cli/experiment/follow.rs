@@ -10,15 +10,13 @@ use crate::cli::client::{Client, ClientError};
 
 /// Time between two looks at the experiment.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Looks without the experiment before the command gives up: the server may be restarted meanwhile.
-const SILENT_LOOKS: u32 = 120;
 
 /// Starts an experiment, and prints its journal on standard error until it is not running any more.
 pub(super) fn start(client: &Client, spec: &ExperimentSpec) -> Result<ExperimentView, ClientError> {
     let mut view: ExperimentView = client.post("/experiments", spec)?;
     let id = view.summary.id;
     eprintln!("The server continues the experiment {id} even if this command ends.");
-    let (mut shown, mut silent) = (0, 0);
+    let mut shown = 0;
     loop {
         for event in view.events.iter().filter(|event| event.number > shown) {
             eprintln!("{}", event.text);
@@ -28,10 +26,6 @@ pub(super) fn start(client: &Client, spec: &ExperimentSpec) -> Result<Experiment
             return Ok(view);
         }
         sleep(LOOK_EVERY);
-        match client.get(&format!("/experiments/{id}")) {
-            Ok(found) => (view, silent) = (found, 0),
-            Err(error) if silent == SILENT_LOOKS || error.is_refusal() => return Err(error),
-            Err(_) => silent += 1,
-        }
+        view = client.get_patiently(&format!("/experiments/{id}"))?;
     }
 }
