@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use wire::ApiErrorBody;
 use wire::alert::{AlertQuery, AlertView, ChannelChange, ChannelView, Channels, DeliveryView, NewChannel, TestResult};
 
-use super::extract::{Body, Path, Query};
+use super::extract::{Body, Path, Query, checked_limit};
 use crate::auth::Member;
 use crate::error::ApiError;
 use crate::export::alerts::channels;
@@ -22,12 +22,7 @@ pub async fn list_alerts(
     State(lab): State<Lab>,
     Query(query): Query<AlertQuery>,
 ) -> Result<Json<Vec<AlertView>>, ApiError> {
-    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MOST).contains(&limit) {
-        return Err(
-            ApiError::invalid("value_invalid", format!("the limit must be 1 to {MOST}; got {limit}")).field("limit")
-        );
-    }
+    let limit = checked_limit(query.limit.unwrap_or(DEFAULT_LIMIT), MOST)?;
     Ok(Json(lab.store().alerts(&own.grants, query.after.unwrap_or(0), limit as usize).await?))
 }
 

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use wire::error::in_words;
+use wire::number::grouped;
 
 use crate::error::ApiError;
 
@@ -53,6 +54,20 @@ fn field_of(reason: &str) -> Option<String> {
     let by_path = reason.split_once(": ").map(|(path, _)| path).filter(|path| !path.contains(' '));
     let by_name = reason.split_once("field `").and_then(|(_, rest)| rest.split_once('`')).map(|(name, _)| name);
     by_path.or(by_name).map(str::to_owned)
+}
+
+/// The limit of a page of a list, from 1 to `most`.
+///
+/// # Errors
+/// 422 for another one.
+pub(super) fn checked_limit(limit: u32, most: u32) -> Result<u32, ApiError> {
+    match (1..=most).contains(&limit) {
+        true => Ok(limit),
+        false => {
+            let message = format!("the limit must be 1 to {}; got {}", grouped(most.into()), grouped(limit.into()));
+            Err(ApiError::invalid("value_invalid", message).field("limit"))
+        }
+    }
 }
 
 /// How axum begins the message about a parameter of the path.

@@ -13,7 +13,7 @@ use wire::sweep::preview::SweepPreview;
 use wire::sweep::record::{Sweep, SweepDecision, SweepView};
 use wire::sweep::spec::SweepSpec;
 
-use super::extract::{Body, Path, Query};
+use super::extract::{Body, Path, Query, checked_limit};
 use crate::auth::SignedIn;
 use crate::auth::sweep::{SweepSteerer, SweepViewer};
 use crate::error::ApiError;
@@ -22,13 +22,16 @@ use crate::export::trials as table;
 use crate::lab::Lab;
 use crate::runs::sweeps::{command, start};
 
+/// Most sweeps or decisions of a page.
+const MOST: u32 = 1_000;
+
 /// A page of the list of sweeps.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct SweepQuery {
     /// Only sweeps with smaller ids: that of the last sweep of the page before.
     before: Option<i64>,
-    /// Maximum number of sweeps, 1 to 1000; 100 by default.
+    /// Maximum number of sweeps, 1 to 1,000; 100 by default.
     #[serde(default = "hundred")]
     limit: u32,
 }
@@ -52,7 +55,7 @@ pub struct DecisionQuery {
     /// Only decisions after this number; all by default.
     #[serde(default)]
     after: u64,
-    /// Maximum number of decisions, 1 to 1000; 100 by default.
+    /// Maximum number of decisions, 1 to 1,000; 100 by default.
     #[serde(default = "hundred")]
     limit: u32,
 }
@@ -64,6 +67,7 @@ pub async fn list_sweeps(
     State(lab): State<Lab>,
     Query(SweepQuery { before, limit }): Query<SweepQuery>,
 ) -> Result<Json<Vec<Sweep>>, ApiError> {
+    let limit = checked_limit(limit, MOST)?;
     Ok(Json(lab.store().sweeps(&identity.grants.visible(), before, limit).await?))
 }
 
@@ -113,6 +117,7 @@ pub async fn list_decisions(
     Query(DecisionQuery { after, limit }): Query<DecisionQuery>,
 ) -> Result<Json<Vec<SweepDecision>>, ApiError> {
     known(&lab, id).await?;
+    let limit = checked_limit(limit, MOST)?;
     Ok(Json(lab.store().sweep_decisions(id, after, limit).await?))
 }
 

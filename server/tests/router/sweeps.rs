@@ -140,6 +140,12 @@ async fn of_two_commands_for_one_revision_the_second_is_refused() {
     let decisions = lab.get(&format!("/api/v1/sweeps/{id}/decisions"), &lab.view).await.json();
     let said: Vec<&str> = decisions.as_array().unwrap().iter().map(|one| one["sentence"].as_str().unwrap()).collect();
     assert_eq!(said, ["ada paused the sweep.", "ada extended the sweep by 2 trials.", "ada stopped the sweep."]);
+    for path in ["/api/v1/sweeps", &format!("/api/v1/sweeps/{id}/decisions")] {
+        for (limit, status) in [(0, 422), (1, 200), (1_000, 200), (1_001, 422)] {
+            let answer = lab.get(&format!("{path}?limit={limit}"), &lab.view).await;
+            assert_eq!(answer.status.as_u16(), status, "{path} {limit}: {answer:?}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
