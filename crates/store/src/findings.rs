@@ -1,6 +1,7 @@
 //! What the rules found in runs. The rules themselves are evaluated elsewhere; here a decision is stored once, however often the same values
 //! are read again: after a restart, a rollback, or an undone rollback.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use wire::diagnosis::{Active, DiagnosisSettings, Finding, Health, Level, RunFinding, TakenAction};
@@ -126,6 +127,14 @@ impl Store {
             named.for_each(|found| found.is_dismissed = is_dismissed);
         };
         self.change_findings(run, None, dismiss).await.map(Some)
+    }
+
+    /// Gives all findings the labels that their rules have now, by the ids of the rules. Returns how many had another one, of an earlier version.
+    pub async fn set_finding_labels(&self, labels: &BTreeMap<&str, &str>) -> Result<u64, StoreError> {
+        let mut transaction = self.database().write().await?;
+        let changed = database::findings::set_labels(&mut transaction, labels).await?;
+        commit(transaction).await?;
+        Ok(changed)
     }
 
     /// Stores the state of a run's rules. Call it after the findings up to there are stored.

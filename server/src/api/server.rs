@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use axum::serve::{Listener, ListenerExt, TapIo};
+use research::rules::RULES;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -65,6 +66,8 @@ pub async fn serve_until(
     let fingerprint = tls.as_ref().and_then(|tls| tls.certificate.fingerprint);
     let lab = Lab::new(settings, store, fingerprint);
     pools::load_limits(&lab).await?;
+    // Stored with the findings, so that titles of alerts name them; rules of an earlier version had other labels.
+    lab.store().set_finding_labels(&RULES.iter().map(|rule| (rule.id, rule.label)).collect()).await?;
     // Before a page connects: alerts above the first number that it gets are new to it.
     lab.alerting.set_newest(lab.store().newest_alert().await?);
     remove_partial_uploads(&lab);

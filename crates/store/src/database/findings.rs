@@ -1,5 +1,7 @@
 //! SQL of findings and of the state of the rules.
 
+use std::collections::BTreeMap;
+
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 use wire::RunId;
@@ -145,6 +147,16 @@ pub(crate) async fn put(connection: &mut SqliteConnection, run: &RunId, found: &
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Gives all findings the labels of their rules, by the ids of the rules. Returns how many had another one.
+pub(crate) async fn set_labels(
+    connection: &mut SqliteConnection,
+    labels: &BTreeMap<&str, &str>,
+) -> Result<u64, StoreError> {
+    let sql = "UPDATE findings SET label = (SELECT value FROM json_each(?1) WHERE key = rule) \
+               WHERE label <> (SELECT value FROM json_each(?1) WHERE key = rule)";
+    Ok(sqlx::query(sql).bind(to_json(labels)?).execute(connection).await?.rows_affected())
 }
 
 /// The settings and the state of a run's rules; `None` if neither was stored.

@@ -47,6 +47,21 @@ async fn a_decision_that_is_not_carried_out_is_settled_with_its_event() {
 }
 
 #[tokio::test]
+async fn findings_of_earlier_versions_get_the_labels_that_their_rules_have_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, run) = store_with_run(dir.path()).await;
+    let moments =
+        [found("first_loss", "First loss", Level::Alert, 5), found("of_another_version", "Other", Level::Note, 6)];
+    store.record_findings(&run, &[(0, 0, None)], &moments, 3).await.unwrap();
+    let labels = [("first_loss", "Unexpected first loss"), ("divergence", "Divergence")].into();
+    assert_eq!(store.set_finding_labels(&labels).await.unwrap(), 1);
+    assert_eq!(store.set_finding_labels(&labels).await.unwrap(), 0, "it has the label");
+    let labels: Vec<String> =
+        store.findings(&run).await.unwrap().into_iter().map(|stored| stored.found.label).collect();
+    assert_eq!(labels, ["Unexpected first loss", "Other"]);
+}
+
+#[tokio::test]
 async fn a_run_whose_validation_loss_was_not_finite_resumes_unpaused() {
     let dir = tempfile::tempdir().unwrap();
     let (store, run) = store_with_run(dir.path()).await;
