@@ -258,7 +258,7 @@ fn sentences_say_the_difference_its_interval_and_its_variation() {
     assert!(
         sentence.starts_with(
             "The loss of the change is lower by 0.0988 bits/byte than that of the baseline. The difference, the change minus the baseline, \
-             is -0.0988"
+             is −0.0988"
         ),
         "{sentence}"
     );

@@ -101,7 +101,7 @@ fn scores_without_correct_items_have_no_interval_and_only_shared_tasks_are_compa
     let tasks: Vec<&str> = found.iter().map(|task| task.task.as_str()).collect();
     assert_eq!(tasks, ["prose"]);
     let words = &found[0].changes[0].sentence;
-    let expected = "The nats per token of b minus that of a is -0.5 nats/token. There is no interval: this task counts no correct items";
+    let expected = "The nats per token of b minus that of a is −0.5 nats/token. There is no interval: this task counts no correct items";
     assert!(words.starts_with(expected), "{words}");
     assert!(compare_scores(&[run("a", 1, vec![])], &[vec![run("b", 2, vec![score(1, 1)])]]).is_empty());
 }

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use wire::number::{brief, grouped};
+use wire::number::{brief, grouped, in_sentence};
 use wire::task::lab::StoredResult;
 use wire::task::result::describe;
 
@@ -224,7 +224,7 @@ fn sentence(
     let difference = match found {
         Ok(difference) => difference,
         Err(why) => {
-            let estimate = mean_of(change).zip(mean_of(baseline)).map(|(b, a)| brief(b - a));
+            let estimate = mean_of(change).zip(mean_of(baseline)).map(|(b, a)| in_sentence(b - a));
             let estimate = estimate.map(|value| format!("The {word} of {b} minus that of {a} is {value}{unit}. "));
             return format!("{}There is no interval: {why}.", estimate.unwrap_or_default());
         }
@@ -245,7 +245,8 @@ fn sentence(
         Method::PairedSeeds => format!("seeds (paired t, {} seeds on each side)", baseline.len()),
         _ => format!("seeds (Welch's t, {} and {} runs)", baseline.len(), change.len()),
     };
-    let (estimate, low, high) = (brief(difference.estimate), brief(difference.low), brief(difference.high));
+    let (estimate, low, high) =
+        (in_sentence(difference.estimate), in_sentence(difference.low), in_sentence(difference.high));
     format!(
         "{conclusion} The difference, {b} minus {a}, is {estimate}{unit}, 95 % interval {low} to {high} over {over}."
     )

@@ -1,7 +1,7 @@
 //! The result of a comparison, and the sentence that says it.
 
 use serde::{Deserialize, Serialize};
-use wire::number::brief;
+use wire::number::{brief, in_sentence};
 
 use super::conditions::Reason;
 use super::difference::{Difference, Method, Variation};
@@ -136,11 +136,11 @@ impl Comparison {
             "The difference, {} minus {}, is {} {}, {} % interval {} to {} over {of} ({method}).",
             names.change,
             names.baseline,
-            brief(difference.estimate),
+            in_sentence(difference.estimate),
             self.unit.word(),
             brief(100.0 * difference.level),
-            brief(difference.low),
-            brief(difference.high),
+            in_sentence(difference.low),
+            in_sentence(difference.high),
         )
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! Source: Li et al. 2020 (arXiv 1810.05934), in the form that stops instead of pausing; `SuccessiveHalvingPruner` of Optuna 5.
 
-use wire::number::{brief, grouped};
+use wire::number::{grouped, in_sentence};
 
 use super::{Curve, Decision, Stop};
 
@@ -58,12 +58,12 @@ impl Asha {
         let threshold = competing[go_on - 1];
         let stops = value > threshold;
         let (verb, end) = match stops {
-            true => ("is not", format!("; {} would be.", brief(threshold))),
+            true => ("is not", format!("; {} would be.", in_sentence(threshold))),
             false => ("is", ".".to_owned()),
         };
         let reason = format!(
             "Its value {} {verb} among the best {go_on} of the {} trials that have reached step {}{end}",
-            brief(value),
+            in_sentence(value),
             competing.len(),
             grouped(rung),
         );

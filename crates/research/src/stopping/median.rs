@@ -7,7 +7,7 @@
 //! Sources: median rule of Google Vizier (Golovin et al. 2017); `PercentileEarlyStoppingStrategy` of Ax (minimum of curves, bounds on the
 //! progress, protected best trials). The percentile is linear between values, as in NumPy.
 
-use wire::number::brief;
+use wire::number::in_sentence;
 
 use super::{Curve, Stop};
 use crate::statistics::sample::quantile;
@@ -40,7 +40,7 @@ impl Median {
         }
         let which =
             if self.percentile == 50.0 { "the median".to_owned() } else { format!("percentile {}", self.percentile) };
-        let (own, bound, count) = (brief(value), brief(threshold), values.len());
+        let (own, bound, count) = (in_sentence(value), in_sentence(threshold), values.len());
         let reason = format!("Its best value {own} is above {bound}, {which} of {count} other trials at step {step}.");
         Some(Stop { step, value: Some(value), threshold: Some(threshold), reason })
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use wire::RunId;
 use wire::alert::condition::values_to_recover;
 use wire::alert::{AlertContent, AlertKind, ConditionView, NewCondition};
-use wire::number::{brief, grouped};
+use wire::number::{grouped, in_sentence};
 use wire::series::{Row, name};
 
 use crate::access::check_project;
@@ -133,14 +133,16 @@ fn read_values(
 
 fn alert(run: &RunId, condition: &ConditionView, row: &Row, value: f64, at_ms: i64) -> NewAlert {
     let ConditionView { id, series, side, threshold, is_urgent, created_by, .. } = condition;
-    let (side, limit) = (side.word(), brief(*threshold));
+    let (side, limit) = (side.word(), in_sentence(*threshold));
     // The value of a checkpoint is at the step whose update gave its weights.
     let place = match series.starts_with(name::EVAL) {
         true => format!("the checkpoint of step {}", grouped(row.step + 1)),
         false => format!("step {}", grouped(row.step)),
     };
-    let text =
-        format!("{series} is {} at {place}, {side} the threshold {limit} that {created_by} has set.", brief(value));
+    let text = format!(
+        "{series} is {} at {place}, {side} the threshold {limit} that {created_by} has set.",
+        in_sentence(value)
+    );
     let content = AlertContent {
         kind: AlertKind::Metric,
         is_urgent: *is_urgent,

@@ -2,7 +2,7 @@
 
 use research::stopping::{Curve, Decision, Stop, decisions, keep};
 use store::{NewDecision, TrialRecord, TrialValues};
-use wire::number::{brief, grouped};
+use wire::number::{grouped, in_sentence};
 use wire::sweep::record::{DecisionKind, TrialState};
 use wire::sweep::spec::{Direction, SweepSpec};
 use wire::sweep::stopping::StoppingRule;
@@ -78,9 +78,9 @@ fn decision(rule: &StoppingRule, direction: Direction, trial: u64, stops: bool, 
         // The sentence of the rule is about values of which a lower one is better.
         (Direction::Higher, Some(value), Some(threshold)) => format!(
             "Its value {} is {} {}, the threshold of {} at step {}.",
-            brief(-value),
+            in_sentence(-value),
             if stops { "below" } else { "not below" },
-            brief(-threshold),
+            in_sentence(-threshold),
             rule.label(),
             grouped(at.step)
         ),
