@@ -1,6 +1,6 @@
 //! Parameter without gradient: the gradient of one matrix is 0, or negligible beside that of the others.
 //!
-//! Formula: RMS of the gradient of a matrix < 1e-6 times the median over matrices, in 3 reports in sequence. Gains and biases are left out.
+//! Formula: RMS of the gradient of a matrix < 1e-6 times the median over matrices, in 3 consecutive reports. Gains and biases are left out.
 //! Source: Glorot, Bengio 2010 (gradients per layer at initialization); the threshold is a heuristic.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ const IN_SEQUENCE: u32 = 3;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct DeadParameter {
-    /// Reports in sequence, and the step of the first, of matrices whose gradient is small.
+    /// Consecutive reports, and the step of the first, of matrices whose gradient is small.
     small: BTreeMap<String, (u32, u64)>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Formula: z = (ln norm - m) / s, with m and s² exponential moving averages (factor 0.97) of ln norm and of its squared deviation, which
 //! take in at most m + 2.5 s. An alert if z > 2.5 in more than 15 % of the last 300 steps, or if the norm is above 10 times the exponential of
-//! a slower average of ln norm (factor 0.995) for 5 steps in sequence; a note for one step with z > 8. Source: ZClip (arXiv 2504.02507),
+//! a slower average of ln norm (factor 0.995) for 5 consecutive steps; a note for one step with z > 8. Source: ZClip (arXiv 2504.02507),
 //! there on the norm itself; the logarithm makes its distribution nearly normal, so that z > 2.5 in 0.6 % of healthy steps instead of
 //! several percent. The slower average is for steady growth, which m and s follow.
 
@@ -30,7 +30,7 @@ const SMALLEST: f64 = 0.05;
 const RATIO: &str = "several steps";
 const OUTLIERS: &str = "many steps";
 const DEVIATION: &str = "one step";
-/// Steps in sequence above the factor.
+/// Consecutive steps above the factor.
 const HIGH: u32 = 5;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! Leak between training and validation text: the validation loss is below the training loss, without dropout.
 //!
 //! Formula: (line(s) - valid(s)) / line(s), with line the training loss fitted over the last 50 steps at the step s of the evaluation, above
-//! 5 % (note) or 15 % (alert) and above 4 standard errors of the line, in 3 evaluations in sequence. The line, not a mean, because early in
+//! 5 % (note) or 15 % (alert) and above 4 standard errors of the line, in 3 consecutive evaluations. The line, not a mean, because early in
 //! training the loss falls within 50 steps. Source: Kaufman et al. 2012, Leakage in Data Mining; the thresholds are heuristics. A validation
 //! text that is only easier than the training text gives the same picture.
 
@@ -22,7 +22,7 @@ const IN_SEQUENCE: usize = 3;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Leak {
     losses: Window<50>,
-    /// Fractions by which the validation loss was below, of evaluations in sequence.
+    /// Fractions by which the validation loss was below, of consecutive evaluations.
     below: Window<IN_SEQUENCE>,
 }
 

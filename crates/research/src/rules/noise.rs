@@ -1,6 +1,6 @@
 //! Noisy loss: the training loss varies so much from step to step that the batch is probably too small.
 //!
-//! Formula: median over 100 steps of |difference of two losses in sequence| / (0.6745 sqrt(2)), above 0.17 nats, after warm-up. Differences
+//! Formula: median over 100 steps of |difference of two consecutive losses| / (0.6745 sqrt(2)), above 0.17 nats, after warm-up. Differences
 //! remove the trend. The loss of a batch is a mean over its tokens, so its standard deviation falls with the square root of their number:
 //! about 0.07 nats for 768 tokens, 0.25 nats for 64. Sources: von Neumann 1941 (successive differences); McCandlish et al. 2018 (arXiv
 //! 1812.06162) for the noise of gradients. The threshold is fitted to runs of this lab, see `docs/LAB_LOG.md`.
@@ -18,7 +18,7 @@ use crate::statistics::sample::{MAD_OF_NORMAL, median};
 pub(super) struct Noise {
     /// The last training loss.
     loss: Option<f64>,
-    /// Absolute differences of losses in sequence.
+    /// Absolute differences of consecutive losses.
     differences: Window<100>,
     /// Losses so far.
     count: u64,

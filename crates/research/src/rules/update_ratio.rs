@@ -1,6 +1,6 @@
 //! Update-to-weight ratio out of range: one matrix changes much faster or slower than usual.
 //!
-//! Formula: norm(applied update) / norm(weights) per matrix, outside 1e-5 to 0.15 in 3 reports in sequence, after warm-up and at a learning
+//! Formula: norm(applied update) / norm(weights) per matrix, outside 1e-5 to 0.15 in 3 consecutive reports, after warm-up and at a learning
 //! rate of at least a tenth of its largest so far. Gains and biases are left out. Sources: Karpathy, CS231n: about 1e-3. The
 //! upper end is fitted to runs of this lab: single matrices of most healthy small models pass 0.03 (see `docs/LAB_LOG.md`).
 
@@ -19,7 +19,7 @@ const SMALL_RATE: f64 = 0.1;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct UpdateRatio {
-    /// Reports in sequence with a ratio out of range, and the step of the first.
+    /// Consecutive reports with a ratio out of range, and the step of the first.
     outside: u32,
     first_step: u64,
     largest_rate: f64,

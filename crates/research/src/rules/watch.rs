@@ -18,7 +18,7 @@ struct Episode {
     subject: String,
     level: Level,
     since_step: u64,
-    /// Readings in sequence without the condition.
+    /// Consecutive readings without the condition.
     calm: u32,
 }
 

@@ -88,7 +88,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// A parameter with proposed values around `base`; `None` for a name that is none.
+    /// A parameter with proposed values around `base`; `None` for an unknown name.
     pub(super) fn new(number: u32, name: &str, base: Option<&Value>) -> Option<Self> {
         let values = accepted(&target(name).ok()?);
         let Proposal { kind, low, high, list } = proposal(values, base);
