@@ -273,5 +273,28 @@ fn failed(sentence: &str) -> Result<Option<ActionOutcome>, ApiError> {
 /// An error message as a sentence.
 pub(super) fn in_a_sentence(message: &str) -> String {
     let mut letters = message.chars();
-    letters.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
+    let first = letters.next().map(|first| format!("{}{}", first.to_uppercase(), letters.as_str()));
+    first.map_or_else(String::new, with_full_stop)
+}
+
+/// A sentence that may end with a message, which has a full stop or none.
+pub(super) fn with_full_stop(mut sentence: String) -> String {
+    if !sentence.ends_with(['.', '!', '?']) {
+        sentence.push('.');
+    }
+    sentence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_become_sentences_with_one_full_stop() {
+        for (message, sentence) in
+            [("the run is over", "The run is over."), ("It is full. Free space.", "It is full. Free space."), ("", "")]
+        {
+            assert_eq!(in_a_sentence(message), sentence);
+        }
+    }
 }

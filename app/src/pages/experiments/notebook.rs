@@ -17,7 +17,9 @@ use super::words::{Mark, author_name, budgeted_time, compared, in_metric, most_p
 use crate::base::at;
 use crate::components::interval::every;
 use crate::components::number::{counted, grouped, moment, small};
-use crate::components::{Empty, Failure, Progress, Skeleton, Toasts, clicks, isolated, run_name, says, shows};
+use crate::components::{
+    Empty, Failure, Progress, Skeleton, Toasts, clicks, isolated, run_name, says, sentence, shows,
+};
 use crate::net::api::{ApiFailure, experiments};
 use crate::net::live::Live;
 use crate::route::run_path;
@@ -168,7 +170,7 @@ fn Head() -> impl IntoView {
                     {can_steer.then(|| view! { <Controls state /> })}
                 </div>
                 <p class="small dim">{about}</p>
-                {reason.map(|reason| view! { <p role="status">{isolated(&reason)}</p> })}
+                {reason.map(|reason| view! { <p role="status">{isolated(&sentence(&reason))}</p> })}
             </header>
         })
     })

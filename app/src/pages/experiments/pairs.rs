@@ -9,7 +9,7 @@ use wire::experiment::record::{ExperimentRun, Side, complete_pairs};
 
 use super::words::in_metric;
 use crate::components::hyperparameters::with_comma;
-use crate::components::{isolated, state_word};
+use crate::components::{isolated, sentence, state_word};
 use crate::route::run_path;
 
 /// The part of the chart's width, in percent, on each side of 0.
@@ -132,7 +132,7 @@ fn RunCell(run: Option<ExperimentRun>) -> impl IntoView {
     run.map(|run| {
         let (text, title) = match (run.value, &run.failure, run.state) {
             (Some(value), ..) => (number::fixed(value, 4), format!("{}, seed {}", run.run, run.seed)),
-            (None, Some(failure), _) => ("no value".to_owned(), isolated(failure)),
+            (None, Some(failure), _) => ("no value".to_owned(), isolated(&sentence(&format!("{} {failure}", run.run)))),
             (None, None, Some(state)) => {
                 let percent = (100.0 * run.progress).floor();
                 (format!("{} {percent:.0}{}%", state_word(state), number::THIN), format!("Open {}", run.run))

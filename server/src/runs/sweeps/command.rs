@@ -105,7 +105,7 @@ async fn resume_trial(lab: &Lab, identity: &Identity, sweep: &Sweep, number: u64
         return Err(ApiError::conflict("trial_moved", message)
             .hint("resume the run itself, or move it to the project of the sweep first"));
     }
-    let reason = Some(format!("{} resumed trial {number} of sweep {}", identity.name, sweep.spec.name));
+    let reason = Some(format!("{} resumed trial {number} of sweep {}.", identity.name, sweep.spec.name));
     resume_run(lab, identity, &summary, reason).await?;
     Ok(lab.store().note_resumed_trial(sweep.id, number, &identity.name).await?)
 }

@@ -14,6 +14,7 @@ use super::next_check::NextCheck;
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::live::clock::now_ms;
+use crate::runs::acts::with_full_stop;
 use crate::runs::commands;
 
 /// Points of a series that one query reads, one for each step.
@@ -265,8 +266,14 @@ fn state_of(
             Some(state) => (state, None),
             None => (TrialState::Stopped, Some("Its run was stopped.".to_owned())),
         },
-        RunState::Failed => (TrialState::Failed, Some(format!("Its run failed: {}", message("the journal says why")))),
-        RunState::Lost => (TrialState::Failed, Some(format!("Its run was lost: {}", message("its worker is gone")))),
+        RunState::Failed => {
+            let why = format!("Its run failed: {}", message("the journal says why"));
+            (TrialState::Failed, Some(with_full_stop(why)))
+        }
+        RunState::Lost => {
+            let why = format!("Its run was lost: {}", message("its worker is gone"));
+            (TrialState::Failed, Some(with_full_stop(why)))
+        }
     };
     (state, NextCheck::WhenWoken)
 }

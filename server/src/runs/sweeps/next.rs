@@ -11,7 +11,7 @@ use super::next_check::NextCheck;
 use super::sampler;
 use crate::error::ApiError;
 use crate::lab::Lab;
-use crate::runs::acts::in_a_sentence;
+use crate::runs::acts::{in_a_sentence, with_full_stop};
 use crate::runs::create::{announce, prepare};
 use crate::runs::plan::plan;
 
@@ -96,7 +96,11 @@ async fn refused(lab: &Lab, sweep: &Sweep, point: &Point, number: u64, error: Ap
     let is_waiting = error.body.code == "queue_full" || error.status.as_u16() == 422 && names_place;
     match error.status.as_u16() {
         _ if is_waiting => {
-            if lab.store().set_sweep_message(sweep.id, Some(&format!("The next trial waits: {error}."))).await? {
+            if lab
+                .store()
+                .set_sweep_message(sweep.id, Some(&with_full_stop(format!("The next trial waits: {error}"))))
+                .await?
+            {
                 lab.feed.lab_changed();
             }
             Ok(NextCheck::Later)
