@@ -105,6 +105,8 @@ fn invalid_spaces_name_the_field_and_what_to_do() {
         (json!({"optimizer.kind": {"choices": []}}), "parameters.optimizer.kind"),
         (json!({"optimizer.kind": {"choices": ["muon", "muon"]}}), "parameters.optimizer.kind"),
         (json!({"budget.tokens": {"int": [0, 1_000_000]}}), "parameters.budget.tokens"),
+        (json!({"steps": {"int": [1, 100_000_001]}}), "parameters.steps"),
+        (json!({"depth": {"choices": [2, 65]}}), "parameters.depth"),
         (json!({"model.layers": {"int": [1, 2], "when": {"model.heads": [1]}}}), "parameters.model.layers"),
         (json!({"model.layers": {"int": [1, 2], "when": {"model.layers": [1]}}}), "parameters.model.layers"),
         (json!({}), "parameters"),

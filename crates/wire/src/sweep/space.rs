@@ -32,6 +32,9 @@ use serde_json::Value;
 use crate::error::PlanError;
 use crate::hyperparameters::table;
 use crate::id::CorpusId;
+use crate::number::grouped;
+use crate::run::plan::MAX_STEPS;
+use crate::run::preset::DEPTHS;
 
 pub use point::Point;
 pub use search::{Dimension, SearchSpace};
@@ -132,16 +135,20 @@ impl Target {
     /// # Errors
     /// A value of another kind or out of range.
     fn check(&self, name: &str, value: &Value) -> Result<(), PlanError> {
-        let whole = |max: u64| value.as_u64().is_some_and(|value| (1..=max).contains(&value));
+        let whole = |first: u64, last: u64| {
+            let is_valid = value.as_u64().is_some_and(|value| (first..=last).contains(&value));
+            (is_valid, format!("a whole number from {first} to {}", grouped(last)))
+        };
         let (is_valid, expected) = match self {
             Self::Hyperparameter(row) => {
                 return row.check(value).map_err(|error| PlanError { field: field(name), ..error });
             }
             Self::Weight(_) => {
-                (value.as_f64().is_some_and(|weight| weight >= 0.0 && weight.is_finite()), "a number, 0 or more")
+                let is_valid = value.as_f64().is_some_and(|weight| weight >= 0.0 && weight.is_finite());
+                (is_valid, "a number, 0 or more".to_owned())
             }
-            Self::Steps => (whole(1_000_000_000), "a whole number from 1 to 1e9"),
-            Self::Depth => (whole(256), "a whole number from 1 to 256"),
+            Self::Steps => whole(1, MAX_STEPS),
+            Self::Depth => whole((*DEPTHS.start()).into(), (*DEPTHS.end()).into()),
         };
         let error = || PlanError::new(&field(name), format!("{name} {value} is out of range"));
         if is_valid { Ok(()) } else { Err(error().hint(format!("enter {expected}"))) }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use leptos::prelude::*;
 use serde_json::Value;
 use wire::hyperparameters::table::Values;
+use wire::run::plan::MAX_STEPS;
+use wire::run::preset::DEPTHS;
 use wire::sweep::space::{Parameter, Target, target};
 
 use crate::components::hyperparameters::{choice_name, written};
@@ -54,8 +56,8 @@ pub(super) fn accepted(target: &Target) -> Values {
     match target {
         Target::Hyperparameter(row) => row.values,
         Target::Weight(_) => WEIGHT,
-        Target::Steps => Values::Integer { min: 1, max: 1_000_000_000 },
-        Target::Depth => Values::Integer { min: 1, max: 256 },
+        Target::Steps => Values::Integer { min: 1, max: MAX_STEPS },
+        Target::Depth => Values::Integer { min: (*DEPTHS.start()).into(), max: (*DEPTHS.end()).into() },
     }
 }
 
@@ -249,6 +251,12 @@ mod tests {
         assert_eq!(proposal(layers, Some(&json!(4))).list, "2, 4, 8");
         assert_eq!(proposal(layers, Some(&json!(1))).list, "1, 2");
         assert_eq!(proposal(Values::Switch, None).list, "true, false");
+    }
+
+    #[test]
+    fn steps_and_depths_have_the_limits_of_a_run() {
+        assert_eq!(accepted(&Target::Steps), Values::Integer { min: 1, max: 100_000_000 });
+        assert_eq!(accepted(&Target::Depth), Values::Integer { min: 1, max: 64 });
     }
 
     #[test]
