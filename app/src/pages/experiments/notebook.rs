@@ -104,10 +104,19 @@ pub(in crate::pages) fn ExperimentPage(id: u64) -> impl IntoView {
         (None, Some(_)) => 1,
         (None, None) => 0,
     });
+    // A memo: each failed request sets the failure, and an alert that is built again is read aloud again.
+    let refused = Memo::new(move |_| notebook.failure.get());
     let content = move || match stage.get() {
         0 => view! { <Skeleton rows=6 /> }.into_any(),
         1 => notebook.failure.get().map(|failure| view! { <NotOpened failure /> }).into_any(),
         _ => view! {
+            {shows(move || refused.get().map(|failure| view! {
+                <Failure
+                    what="The experiment could not be fetched again"
+                    failure
+                    retry=move |()| notebook.fetch()
+                />
+            }))}
             <Head />
             <Statement />
             <Trained />
