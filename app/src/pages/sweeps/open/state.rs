@@ -114,9 +114,16 @@ impl OpenSweep {
         if !changed.is_empty() {
             self.trials.try_update(|trials| merge(trials, changed));
         }
-        if self.sweep.try_with_untracked(|known| known.as_ref() != Some(&sweep)) == Some(true) {
+        if self.sweep.try_with_untracked(|known| is_news(known.as_ref(), &sweep)) == Some(true) {
             self.sweep.try_set(Some(sweep));
         }
+    }
+
+    /// Shows the sweep after a command. The trials that have changed since are fetched later, so the changes that are known stay.
+    fn take_commanded(self, sweep: Sweep) {
+        let known = self.sweep.try_with_untracked(|known| known.as_ref().map(|known| known.changes)).flatten();
+        let changes = known.unwrap_or(0);
+        self.take(Sweep { changes, ..sweep }, vec![]);
     }
 
     async fn fetch_decisions(self) {
@@ -161,13 +168,21 @@ impl OpenSweep {
         self.is_sending.set(true);
         spawn_local(async move {
             match sweeps::command(self.id, revision, command).await {
-                Ok(_) => self.toasts.say(done),
+                Ok(sweep) => {
+                    self.take_commanded(sweep);
+                    self.toasts.say(done);
+                }
                 Err(failure) => self.toasts.fail(what, &failure),
             }
             self.is_sending.try_set(false);
             self.fetch();
         });
     }
+}
+
+/// Whether an answer shows anything else than what is known. One that was requested before a command shows an older revision.
+fn is_news(known: Option<&Sweep>, answer: &Sweep) -> bool {
+    known.is_none_or(|known| known != answer && known.revision <= answer.revision)
 }
 
 /// Follows a selection once it has not changed for a moment.
@@ -203,6 +218,23 @@ mod tests {
 
     use super::super::quantity::tests::trial;
     use super::*;
+
+    #[test]
+    fn an_answer_from_before_a_command_is_not_shown() {
+        let sweep = |revision: u64, changes: u64| -> Sweep {
+            let spec = serde_json::json!({ "name": "rates", "trials": 2, "space": { "parameters": {} } });
+            serde_json::from_value(serde_json::json!({
+                "id": 1, "spec": spec, "project": "default", "creator": "ada", "created_ms": 0, "ended_ms": null,
+                "state": "running", "revision": revision, "message": null, "trials": 2,
+                "counts": { "queued": 0, "running": 0, "finished": 0, "stopped": 0, "failed": 0 }, "best": null,
+                "changes": changes,
+            }))
+            .unwrap()
+        };
+        let known = sweep(2, 5);
+        assert!(is_news(None, &known) && is_news(Some(&known), &sweep(2, 6)) && is_news(Some(&known), &sweep(3, 5)));
+        assert!(!is_news(Some(&known), &known) && !is_news(Some(&known), &sweep(1, 4)));
+    }
 
     #[test]
     fn changed_trials_replace_those_of_their_numbers() {
