@@ -11,7 +11,7 @@ use crate::pages::sweeps::words::{
 };
 
 /// A quantity of a trial.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Quantity {
     /// The value of a parameter.
     Parameter(String),

@@ -3,10 +3,10 @@
 use leptos::prelude::*;
 use wire::hyperparameters::table::Values;
 
-use super::quantity::{AxisValues, QuantityAxis};
+use super::quantity::{AxisValues, Quantity, QuantityAxis};
 use super::state::OpenSweep;
 use crate::components::hyperparameters::with_comma;
-use crate::components::{NumberField, TypedNumber, shows};
+use crate::components::{NumberField, TypedNumber};
 
 const ANY: Values = Values::Number { min: -1e300, max: 1e300 };
 
@@ -16,12 +16,22 @@ pub(super) fn RangeFields() -> impl IntoView {
     view! {
         <details>
             <summary class="small">"Ranges as numbers"</summary>
-            {shows(move || {
-                let fields = open.axes.get().into_iter().map(|axis| view! { <AxisRange axis /> });
-                view! { <div class="fields ranges">{fields.collect_view()}</div> }
-            })}
+            <div class="fields ranges">
+                <For each=move || open.axes.get() key=key_of let(axis)>
+                    <AxisRange axis />
+                </For>
+            </div>
         </details>
     }
+}
+
+/// What the fields of an axis are built for. Those of numbers stay while the axis grows with the values of new trials.
+fn key_of(axis: &QuantityAxis) -> (Quantity, Vec<String>) {
+    let choices = match &axis.values {
+        AxisValues::Choices(choices) => choices.iter().map(|choice| axis.text(choice)).collect(),
+        AxisValues::Numbers(_) => vec![],
+    };
+    (axis.quantity.clone(), choices)
 }
 
 #[component]
@@ -66,35 +76,48 @@ fn ChoiceRange(axis: QuantityAxis) -> impl IntoView {
 #[component]
 fn NumberRange(axis: QuantityAxis) -> impl IntoView {
     let open = expect_context::<OpenSweep>();
-    let (label, unit) = (axis.label.clone(), with_comma(axis.unit));
-    let axis = StoredValue::new(axis);
+    let (label, unit, quantity) = (axis.label.clone(), with_comma(axis.unit), axis.quantity.clone());
+    let axis = Memo::new(move |_| {
+        let axes = open.axes.read();
+        axes.iter().find(|now| now.quantity == axis.quantity).unwrap_or(&axis).clone()
+    });
     let (low, high) = (TypedNumber::optional(ANY), TypedNumber::optional(ANY));
-    let of = move || axis.with_value(|axis| axis.quantity.clone());
-    let range = Memo::new(move |_| open.brushes.read().get(&of()).copied());
-    // A text that gives the end of the range already stays as it is typed.
-    let show = move |typed: TypedNumber, place: Option<f64>| {
-        let shown = untrack(|| place_of(axis, typed));
-        let is_same = shown == place || shown.zip(place).is_some_and(|(a, b)| (a - b).abs() < 1e-6);
+    let of = StoredValue::new(quantity);
+    let range = Memo::new(move |_| of.with_value(|of| open.brushes.read().get(of).copied()));
+    // A text that gives the end of the range already stays as it is typed, also a number beyond the end of the axis.
+    let show = move |typed: TypedNumber, place: Option<f64>, end: f64| {
+        let is_same = match (untrack(|| place_of(axis, typed)), place) {
+            (Some(shown), Some(place)) => (shown - place).abs() < 1e-6,
+            // While one end is empty, the range reaches to the end of the axis.
+            (None, place) => place.is_none_or(|place| place == end),
+            (Some(_), None) => false,
+        };
         if !is_same {
-            let text = |place: f64| axis.with_value(|axis| axis.at(place).as_f64().map(plain).unwrap_or_default());
-            typed.set(place.map(text).unwrap_or_default());
+            let text = |place: f64| axis.with_untracked(|axis| axis.at(place).as_f64().map(plain).unwrap_or_default());
+            typed.set(place.filter(|place| *place != end).map(text).unwrap_or_default());
         }
     };
     Effect::new(move || {
         let range = range.get();
-        // While one end is empty, the range reaches to the end of the axis.
-        show(low, range.map(|(low, _)| low).filter(|low| *low > 0.0));
-        show(high, range.map(|(_, high)| high).filter(|high| *high < 1.0));
+        show(low, range.map(|(low, _)| low), 0.0);
+        show(high, range.map(|(_, high)| high), 1.0);
     });
     let take = move |()| {
         let (from, to) = untrack(|| (place_of(axis, low), place_of(axis, high)));
         let is_readable = untrack(|| low.is_readable() && high.is_readable());
         open.brushes.update(|brushes| match (from, to) {
             _ if !is_readable => {}
-            (None, None) => drop(brushes.remove(&of())),
-            (from, to) => drop(brushes.insert(of(), (from.unwrap_or(0.0), to.unwrap_or(1.0)))),
+            (None, None) => drop(brushes.remove(&of.get_value())),
+            (from, to) => drop(brushes.insert(of.get_value(), (from.unwrap_or(0.0), to.unwrap_or(1.0)))),
         });
     };
+    // The numbers stay, and have other places on an axis that has grown.
+    Effect::new(move |was: Option<()>| {
+        axis.track();
+        if was.is_some() && range.get_untracked().is_some() {
+            take(());
+        }
+    });
     let (from, to) = (format!("{label}, lowest"), format!("{label}, highest"));
     view! {
         <fieldset class="range">
@@ -114,9 +137,9 @@ fn NumberRange(axis: QuantityAxis) -> impl IntoView {
 }
 
 /// The place of a typed number on the axis.
-fn place_of(axis: StoredValue<QuantityAxis>, typed: TypedNumber) -> Option<f64> {
+fn place_of(axis: Memo<QuantityAxis>, typed: TypedNumber) -> Option<f64> {
     let number = typed.number()?;
-    axis.with_value(|axis| axis.place(&number.into()))
+    axis.with_untracked(|axis| axis.place(&number.into()))
 }
 
 /// Five significant digits, as a person types them.
@@ -127,7 +150,24 @@ fn plain(number: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::plain;
+    use wire::sweep::spec::SweepSpec;
+
+    use super::super::quantity::axes;
+    use super::super::quantity::tests::trial;
+    use super::*;
+
+    #[test]
+    fn the_fields_of_an_axis_stay_while_it_grows() {
+        let space = serde_json::json!({ "parameters": { "model.positions": { "choices": ["learned", "rotary"] } } });
+        let spec: SweepSpec =
+            serde_json::from_value(serde_json::json!({ "name": "rates", "trials": 9, "space": space })).unwrap();
+        let few = axes(&spec, &[trial(0, &[], Some(1.0))]);
+        let more = axes(&spec, &[trial(0, &[], Some(1.0)), trial(1, &[], Some(9.0))]);
+        assert_ne!(few, more, "the axis of the values has grown");
+        let keys = |axes: &[QuantityAxis]| axes.iter().map(key_of).collect::<Vec<_>>();
+        assert_eq!(keys(&few), keys(&more));
+        assert_eq!(keys(&few)[0].1, ["learned", "rotary"]);
+    }
 
     #[test]
     fn numbers_are_typed_short() {
