@@ -1,5 +1,5 @@
 //! Explanations on touch screens, where no pointer can rest on an element: a tap on a label, a field or a value shows its tooltip, and on a
-//! button or link a long press does.
+//! button or link a long press does. A link also keeps the menu of the browser, with which it can be opened in another tab.
 
 use leptos::ev;
 use leptos::prelude::*;
@@ -9,6 +9,7 @@ use crate::components::shows;
 
 /// Elements whose tap does something else.
 const PRESSED: &str = "a, button, summary";
+const LINK: &str = "a[href]";
 
 /// The explanation that was asked for last, until the next touch.
 #[component]
@@ -31,7 +32,9 @@ pub(super) fn TouchTips() -> impl IntoView {
         }
         let found = explanation(&event, |target| is_within(target, PRESSED));
         if found.is_some() {
-            event.prevent_default();
+            if !target_of(&event).is_some_and(|target| is_within(&target, LINK)) {
+                event.prevent_default();
+            }
             shown.set(found);
         }
     });
@@ -41,9 +44,13 @@ pub(super) fn TouchTips() -> impl IntoView {
 
 /// The tooltip at the target of an event, if it is wanted there.
 fn explanation(event: &web_sys::Event, is_wanted: impl Fn(&web_sys::Element) -> bool) -> Option<String> {
-    let target = event.target()?.dyn_into::<web_sys::Element>().ok().filter(is_wanted)?;
+    let target = target_of(event).filter(is_wanted)?;
     let explained = target.closest("[title]").ok().flatten()?;
     explained.get_attribute("title").filter(|text| !text.trim().is_empty())
+}
+
+fn target_of(event: &web_sys::Event) -> Option<web_sys::Element> {
+    event.target()?.dyn_into::<web_sys::Element>().ok()
 }
 
 fn is_within(target: &web_sys::Element, selector: &str) -> bool {
