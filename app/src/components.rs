@@ -34,6 +34,7 @@ mod select;
 mod server_command;
 mod sparkline;
 mod state;
+mod task;
 mod text;
 mod toast;
 mod value_table;
@@ -54,7 +55,9 @@ pub(crate) use menu::Menu;
 pub(crate) use mix::rebalanced;
 pub(crate) use names::{dataset_name, first_of_seeds, is_usable, name_of, run_name, tag_name, tokenizer_name};
 pub(crate) use number::Number;
-pub(crate) use number_field::{NumberError, NumberField, NumberValue, SEEDS, TypedNumber, read as read_number};
+pub(crate) use number_field::{
+    LabeledNumber, NumberError, NumberField, NumberValue, SEEDS, TypedNumber, read as read_number,
+};
 pub(crate) use password::{NewPasswordField, is_password};
 pub(crate) use placeholder::{Empty, Failure, RunFailure, Skeleton};
 pub(crate) use progress::Progress;
@@ -66,6 +69,7 @@ pub(crate) use select::Select;
 pub(crate) use server_command::ServerCommand;
 pub(crate) use sparkline::Sparkline;
 pub(crate) use state::{StateMark, is_resumable, state_word};
+pub(crate) use task::task_in_words;
 pub(crate) use text::{isolated, visible};
 pub(crate) use toast::{ToastList, Toasts};
 

@@ -151,3 +151,23 @@ pub(crate) fn NumberField(
         <span class="field-error" role="alert">{move || number.shown_problem()}</span>
     }
 }
+
+/// A field with its label, and below it what `children` say about its number.
+#[component]
+pub(crate) fn LabeledNumber(
+    label: &'static str,
+    meaning: &'static str,
+    number: TypedNumber,
+    /// The value that is used when the field is empty.
+    #[prop(optional, into)]
+    placeholder: MaybeProp<String>,
+    #[prop(optional)] children: Option<Children>,
+) -> impl IntoView {
+    view! {
+        <label class="field" title=meaning>
+            <span class="label">{label}</span>
+            <NumberField number placeholder />
+            {children.map(|children| children())}
+        </label>
+    }
+}

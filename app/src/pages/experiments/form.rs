@@ -15,9 +15,7 @@ use wire::experiment::check::{HYPOTHESIS_CHARS, TITLE_CHARS};
 use super::words::{budgeted_time, most_pairs};
 use crate::base::at;
 use crate::components::number::{counted, grouped};
-use crate::components::{
-    Empty, Failure, NumberField, ProjectField, Select, TypedNumber, hint_sentence, says, sentence, shows,
-};
+use crate::components::{Empty, Failure, LabeledNumber, ProjectField, Select, hint_sentence, says, sentence, shows};
 use crate::net::api::{ApiFailure, experiments};
 use crate::route::Router;
 use crate::session::Session;
@@ -176,25 +174,9 @@ fn BaselineFields() -> impl IntoView {
                         <Select entries=datasets chosen=corpus choose=move |value| corpus.set(value) />
                     </label>
                 }))}
-                <Typed label="Steps" meaning="Optimizer steps of each run; by default those of the plan" number=steps placeholder />
+                <LabeledNumber label="Steps" meaning="Optimizer steps of each run; by default those of the plan" number=steps placeholder />
             </div>
         </section>
-    }
-}
-
-/// A number with its label.
-#[component]
-fn Typed(
-    label: &'static str,
-    meaning: &'static str,
-    number: TypedNumber,
-    #[prop(optional, into)] placeholder: MaybeProp<String>,
-) -> impl IntoView {
-    view! {
-        <label class="field" title=meaning>
-            <span class="label">{label}</span>
-            <NumberField number placeholder />
-        </label>
     }
 }
 
@@ -210,8 +192,8 @@ fn PredictionFields() -> impl IntoView {
                 ". Its sign says which direction the verdict confirms; below 0 the variant has the lower value."
             </p>
             <div class="fields">
-                <Typed label="Predicted difference" meaning="Such as -0.05" number=draft.difference />
-                <Typed
+                <LabeledNumber label="Predicted difference" meaning="Such as -0.05" number=draft.difference />
+                <LabeledNumber
                     label="Probability of confirmation"
                     meaning="How sure you are that the verdict will be confirmed, 0 to 1. It is scored."
                     number=draft.probability
@@ -228,10 +210,10 @@ fn RuleFields() -> impl IntoView {
         <section class="stack part">
             <h2>"Decision rule"</h2>
             <div class="fields">
-                <Typed label="Smallest effect that counts" meaning="An effect below it is refuted, even if it is proven" number=draft.effect />
-                <Typed label="Level alpha" meaning="Probability of a wrong verdict that you accept" number=draft.alpha placeholder="0.05" />
-                <Typed label="Fewest pairs" meaning="No verdict before this many pairs; 3 give the first interval" number=draft.min_pairs placeholder="3" />
-                <Typed label="Most pairs" meaning="Without a verdict until then, it is inconclusive" number=draft.max_pairs placeholder="10" />
+                <LabeledNumber label="Smallest effect that counts" meaning="An effect below it is refuted, even if it is proven" number=draft.effect />
+                <LabeledNumber label="Level alpha" meaning="Probability of a wrong verdict that you accept" number=draft.alpha placeholder="0.05" />
+                <LabeledNumber label="Fewest pairs" meaning="No verdict before this many pairs; 3 give the first interval" number=draft.min_pairs placeholder="3" />
+                <LabeledNumber label="Most pairs" meaning="Without a verdict until then, it is inconclusive" number=draft.max_pairs placeholder="10" />
             </div>
         </section>
     }
@@ -246,9 +228,9 @@ fn BudgetFields() -> impl IntoView {
         <section class="stack part">
             <h2>"Budget"</h2>
             <div class="fields">
-                <Typed label="Most steps per run" meaning="By default the steps of the baseline" number=draft.budget_steps placeholder=steps />
-                <Typed label="Most device hours" meaning="Training time of all runs, failed ones included" number=draft.hours />
-                <Typed label="Most pairs in the budget" meaning="By default as many as the rule allows" number=draft.budget_pairs placeholder=pairs />
+                <LabeledNumber label="Most steps per run" meaning="By default the steps of the baseline" number=draft.budget_steps placeholder=steps />
+                <LabeledNumber label="Most device hours" meaning="Training time of all runs, failed ones included" number=draft.hours />
+                <LabeledNumber label="Most pairs in the budget" meaning="By default as many as the rule allows" number=draft.budget_pairs placeholder=pairs />
             </div>
         </section>
     }

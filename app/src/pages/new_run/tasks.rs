@@ -8,12 +8,12 @@ use leptos::task::spawn_local;
 use wire::data::corpus::{CorpusInfo, Source};
 use wire::hyperparameters::table::Values;
 use wire::task::lab::{MAX_EVERY, TaskInfo, TaskSchedule};
-use wire::task::{BUILT_IN, TaskKind, TaskName};
+use wire::task::{BUILT_IN, TaskName};
 
 use super::draft::Draft;
 use super::field::{FieldError, FormSection};
 use crate::components::number::counted;
-use crate::components::{Failure, NumberField, TypedNumber, clicks, shows};
+use crate::components::{Failure, NumberField, TypedNumber, clicks, shows, task_in_words};
 use crate::net::api::{ApiFailure, tasks as api};
 
 /// Intervals, steps.
@@ -163,7 +163,7 @@ fn TaskLine(task: TaskInfo, tasks: Tasks) -> impl IntoView {
             view! { <span class="small dim">{format!("{scores}{}", counted(items, "item"))}</span> }
         })
     };
-    let about = describe(&task);
+    let about = task_in_words(&task);
     view! {
         <li>
             <label class="check" title="Score checkpoints of the run on this task">
@@ -184,17 +184,6 @@ fn TaskLine(task: TaskInfo, tasks: Tasks) -> impl IntoView {
                 </div>
             }))}
         </li>
-    }
-}
-
-/// The sentence of a task, with its size and its method.
-fn describe(task: &TaskInfo) -> String {
-    let about = if task.about.is_empty() { String::new() } else { format!("{} ", task.about) };
-    match task.kind {
-        TaskKind::Command => {
-            format!("{about}A program of the server's machine computes it from the exported checkpoint.")
-        }
-        kind => format!("{about}{}, {}.", counted(task.items, "item"), kind.phrase()),
     }
 }
 

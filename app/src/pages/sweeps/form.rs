@@ -18,7 +18,7 @@ mod thresholds;
 
 use leptos::prelude::*;
 
-use crate::components::{Empty, NumberField, TypedNumber, hint_sentence, sentence, shows};
+use crate::components::{Empty, LabeledNumber, TypedNumber, hint_sentence, sentence, shows};
 use crate::route::Router;
 use crate::session::Session;
 use base::BaseFields;
@@ -98,10 +98,8 @@ fn Typed(
     placeholder: MaybeProp<String>,
 ) -> impl IntoView {
     view! {
-        <label class="field" title=meaning>
-            <span class="label">{label}</span>
-            <NumberField number placeholder />
+        <LabeledNumber label meaning number placeholder>
             {(!field.is_empty()).then(|| view! { <FieldError field /> })}
-        </label>
+        </LabeledNumber>
     }
 }

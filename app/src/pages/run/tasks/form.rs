@@ -3,17 +3,15 @@
 use figure::number;
 use leptos::prelude::*;
 use wire::hyperparameters::table::Values;
-use wire::task::TaskKind;
-use wire::task::lab::{NewScore, TaskInfo};
+use wire::task::lab::{MAX_EVERY, NewScore, TaskInfo};
 use wire::{CheckpointId, RunState};
 
 use super::state::TasksState;
-use crate::components::number::counted;
-use crate::components::{Failure, NumberField, Select, TypedNumber, clicks, says, shows};
+use crate::components::{Failure, NumberField, Select, TypedNumber, clicks, says, shows, task_in_words};
 use crate::pages::run::checkpoint_list::entries;
 
-/// Largest interval, steps, as the server accepts it.
-const INTERVAL: Values = Values::Integer { min: 1, max: 1_000_000_000 };
+/// Intervals, steps.
+const INTERVAL: Values = Values::Integer { min: 1, max: MAX_EVERY };
 
 /// The task and the checkpoint to score, and the interval of the task.
 #[component]
@@ -52,18 +50,9 @@ pub(super) fn ScoreForm() -> impl IntoView {
                 "Evaluate"
             </button>
         </div>
-        <p class="small dim">{says(move || chosen.get().map(|task| about(&task)).unwrap_or_default())}</p>
+        <p class="small dim">{says(move || chosen.get().map(|task| task_in_words(&task)).unwrap_or_default())}</p>
         {shows(move || chosen.get().map(|task| view! { <Schedule task /> }))}
         {shows(move || state.refused.get().map(|failure| view! { <Failure what="The request was refused" failure /> }))}
-    }
-}
-
-/// The sentence of a task, with its size and its method.
-fn about(task: &TaskInfo) -> String {
-    let about = if task.about.is_empty() { String::new() } else { format!("{} ", task.about) };
-    match task.kind {
-        TaskKind::Command => about,
-        kind => format!("{about}{}, {}.", counted(task.items, "item"), kind.phrase()),
     }
 }
 
