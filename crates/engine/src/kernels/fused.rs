@@ -200,6 +200,35 @@ mod tests {
     }
 
     #[test]
+    fn extreme_inputs_give_zeros_and_no_subnormal_numbers() {
+        let device = Device::flex();
+        let row = |values: &[f32]| Tensor::<1>::from_data(TensorData::new(values.to_vec(), [values.len()]), &device);
+        let check = |name: &str, x: Tensor<1>, f: &dyn Fn(Tensor<1>) -> Tensor<1>| -> Vec<f32> {
+            let leaf = x.autodiff().require_grad();
+            let y = f(leaf.clone());
+            let weights = Tensor::<1>::arange(y.dims()[0]).cos().autodiff();
+            let grads = (y.clone() * weights).sum().backward();
+            let (y, gradient) = (y.inner().into_data(), leaf.grad(&grads).unwrap().into_data());
+            let (y, gradient) = (y.try_to_vec::<f32>().unwrap(), gradient.try_to_vec::<f32>().unwrap());
+            assert!(y.iter().chain(&gradient).all(|value| !value.is_subnormal()), "{name}: {y:?} {gradient:?}");
+            y
+        };
+        // The last of four queries sees all keys: the largest score, and three that are far below it.
+        let scores = row(&[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 500.0, 412.0, 500.0, -500.0]);
+        let attend = |x: Tensor<1>| causal_softmax(x.reshape([1, 1, 4, 4]), 1.0).reshape([16]);
+        assert_eq!(check("softmax", scores, &attend)[12..], [0.5, 0.0, 0.5, 0.0]);
+        let gate = check("gelu", row(&[-50.0, -12.0, -9.5, 0.0, 3.0]), &gelu);
+        assert_eq!((&gate[..4], gate[4] > 2.99), ([0.0; 4].as_slice(), true));
+        let targets = || {
+            let id = TensorData::new(vec![0], [1, 1]);
+            Tensor::<2, Int>::from_data(id, &Device::flex().autodiff())
+        };
+        let logits = [90.0, 90.0, 2.0, -300.0];
+        check("loss", row(&logits), &|x| cross_entropy_sum(x.reshape([1, 4]), targets()));
+        check("losses", row(&logits), &|x| cross_entropy(x.reshape([1, 4]), targets()));
+    }
+
+    #[test]
     fn gelu_equals_its_reference() {
         implementations_agree([3, 7, 33], gelu, activation::gelu_approximate);
         implementations_agree(

@@ -248,8 +248,8 @@ fn adamw(weight: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[
         let mut weight_squared = [0f32; 8];
         for (i, (((w, m), v), g)) in weight.iter_mut().zip(first).zip(second).zip(gradient).enumerate() {
             let g = g * scale;
-            *m = *m * beta1 + g * rest1;
-            *v = *v * beta2 + g * g * rest2;
+            *m = normal(*m * beta1 + g * rest1);
+            *v = normal(*v * beta2 + g * g * rest2);
             let new = *w * keep - *m / (v.sqrt() * second_scale + eps) * rate;
             let change = new - *w;
             change_squared[i % 8] += change * change;
@@ -260,6 +260,13 @@ fn adamw(weight: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[
         update.weight_squared += f64::from(weight_squared.iter().sum::<f32>());
     }
     update
+}
+
+/// Zero for a subnormal number. The moments of a parameter without a gradient decay until rounding keeps them at a few times the smallest
+/// subnormal number, and processors need more than a hundred cycles for each operation on one.
+#[inline(always)]
+fn normal(moment: f32) -> f32 {
+    if moment.abs() < f32::MIN_POSITIVE { 0.0 } else { moment }
 }
 
 /// Assigns parameters to threads: the costliest first, to the thread with the least work so far. Returns the indices of each thread.
@@ -280,4 +287,29 @@ fn assign(specs: &[ParamSpec], kind: OptimizerKind, threads: usize) -> std::sync
 fn work(spec: &ParamSpec, kind: OptimizerKind) -> usize {
     let rounds = muon::shape_of(spec, kind).map_or(0, |[d_in, d_out]| d_in.min(d_out) / 4);
     spec.len() * (1 + rounds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_without_a_gradient_end_at_zero() {
+        let step = Coefficients {
+            beta1: 0.9,
+            beta2: 0.99,
+            eps: 1e-8,
+            scale: 1.0,
+            rate: 1e-3,
+            second_scale: 1.0,
+            matrix_keep: 1.0,
+            keep: 1.0,
+        };
+        let (mut weight, mut first, mut second) = ([1.0], [1e-3], [1e-6]);
+        for _ in 0..12_000 {
+            adamw(&mut weight, &mut first, &mut second, &[0.0], step);
+            assert!(!first[0].is_subnormal() && !second[0].is_subnormal(), "{first:?} {second:?}");
+        }
+        assert_eq!((first, second), ([0.0], [0.0]));
+    }
 }

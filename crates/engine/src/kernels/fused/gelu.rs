@@ -1,6 +1,6 @@
 //! GELU, tanh form (Hendrycks and Gimpel 2016): `x * sigmoid(2u)` with `u = sqrt(2/pi) (x + 0.044715 x^3)`, one exponential each.
 
-use super::lanes::{exp, wide};
+use super::lanes::{exp, fraction, wide};
 use super::{Fused, Values};
 
 #[derive(Debug, Clone)]
@@ -9,9 +9,13 @@ pub(super) struct Gelu;
 const ROOT: f32 = 0.797_884_6; // sqrt(2 / pi)
 const CUBE: f32 = 0.044_715;
 
+/// Exponent from which on a gate is negligible, and below that of a gate that is subnormal.
+const CLOSED: f32 = 80.0;
+
 #[inline(always)]
 fn gate(x: f32) -> f32 {
-    1.0 / (1.0 + exp(-2.0 * ROOT * (x + CUBE * x * x * x)))
+    let exponent = -2.0 * ROOT * (x + CUBE * x * x * x);
+    fraction(1.0 / (1.0 + exp(if exponent > CLOSED { CLOSED } else { exponent })))
 }
 
 impl Fused<1> for Gelu {

@@ -1,6 +1,6 @@
 //! Cross-entropy, with its gradient computed in the same pass: `softmax(logits) - onehot(target)`.
 
-use super::lanes::{exp, max, sum, wide};
+use super::lanes::{exp, fraction, max, sum, wide};
 use super::{Fused, Values};
 
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ impl Fused<1> for CrossEntropy {
             let rows = d.chunks_exact_mut(vocab).zip(logits.get().chunks_exact(vocab)).zip(&self.targets);
             rows.map(|((d, logits), &target)| {
                 let top = max(logits);
-                d.iter_mut().zip(logits).for_each(|(d, logit)| *d = exp(logit - top));
+                d.iter_mut().zip(logits).for_each(|(d, logit)| *d = fraction(exp(logit - top)));
                 let total = sum(vocab, |i| d[i]);
                 let part = 1.0 / total;
                 d.iter_mut().for_each(|d| *d *= part);
@@ -53,7 +53,7 @@ impl Fused<1> for RowCrossEntropy {
             let rows = logits.get().chunks_exact(vocab).zip(&self.targets);
             rows.map(|(logits, &target)| {
                 let top = max(logits);
-                exps.iter_mut().zip(logits).for_each(|(exp_of, logit)| *exp_of = exp(logit - top));
+                exps.iter_mut().zip(logits).for_each(|(exp_of, logit)| *exp_of = fraction(exp(logit - top)));
                 let total = sum(vocab, |i| exps[i]);
                 (f64::from(top) + f64::from(total.ln()) - f64::from(logits[target])) as f32
             })
@@ -71,7 +71,7 @@ impl Fused<1> for RowCrossEntropy {
             let rows = d.chunks_exact_mut(vocab).zip(logits.get().chunks_exact(vocab));
             for ((d, logits), (&target, &scale)) in rows.zip(self.targets.iter().zip(gradient.get())) {
                 let top = max(logits);
-                d.iter_mut().zip(logits).for_each(|(d, logit)| *d = exp(logit - top));
+                d.iter_mut().zip(logits).for_each(|(d, logit)| *d = fraction(exp(logit - top)));
                 let part = scale / sum(vocab, |i| d[i]);
                 d.iter_mut().for_each(|d| *d *= part);
                 d[target] -= scale;

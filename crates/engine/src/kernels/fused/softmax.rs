@@ -1,6 +1,6 @@
 //! Causal softmax of attention scores, a query at a time, over its allowed keys only.
 
-use super::lanes::{exp, max, sum, wide};
+use super::lanes::{exp, fraction, max, sum, wide};
 use super::{Fused, Values};
 
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ impl Fused<1> for CausalSoftmax {
                 let keys = row % seq + 1;
                 let (p, s) = (&mut p[..keys], &s[..keys]);
                 let top = max(s);
-                p.iter_mut().zip(s).for_each(|(p, s)| *p = exp((s - top) * self.scale));
+                p.iter_mut().zip(s).for_each(|(p, s)| *p = fraction(exp((s - top) * self.scale)));
                 let part = 1.0 / sum(keys, |i| p[i]);
                 p.iter_mut().for_each(|p| *p *= part);
             }
