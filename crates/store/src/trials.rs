@@ -153,6 +153,16 @@ impl Store {
         Ok(after)
     }
 
+    /// The worker of a lost run has reconnected: its trial, which failed with it, continues. Returns the sweep of that trial.
+    pub async fn continue_lost_trial(&self, run: &RunId) -> Result<Option<i64>, StoreError> {
+        let mut transaction = self.database().write().await?;
+        let Some(id) = database::trials::reconnected(&mut transaction, run).await? else { return Ok(None) };
+        let sweep = sweep_in(&mut transaction, id).await?;
+        continue_finished(&mut transaction, &sweep).await?;
+        commit(transaction).await?;
+        Ok(Some(id))
+    }
+
     /// Records a point that makes no valid run as a failed trial; `why` is a sentence. After several in a row the sweep is paused.
     pub async fn add_invalid_trial(
         &self,

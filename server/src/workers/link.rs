@@ -281,6 +281,9 @@ async fn restore_state(workers: &Workers, run: &RunId) -> Result<(), LinkEnd> {
     // Unless it was stopped meanwhile.
     if workers.feed.set_state_if(run, is_untrained, state, None).await? {
         tracing::info!("the worker of {run} reconnected");
+        if let Some(sweep) = store.continue_lost_trial(run).await? {
+            workers.feed.hub.trials.wake(sweep);
+        }
     }
     Ok(())
 }

@@ -209,6 +209,16 @@ pub(crate) async fn resumed(
     Ok(sqlx::query_scalar(sql).bind(run.as_str()).bind(had_ended).fetch_optional(connection).await?)
 }
 
+/// The worker of a lost run has reconnected: the trial that failed with it continues. Returns its sweep. A sweep that was stopped takes it back no
+/// more.
+pub(crate) async fn reconnected(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<i64>, StoreError> {
+    let sql = "UPDATE trials SET state = 'running', reason = NULL, ended_ms = NULL, \
+               changed = (SELECT changes + 1 FROM sweeps WHERE id = sweep) \
+               WHERE run = ? AND state = 'failed' AND stop_as IS NULL AND (SELECT project FROM runs WHERE id = run) = \
+               (SELECT project FROM sweeps WHERE id = sweep AND state <> 'stopped') RETURNING sweep";
+    Ok(sqlx::query_scalar(sql).bind(run.as_str()).fetch_optional(connection).await?)
+}
+
 fn record_of(row: &SqliteRow) -> Result<TrialRecord, StoreError> {
     let run: Option<String> = row.try_get("run")?;
     let run = run.map(|run| run.parse()).transpose();

@@ -203,6 +203,30 @@ async fn what_was_seen_of_a_run_before_it_was_resumed_does_not_end_its_trial() {
 }
 
 #[tokio::test]
+async fn a_trial_that_failed_with_its_lost_worker_continues_when_the_worker_reconnects() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let id = store.create_sweep(&new_sweep(1, 1)).await.unwrap().id;
+    create(&store, id, 0, "a").await;
+    let run: RunId = "a".parse().unwrap();
+    assert_eq!(store.continue_lost_trial(&run).await.unwrap(), None, "it has not ended");
+    set_trial(&store, id, 0, TrialState::Failed).await;
+    assert!(store.finish_sweep(id).await.unwrap());
+    assert_eq!(store.continue_lost_trial(&run).await.unwrap(), Some(id));
+    let trial = store.trial(id, 0).await.unwrap().unwrap();
+    assert_eq!((trial.state, trial.ended_ms, trial.is_exempt), (TrialState::Running, None, false));
+    assert_eq!(get(&store, id).await.state, SweepState::Running);
+    // A decision to stop it counts.
+    let diverged = TrialChange {
+        stop: Some((NewDecision { kind: DecisionKind::Diverged, ..stop(0, 40).0 }, TrialState::Failed)),
+        state: Some((TrialState::Failed, None)),
+        ..TrialChange::default()
+    };
+    store.change_trial(id, 0, 1, &diverged).await.unwrap().unwrap();
+    assert_eq!(store.continue_lost_trial(&run).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_run_of_another_project_is_resumed_without_its_trial() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).await.unwrap();
