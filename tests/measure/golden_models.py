@@ -1,9 +1,9 @@
-"""Tiny models of `transformers` that vary what decides ids, logits and the end of a text, for crates/engine/tests/models.rs.
+"""Tiny models of `transformers` that vary what decides ids, logits and the end of a text, for crates/engine/tests/engine/models.rs.
 
     python -m venv VENV && VENV/bin/pip install torch transformers tokenizers safetensors
     VENV/bin/python tests/measure/golden_models.py crates/engine/tests/golden/models
         makes every model with its prompts, ids, logits and greedy tokens (checked in: run it only to change them)
-    MODELS_OUT=DIR cargo test --release --workspace --exclude app --exclude xtask --test models -- --ignored
+    MODELS_OUT=DIR cargo test --release --workspace --exclude app --exclude xtask --test engine -- --ignored exports_for_transformers
     VENV/bin/python tests/measure/golden_models.py verify DIR
         loads what that test exported again: ids and greedy tokens must be the same and logits within 1e-4
 

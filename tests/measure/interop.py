@@ -2,8 +2,8 @@
 
     python -m venv VENV && VENV/bin/pip install torch transformers tokenizers safetensors pyarrow pandas
     VENV/bin/python tests/measure/interop.py golden crates/engine/tests/golden
-        makes the small models and their logits that crates/engine/tests/interop.rs reads (checked in: run it only to change them)
-    INTEROP_OUT=DIR cargo test --release --workspace --exclude app --exclude xtask --test interop -- --ignored
+        makes the small models and their logits that crates/engine/tests/engine/interop.rs reads (checked in: run it only to change them)
+    INTEROP_OUT=DIR cargo test --release --workspace --exclude app --exclude xtask --test engine -- --ignored models_for_transformers
     VENV/bin/python tests/measure/interop.py verify DIR
         loads what that test exported: tokens must be the same and logits within 1e-4
     VENV/bin/python tests/measure/interop.py load FOLDER

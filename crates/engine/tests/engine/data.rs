@@ -1,5 +1,4 @@
 //! Corpora: import, tokenization, storage, reading, and damaged files.
-#![allow(clippy::unwrap_used)] // helpers of the tests may unwrap
 
 use std::collections::HashSet;
 use std::fs;

@@ -1,5 +1,4 @@
 //! Inspections: they agree with independent computations, give errors for invalid requests, and do not change a run.
-#![allow(clippy::unwrap_used)] // helpers of the tests may unwrap
 
 mod diagnosis;
 mod lab;

@@ -1,6 +1,5 @@
 //! Gradients equal central differences for every option of the decoder and every split of the batch; one batch can be memorized; the CPU and
 //! the tensor implementation of each optimizer agree.
-#![allow(clippy::unwrap_used)] // helpers of the tests may unwrap
 
 use burn::tensor::{Device, Tensor};
 use engine::check;

@@ -1,0 +1,19 @@
+//! Tests of the engine: data, the model and its gradients, training and resuming, inspections, models of other programs, and the GPU.
+//!
+//! They are one program, because each program that links the engine has 150 MB and generates the code that reads JSON again. What needs a
+//! process of its own (options that a process reads once, its memory) starts this program again with the name of one test: see `gpu` and
+//! `full_check`.
+
+#![allow(clippy::unwrap_used, reason = "an unwrap that fails fails the test")]
+
+mod data;
+mod full_check;
+mod generation;
+mod gpu;
+mod gradients;
+mod interop;
+mod models;
+mod resume;
+mod tasks;
+mod training;
+mod xray;
