@@ -4,7 +4,7 @@
 //! cargo run --release -p research --example cost
 //! ```
 
-#[path = "../tests/synthetic/run.rs"]
+#[path = "../tests/research/synthetic.rs"]
 #[allow(dead_code)]
 mod synthetic;
 

@@ -71,7 +71,7 @@ impl NoiseFloor {
 }
 
 /// The true difference that is found in 80 % of cases at a 95 % interval: (t(0.975, f) + t(0.8, f)) σ sqrt(1 / a + 1 / b) for a standard
-/// deviation with f degrees of freedom. It approximates the noncentral t distribution; see `tests/golden.py` for how well.
+/// deviation with f degrees of freedom. It approximates the noncentral t distribution; see `tests/research/golden.py` for how well.
 pub fn detectable(sigma: f64, freedom: f64, baseline: usize, change: usize) -> f64 {
     let quantiles = t_quantile(0.975, freedom) + t_quantile(POWER, freedom);
     quantiles * sigma * (1.0 / baseline as f64 + 1.0 / change as f64).sqrt()

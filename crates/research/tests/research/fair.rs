@@ -5,14 +5,12 @@ use testing::Random;
 use wire::evaluation::{DatasetLosses, WindowLosses};
 use wire::series::Axis;
 
+use super::synthetic::normal;
+
 /// Windows of the validation split.
 const SPLIT: u64 = 500;
 /// Windows of an evaluation; the last one reads all.
 const FEW: usize = 200;
-
-fn normal(random: &mut Random) -> f64 {
-    (-2.0 * (1.0 - random.uniform()).ln()).sqrt() * (std::f64::consts::TAU * random.uniform()).cos()
-}
 
 /// Difficulty of each window in the fixed order, the same for all runs.
 fn windows(shift: f64, count: usize, seed: u64) -> Vec<f32> {

@@ -4,13 +4,10 @@ use research::compare::*;
 use testing::Random;
 use wire::series::Axis;
 
+use super::synthetic::normal;
+
 /// Simulations of a property.
 const MANY: usize = 2000;
-
-/// A standard normal value (Box, Muller).
-fn normal(random: &mut Random) -> f64 {
-    (-2.0 * (1.0 - random.uniform()).ln()).sqrt() * (std::f64::consts::TAU * random.uniform()).cos()
-}
 
 fn normals(random: &mut Random, count: usize, mean: f64, sd: f64) -> Vec<f64> {
     (0..count).map(|_| mean + sd * normal(random)).collect()

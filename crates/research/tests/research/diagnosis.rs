@@ -1,11 +1,9 @@
 //! Rules on synthetic runs: healthy ones have no finding, planted faults are found in time, and broken series break nothing.
 
-#[path = "synthetic/run.rs"]
-mod synthetic;
-
 use research::rules::*;
-use synthetic::{Row, change, expected_loss, facts, healthy};
 use testing::{Random, seeds};
+
+use super::synthetic::{Row, change, expected_loss, facts, healthy, normal};
 
 const STEPS: u64 = 2000;
 
@@ -469,8 +467,7 @@ fn the_state_does_not_grow_with_the_run() {
     let mut random = Random::new(testing::seed(1));
     let mut sizes = vec![];
     for step in 0..60_000u64 {
-        let values =
-            [("loss.train".to_owned(), 2.0 + 0.05 * synthetic::normal(&mut random)), ("grad_norm".into(), 1.0)];
+        let values = [("loss.train".to_owned(), 2.0 + 0.05 * normal(&mut random)), ("grad_norm".into(), 1.0)];
         checker.feed(&facts(60_000), step, &values);
         if step == 5_000 || step == 59_999 {
             sizes.push(checker.encode().unwrap().len());

@@ -7,10 +7,7 @@ use research::fits::scaling_law::{ScalingLaw, ScalingRun};
 use research::fits::{Estimate, Refusal};
 use testing::Random;
 
-/// A standard normal value (Box, Muller 1958).
-fn normal(random: &mut Random) -> f64 {
-    (-2.0 * (1.0 - random.uniform()).ln()).sqrt() * (std::f64::consts::TAU * random.uniform()).cos()
-}
+use super::synthetic::normal;
 
 /// A law of the kind that small models follow.
 struct Planted {

@@ -6,10 +6,7 @@ use wire::Author;
 use wire::experiment::ExperimentSpec;
 use wire::experiment::record::{ExperimentState, ExperimentSummary, Outcome, Verdict};
 
-/// A standard normal value (Box, Muller).
-fn normal(random: &mut Random) -> f64 {
-    (-2.0 * (1.0 - random.uniform()).ln()).sqrt() * (std::f64::consts::TAU * random.uniform()).cos()
-}
+use super::synthetic::normal;
 
 /// An experiment that predicts a lower loss.
 fn spec(effect: f64, max_pairs: u32) -> ExperimentSpec {

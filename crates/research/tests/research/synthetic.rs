@@ -1,4 +1,5 @@
-//! Series of a run as a small model has them: a power law with noise, a cosine schedule with warm-up, statistics every 10 steps.
+//! Series of a run as a small model has them: a power law with noise, a cosine schedule with warm-up, statistics every 10 steps; and
+//! normal random values.
 
 use research::rules::Facts;
 use testing::Random;
@@ -35,7 +36,7 @@ pub(crate) fn facts(steps: u64) -> Facts {
     }
 }
 
-/// A standard normal value (Box, Muller).
+/// A standard normal value (Box, Muller 1958).
 pub(crate) fn normal(random: &mut Random) -> f64 {
     (-2.0 * (1.0 - random.uniform()).ln()).sqrt() * (std::f64::consts::TAU * random.uniform()).cos()
 }
