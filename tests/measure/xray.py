@@ -3,11 +3,11 @@
     xray.py CHECKPOINT_FOLDER CORPORA_FOLDER COMMAND...
 
 COMMAND computes inspections: it reads a JSON inspection from each line of its input and writes a JSON object with
-"result" on each line of its output; the example `xray` of the engine does that. The model here is written from the plan
-alone, in 64 bits, and shares nothing with the program but the files: weights and moments of the checkpoint, token
-shards and their tokenizer. Prints a table: quantity, number of values compared, largest relative difference. The exit
-code is 1 where a difference is above 1e-4. Heat maps have one byte per cell, so their cells are compared to half a
-quantisation step, and their bounds to 1e-4.
+"result" on each line of its output: `target/release/examples/measure xray` (crates/engine/examples/measure) does that.
+The model here is written from the plan alone, in 64 bits, and shares nothing with the program but the files: weights
+and moments of the checkpoint, token shards and their tokenizer. Prints a table: quantity, number of values compared,
+largest relative difference. The exit code is 1 where a difference is above 1e-4. Heat maps have one byte per cell, so
+their cells are compared to half a quantisation step, and their bounds to 1e-4.
 """
 
 import json

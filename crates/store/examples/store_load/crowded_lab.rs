@@ -1,5 +1,5 @@
-//! Writes a lab with a thousand runs of a hundred metrics and one long, much-steered run (200 segments, 5,000 events), to look at them:
-//! `cargo run --release -p store --example crowded_lab -- FOLDER [RUNS]`, then `kindling serve --data FOLDER`.
+//! Writes a lab with a thousand runs of a hundred metrics and one long, much-steered run (200 segments, 5,000 events), to look at them
+//! with `kindling serve --data FOLDER`.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use wire::series::Row;
 use wire::transport::link::{Item, Report};
 use wire::{Author, CheckpointId, Event, LivePath, RunState};
 
-type Failure = Box<dyn std::error::Error>;
+use crate::Outcome;
 
 /// Segments and events of the long run.
 const SEGMENTS: u32 = 200;
@@ -18,11 +18,10 @@ const EVENTS: usize = 5_000;
 const KEPT: u64 = 50;
 const ABANDONED: u64 = 30;
 
-#[tokio::main]
-async fn main() -> Result<(), Failure> {
-    let mut arguments = std::env::args().skip(1);
-    let folder = PathBuf::from(arguments.next().ok_or("name a folder")?);
-    let runs: u64 = arguments.next().map_or(Ok(1_000), |count| count.parse())?;
+/// Arguments: the folder and the number of runs.
+pub(crate) async fn run(arguments: &[String]) -> Outcome<()> {
+    let folder = PathBuf::from(arguments.first().ok_or("name a folder")?);
+    let runs: u64 = arguments.get(1).map_or(Ok(1_000), |count| count.parse())?;
     let store = Store::open(&folder).await?;
     for number in 0..runs {
         short_run(&store, number).await?;
@@ -39,7 +38,7 @@ fn noise(place: u64) -> f64 {
     (mixed >> 11) as f64 / (1u64 << 53) as f64
 }
 
-fn new_run(id: &str, number: u64, steps: u64) -> Result<NewRun, Failure> {
+fn new_run(id: &str, number: u64, steps: u64) -> Outcome<NewRun> {
     let corpora = r#"[{"id":"tales","name":"Tales","source":{"kind":"generated","generator":"tales","seed":1},"documents":1000,"text_bytes":1000000,
         "chars":1000000,"alphabet":"abc","sample":"Once","valid_share":0.1,"content_hash":"00","entropy_nats":1.0,"created_ms":0,"datasets":[]}]"#;
     let devices = r#"[{"id":"cpu","name":"a device","kind":"cpu","backend":"flex","cores":2,"memory_bytes":8000000000,"flops_per_sec":1e11}]"#;
@@ -84,7 +83,7 @@ fn loss(step: u64, spread: f64) -> f64 {
 }
 
 /// A finished run of 40 steps with a hundred metrics.
-async fn short_run(store: &Store, number: u64) -> Result<(), Failure> {
+async fn short_run(store: &Store, number: u64) -> Outcome<()> {
     let name = ["amber-fox", "birch-owl", "cedar-elk", "delta-bee"][(number % 4) as usize];
     let run = new_run(&format!("{name}-{number}"), number, 40)?;
     store.create_run(&run).await?;
@@ -126,11 +125,11 @@ async fn short_run(store: &Store, number: u64) -> Result<(), Failure> {
 }
 
 /// A run that was rolled back again and again, with changes, notes and evaluations in between.
-async fn long_run(store: &Store, number: u64) -> Result<(), Failure> {
+async fn long_run(store: &Store, number: u64) -> Outcome<()> {
     let run = new_run("long-run", number, 20_000)?;
     store.create_run(&run).await?;
     let mut seq = 1;
-    let mut send = async |items: Vec<Item>| -> Result<(), Failure> {
+    let mut send = async |items: Vec<Item>| -> Outcome<()> {
         let count = items.len() as u64;
         store.ingest(&run.id, seq, items).await?;
         seq += count;

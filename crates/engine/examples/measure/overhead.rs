@@ -1,4 +1,4 @@
-//! Measures the overhead of inspections on training: `cargo run --release -p engine --example xray_bench [-- STEPS]`.
+//! The overhead of inspections on training.
 //!
 //! One run of nanoGPT's CPU recipe on Tales, alternating twenty steps without inspections and twenty with the overview requested, so that both
 //! are measured under the same load; then each inspection alone. The time of a step is the time between two reports, including inspections. A
@@ -22,20 +22,22 @@ use wire::run::plan;
 use wire::series::{Row, name};
 use wire::transport::link::Report;
 
+use crate::Outcome;
+
 /// Steps of an interval.
 const INTERVAL: u64 = 20;
 /// Steps before the measurement.
 const WARM_UP: u64 = 10;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let steps: u64 = std::env::args().nth(1).map_or(Ok(400), |steps| steps.parse())?;
+/// Measures over a number of steps.
+pub(crate) fn run(steps: u64) -> Outcome<()> {
     let folder = std::env::temp_dir().join(format!("kindling-xray-bench-{}", std::process::id()));
     let measured = measure(&folder, steps);
     std::fs::remove_dir_all(&folder)?;
     measured
 }
 
-fn measure(folder: &Path, steps: u64) -> Result<(), Box<dyn std::error::Error>> {
+fn measure(folder: &Path, steps: u64) -> Outcome<()> {
     generators::generate(folder, &"tales".parse()?, "tales", 1, &mut |_, _, _| true)?;
     let spec = serde_json::json!({
         "preset": "nanogpt-cpu", "corpus": "tales", "steps": 1_000_000, "device": "cpu",

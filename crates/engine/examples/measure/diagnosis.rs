@@ -1,4 +1,4 @@
-//! Measures the cost of the metrics for diagnosis: `cargo run --release -p engine --example diagnosis_cost [-- ROUNDS]`.
+//! The cost of the metrics for diagnosis.
 //!
 //! For each preset, steps are trained, and each metric is computed with and without in turn, in one process, so that all are measured under
 //! the same load. The sum is given as a fraction of the time of a step, at the intervals of the preset.
@@ -19,7 +19,7 @@ use engine::train::Trainer;
 use wire::inspect::request::{Inspection, InspectionText, is_snapshot_step};
 use wire::run::plan::{self, RunPlan};
 
-type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+use crate::Outcome;
 
 /// Preset and dataset.
 const RUNS: [(&str, &str); 5] = [
@@ -30,8 +30,8 @@ const RUNS: [(&str, &str); 5] = [
     ("grokking", "modular-addition"),
 ];
 
-fn main() -> Outcome<()> {
-    let rounds: usize = std::env::args().nth(1).map_or(Ok(40), |rounds| rounds.parse())?;
+/// Measures each preset over a number of rounds.
+pub(crate) fn run(rounds: usize) -> Outcome<()> {
     let folder = std::env::temp_dir().join(format!("kindling-diagnosis-cost-{}", std::process::id()));
     let measured = RUNS.iter().try_for_each(|(preset, dataset)| measure(&folder, preset, dataset, rounds));
     std::fs::remove_dir_all(&folder)?;

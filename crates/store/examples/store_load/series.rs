@@ -1,8 +1,5 @@
-//! Benchmark of series: stored points per second, time of the first query of many long series and of zooms, and memory.
-//!
-//! `cargo run --release -p store --example series_bench -- [curves] [points] [folder]`
+//! Stored points per second, time of the first query of many long series and of zooms, and memory.
 
-use std::error::Error;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -11,12 +8,13 @@ use wire::series::{Axis, Row, name};
 use wire::transport::link::Item;
 use wire::{Author, RunId};
 
+use crate::Outcome;
+
 /// Rows in one call, as a worker that catches up sends them.
 const ROWS: u64 = 1000;
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+/// Arguments: curves, points of each, and the folder of the lab.
+pub(crate) async fn run(arguments: &[String]) -> Outcome<()> {
     let number = |at: usize, default: u64| arguments.get(at).map_or(Ok(default), |text| text.parse());
     let (curves, points) = (number(0, 100)?.max(2), number(1, 400_000)?);
     let dir = arguments
@@ -43,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn new_run() -> Result<NewRun, Box<dyn Error>> {
+fn new_run() -> Outcome<NewRun> {
     let corpora = serde_json::from_str(
         r#"[{"id":"tales","name":"Tales","source":{"kind":"generated","generator":"tales","seed":1},"documents":1000,"text_bytes":1000000,"chars":1000000,
         "alphabet":"abc","sample":"Once","valid_share":0.1,"content_hash":"00","entropy_nats":1.0,"created_ms":0,"datasets":[]}]"#,
@@ -68,7 +66,7 @@ fn new_run() -> Result<NewRun, Box<dyn Error>> {
     })
 }
 
-async fn ingest_all(store: &Store, run: &RunId, names: &[String], points: u64) -> Result<(), Box<dyn Error>> {
+async fn ingest_all(store: &Store, run: &RunId, names: &[String], points: u64) -> Outcome<()> {
     let (mut spent, mut slowest, mut seq) = (Duration::ZERO, Duration::ZERO, 1);
     for first in (0..points).step_by(ROWS as usize) {
         // Creating the rows is the worker's part and not measured.
@@ -105,7 +103,7 @@ fn row(step: u64, names: &[String]) -> Row {
     Row { segment: 0, step, values: names.iter().enumerate().map(|(i, name)| (name.clone(), value(i))).collect() }
 }
 
-async fn queries(store: &Store, run: &RunId, names: &[String], points: u64) -> Result<(), Box<dyn Error>> {
+async fn queries(store: &Store, run: &RunId, names: &[String], points: u64) -> Outcome<()> {
     let all = points as f64;
     let windows = [
         ("first query", Axis::Step, None, None),
@@ -131,7 +129,7 @@ fn millis(time: Duration) -> f64 {
 }
 
 /// A field of /proc/self/status, in MB.
-fn status(field: &str) -> Result<u64, Box<dyn Error>> {
+fn status(field: &str) -> Outcome<u64> {
     let text = std::fs::read_to_string("/proc/self/status")?;
     let line = text.lines().find(|line| line.starts_with(field)).unwrap_or_default();
     Ok(line.split_whitespace().nth(1).unwrap_or("0").parse::<u64>()? / 1024)

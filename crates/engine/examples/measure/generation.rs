@@ -1,5 +1,4 @@
-//! Measures generation speed with and without a key-value cache:
-//! `cargo run --release -p engine --example generation_bench`.
+//! The speed of generation with and without a key-value cache.
 
 use std::time::Instant;
 
@@ -10,9 +9,12 @@ use engine::model::sample::{self, SampleArgs, TokenContext, Truncation};
 use wire::model::ModelPlan;
 use wire::run::preset;
 
+use crate::Outcome;
+
 const TOKENS: u32 = 256;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// Measures three models on the CPU.
+pub(crate) fn run() -> Outcome<()> {
     println!("{TOKENS} tokens after a prompt of one token, on the CPU");
     for (name, vocab) in [("nanogpt-char", 65), ("nanogpt-cpu", 65), ("gpt2", 50_257)] {
         let mut model = preset::find(name, None)?.recipe.model;

@@ -1,11 +1,8 @@
-//! Benchmark of many runs at once: time until reports are stored, and CPU time per point.
-//!
-//! `cargo run --release -p store --example many_runs -- [runs] [steps/s] [metrics] [seconds]`
+//! Many runs at once: time until reports are stored, and CPU time per point.
 //!
 //! Each run reports its steps as a worker does: those of 50 ms together, one message at a time. The messages are made on the same
 //! cores, so the CPU time includes a little for them.
 
-use std::error::Error;
 use std::time::{Duration, Instant};
 
 use store::{NewRun, Store};
@@ -15,12 +12,14 @@ use wire::series::{Row, name};
 use wire::transport::link::Item;
 use wire::{Author, RunId, RunState};
 
+use crate::Outcome;
+
 /// Time between two messages of a worker.
 const GATHER: Duration = Duration::from_millis(50);
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    let mut arguments = std::env::args().skip(1).map(|text| text.parse::<u64>());
+/// Arguments: runs, steps per second of each, metrics and seconds.
+pub(crate) async fn run(arguments: &[String]) -> Outcome<()> {
+    let mut arguments = arguments.iter().map(|text| text.parse::<u64>());
     let mut number = |usual: u64| arguments.next().unwrap_or(Ok(usual));
     let (runs, rate, metrics, secs) = (number(50)?, number(20)?, number(100)?, number(10)?);
     let dir = std::env::temp_dir().join(format!("many-runs-{}", std::process::id()));
@@ -61,13 +60,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 }
 
 /// Reports the steps of a run at a rate. Returns the time that each message took, ms.
-async fn report_all(
-    store: Store,
-    run: RunId,
-    names: Vec<String>,
-    rate: f64,
-    steps: u64,
-) -> Result<Vec<f64>, Box<dyn Error + Send + Sync>> {
+async fn report_all(store: Store, run: RunId, names: Vec<String>, rate: f64, steps: u64) -> Outcome<Vec<f64>> {
     let (begin, mut done, mut times_ms) = (Instant::now(), 0, vec![]);
     while done < steps {
         sleep(GATHER).await;
@@ -90,7 +83,7 @@ fn row(step: u64, names: &[String]) -> Row {
     Row { segment: 0, step, values: names.iter().enumerate().map(|(i, name)| (name.clone(), value(i))).collect() }
 }
 
-fn new_run(id: &str) -> Result<NewRun, Box<dyn Error + Send + Sync>> {
+fn new_run(id: &str) -> Outcome<NewRun> {
     let corpora: Vec<_> = serde_json::from_str(
         r#"[{"id":"tales","name":"Tales","source":{"kind":"generated","generator":"tales","seed":1},"documents":1000,"text_bytes":1000000,"chars":1000000,
         "alphabet":"abc","sample":"Once","valid_share":0.1,"content_hash":"00","entropy_nats":1.0,"created_ms":0,"datasets":[]}]"#,
@@ -115,7 +108,7 @@ fn new_run(id: &str) -> Result<NewRun, Box<dyn Error + Send + Sync>> {
 }
 
 /// CPU time of this process, seconds, in the clock ticks of Linux, 10 ms each.
-fn cpu_secs() -> Result<f64, Box<dyn Error + Send + Sync>> {
+fn cpu_secs() -> Outcome<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let after: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |at: usize| after.get(at).map_or(Ok(0), |text| text.parse::<u64>());
