@@ -1,5 +1,7 @@
 //! Runs all tests and prints a summary, which names the parts that did not run.
 
+mod programs;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +9,7 @@ use crate::install::{self, CHROMIUM};
 use crate::lint;
 use crate::server;
 use crate::shell::{Outcome, cargo, command, find_program, is_ci, root, run, say};
+use programs::Compilation;
 
 /// Result of one part of the tests.
 enum Verdict {
@@ -16,15 +19,22 @@ enum Verdict {
     NotRun(String),
 }
 
-/// Builds the page and the server, runs the checks of the source, the Rust tests and the browser tests, and prints a summary.
+/// Builds the page and the server, runs the checks of the source, the browser tests and the Rust tests, and prints a summary.
 pub(crate) fn run_all() -> Outcome<()> {
     let missing = install::for_tests();
+    let page_programs = Compilation::start(&[programs::PAGE]);
     server::build()?;
+    let lint = verdict(lint::run_all());
+    let other_programs = Compilation::start(&[programs::WORKSPACE, programs::XTASK]);
+    let browser = browser_tests();
+    say("compiling the test programs");
+    other_programs.wait();
+    page_programs.wait();
     let parts = [
-        ("lint", verdict(lint::run_all())),
+        ("lint", lint),
+        ("browser tests", browser),
         ("Rust tests", rust_tests()),
         ("tests of the page", page_tests()),
-        ("browser tests", browser_tests()),
         ("tools of the tests", if missing.is_empty() { Verdict::Passed } else { Verdict::NotRun(missing.join("; ")) }),
     ];
     say("summary");
@@ -44,17 +54,13 @@ fn is_failure(name: &str, verdict: &Verdict) -> bool {
 
 fn rust_tests() -> Verdict {
     say("Rust tests");
-    // `xtask` is tested separately: its dependencies enable features of shared crates that would make cargo build
-    // burn a second time.
-    let workspace = ["test", "--release", "--workspace", "--exclude", "app", "--exclude", "xtask", "--no-fail-fast"];
-    verdict(run(cargo().args(workspace)).and_then(|()| run(cargo().args(["test", "--release", "--package", "xtask"]))))
+    verdict(run(cargo().args(programs::WORKSPACE)).and_then(|()| run(cargo().args(programs::XTASK))))
 }
 
-/// Runs the tests of `app` that need no browser: the series of a run, edited schedules, related runs. They are not selected with the
-/// workspace for the same reason, and are not optimized, because this build is used only here.
+/// Runs the tests of `app` that need no browser: the series of a run, edited schedules, related runs.
 fn page_tests() -> Verdict {
     say("tests of the page");
-    verdict(run(cargo().args(["test", "--package", "app"])))
+    verdict(run(cargo().args(programs::PAGE)))
 }
 
 /// Runs `tests/browser/*.test.mjs` with Node. `KINDLING` and `CHROMIUM` have the paths of the program and of the browser.
