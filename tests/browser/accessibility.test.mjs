@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import axe from "axe-core";
+import { still, violations, violationsInBothThemes } from "./accessibility.mjs";
 import { longRun, openBrowser, openLab, openPage, runState, signIn } from "./lab.mjs";
 
 let lab, browser, run;
@@ -32,67 +32,53 @@ after(async () => {
   lab?.close();
 });
 
-async function signedIn(colorScheme) {
-  const page = await openPage(browser, { colorScheme });
+async function signedIn() {
+  const page = await openPage(browser);
   await signIn(page, lab.token("admin", "--sign-in"));
   await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   return page;
 }
 
-/** What axe-core finds on the page as it is: a line for each element, with the rule it breaks. */
-async function violations(page) {
-  const { violations } = await page.evaluate(`${axe.source}; axe.run(document, { resultTypes: ["violations"] })`);
-  return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(" ")} ${node.html.slice(0, 160)}`));
-}
-
-/** Opens what is folded, since a page is also what a reader opens on it. */
-async function unfold(page) {
-  await page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));
-  await page.waitForTimeout(300);
-}
-
-/** Goes to an address and waits until the page shows what it has. */
+/** Goes to an address, waits until the page shows what it has, and opens what is folded, since a reader opens it, too. */
 async function visit(page, path, shown = "main") {
   await page.goto(lab.url + path);
   await page.locator(shown).first().waitFor({ state: "attached" });
-  await lab.until(`what ${path} loads`, async () => (await page.locator("[aria-busy=true]").count()) === 0, 60);
-  await page.waitForTimeout(500);
-  await unfold(page);
+  await still(page);
+  await page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));
+  await still(page);
 }
 
-for (const theme of ["light", "dark"]) {
-  test(`no page breaks a rule of accessibility, ${theme}`, async () => {
-    const page = await signedIn(theme);
-    const places = await page.locator("header nav a").evaluateAll((links) => links.map((link) => link.getAttribute("href")));
-    assert.ok(places.length >= 5, `the header leads to ${places}`);
-    const found = {};
-    for (const path of new Set([...places, "/start", "/sweeps/new", `/runs/${run}`, `/compare?runs=${run}`, `/playground?run=${run}`, "/nowhere"])) {
-      await visit(page, path);
-      found[path] = await violations(page);
-    }
-    await page.goto(`${lab.url}/runs/${run}`);
-    await runState(page, "paused").waitFor();
-    await page.keyboard.press("?");
-    await page.getByRole("dialog").first().waitFor();
-    found["the help of keys"] = await violations(page);
-    assert.deepEqual(Object.entries(found).filter(([, lines]) => lines.length), []);
-    await page.context().close();
-  });
+test("no page breaks a rule of accessibility, in light and dark", async () => {
+  const page = await signedIn();
+  const places = await page.locator("header nav a").evaluateAll((links) => links.map((link) => link.getAttribute("href")));
+  assert.ok(places.length >= 5, `the header leads to ${places}`);
+  const found = {};
+  for (const path of new Set([...places, "/start", "/sweeps/new", `/runs/${run}`, `/compare?runs=${run}`, `/playground?run=${run}`, "/nowhere"])) {
+    await visit(page, path);
+    found[path] = await violationsInBothThemes(page);
+  }
+  await page.goto(`${lab.url}/runs/${run}`);
+  await runState(page, "paused").waitFor();
+  await page.keyboard.press("?");
+  await page.getByRole("dialog").first().waitFor();
+  found["the help of keys"] = await violationsInBothThemes(page);
+  assert.deepEqual(Object.entries(found).filter(([, lines]) => lines.length), []);
+  await page.context().close();
+});
 
-  test(`no X-ray tab breaks a rule of accessibility, ${theme}`, async () => {
-    const page = await signedIn(theme);
-    await visit(page, `/runs/${run}/xray`, ".view");
-    const tabs = await page.locator(".xray-tabs a").evaluateAll((links) => links.map((link) => link.getAttribute("href")));
-    assert.ok(tabs.length >= 9, `the tabs lead to ${tabs}`);
-    const found = {};
-    for (const path of tabs) {
-      await visit(page, path, ".view");
-      found[path] = await violations(page);
-    }
-    assert.deepEqual(Object.entries(found).filter(([, lines]) => lines.length), []);
-    await page.context().close();
-  });
-}
+test("no X-ray tab breaks a rule of accessibility, in light and dark", async () => {
+  const page = await signedIn();
+  await visit(page, `/runs/${run}/xray`, ".view");
+  const tabs = await page.locator(".xray-tabs a").evaluateAll((links) => links.map((link) => link.getAttribute("href")));
+  assert.ok(tabs.length >= 9, `the tabs lead to ${tabs}`);
+  const found = {};
+  for (const path of tabs) {
+    await visit(page, path, ".view");
+    found[path] = await violationsInBothThemes(page);
+  }
+  assert.deepEqual(Object.entries(found).filter(([, lines]) => lines.length), []);
+  await page.context().close();
+});
 
 test("the page to sign in breaks no rule of accessibility", async () => {
   for (const colorScheme of ["light", "dark"]) {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { longRun, openBrowser, openLab, openPage, signIn } from "./lab.mjs";
+import { openBrowser, openLab, openPage, shortRun, signIn } from "./lab.mjs";
 
 let lab, browser, run, fork;
 
@@ -10,12 +10,12 @@ before(async () => {
   [lab, browser] = await Promise.all([openLab(), openBrowser()]);
   await lab.ready();
   const of = (id) => lab.api(`/runs/${id}`).then((view) => view.summary);
-  const spec = { ...longRun, name: "printed", steps: 300, overrides: { ...longRun.overrides, "intervals.checkpoint_every": 100, "intervals.eval_every": 50 } };
+  const spec = { ...shortRun, name: "printed", steps: 300, overrides: { ...shortRun.overrides, "intervals.checkpoint_every": 100, "intervals.eval_every": 50 } };
   run = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
-  await lab.until("its end", async () => (await of(run)).state === "finished", 120);
+  await lab.until("its end", async () => (await of(run)).state === "finished");
   const parent = { run, step: 100, changes: [{ kind: "set", path: "optimizer.learning_rate", value: 1e-4 }] };
   fork = (await lab.api("/runs", { method: "POST", body: { name: "branch", steps: 300, parent } })).summary.id;
-  await lab.until("the fork's end", async () => (await of(fork)).state === "finished", 120);
+  await lab.until("the fork's end", async () => (await of(fork)).state === "finished");
 });
 
 after(async () => {
@@ -39,8 +39,8 @@ for (const [width, height] of [[1440, 500], [390, 600]]) {
     for (const [path, charts] of [[`/runs/${run}`, 6], [`/compare?runs=${run},${fork}`, 2], ...views]) {
       await page.goto(lab.url + path);
       const count = () => page.locator("canvas:not(.overlay)").count();
-      await lab.until(`the charts of ${path}`, async () => (await count()) >= charts, 30);
-      await lab.until(`drawings on ${path}`, async () => (await empty(page)).length === 0, 10).catch(async (error) => {
+      await lab.until(`the charts of ${path}`, async () => (await count()) >= charts);
+      await lab.until(`drawings on ${path}`, async () => (await empty(page)).length === 0).catch(async (error) => {
         throw new Error(`${error.message.split("\n")[0]}; empty: ${(await empty(page)).join(", ")}`);
       });
     }

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import axe from "axe-core";
+import { violations, violationsInBothThemes } from "./accessibility.mjs";
 import { openBrowser, openLab, openPage, signIn } from "./lab.mjs";
 
 let lab, browser, run;
@@ -34,11 +34,6 @@ async function open(role, path, options = {}) {
   await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   await page.goto(`${lab.url}${path}`);
   return page;
-}
-
-async function violations(page) {
-  const { violations } = await page.evaluate(`${axe.source}; axe.run(document, { resultTypes: ["violations"] })`);
-  return violations.map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 160)}`);
 }
 
 /** The id of the experiment of the first test; without it, of one that is created here and has its verdict. */
@@ -99,22 +94,20 @@ test("a hypothesis is stated, its change is trained in pairs, and a verdict foll
   await page.close();
 });
 
-for (const colorScheme of ["light", "dark"]) {
-  test(`a viewer reads experiments on a phone, ${colorScheme}`, async () => {
-    const id = await shownExperiment();
-    const page = await open("view", "/experiments", { viewport: { width: 390, height: 800 }, colorScheme });
-    await page.locator(".list li", { hasText: "No learning" }).first().waitFor();
-    assert.equal(await page.getByRole("link", { name: "New experiment" }).count(), 0);
-    for (const path of ["/experiments", `/experiments/${id}`]) {
-      await page.goto(`${lab.url}${path}`);
-      await page.getByText("No learning").first().waitFor();
-      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= 390), path);
-      assert.deepEqual(await violations(page), [], path);
-    }
-    await page.goto(`${lab.url}/experiments/999`);
-    await page.getByText("Experiment not found").first().waitFor();
-    await page.goto(`${lab.url}/experiments/new`);
-    await page.getByText("You can view experiments and not start them").waitFor();
-    await page.close();
-  });
-}
+test("a viewer reads experiments on a phone, in light and dark", async () => {
+  const id = await shownExperiment();
+  const page = await open("view", "/experiments", { viewport: { width: 390, height: 800 } });
+  await page.locator(".list li", { hasText: "No learning" }).first().waitFor();
+  assert.equal(await page.getByRole("link", { name: "New experiment" }).count(), 0);
+  for (const path of ["/experiments", `/experiments/${id}`]) {
+    await page.goto(`${lab.url}${path}`);
+    await page.getByText("No learning").first().waitFor();
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= 390), path);
+    assert.deepEqual(await violationsInBothThemes(page), [], path);
+  }
+  await page.goto(`${lab.url}/experiments/999`);
+  await page.getByText("Experiment not found").first().waitFor();
+  await page.goto(`${lab.url}/experiments/new`);
+  await page.getByText("You can view experiments and not start them").waitFor();
+  await page.close();
+});

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { longRun, openBrowser, openLab, openPage, signIn } from "./lab.mjs";
+import { still } from "./accessibility.mjs";
+import { openBrowser, openLab, openPage, shortRun, signIn } from "./lab.mjs";
 
 const LONG = "W".repeat(40) + "😀".repeat(10) + "שלום" + "x".repeat(26);
 const OVERRIDE = "x\u202Egnp.txt";
@@ -13,7 +14,7 @@ let lab, browser, runs, datasets;
 
 const post = async (spec) => (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
 const change = (run, body) => lab.api(`/runs/${run}`, { method: "PATCH", body });
-const finished = (run) => lab.until(`the end of ${run}`, async () => (await lab.api(`/runs/${run}`)).summary.state === "finished", 120);
+const finished = (run) => lab.until(`the end of ${run}`, async () => (await lab.api(`/runs/${run}`)).summary.state === "finished");
 const dataset = async (name, field = "text") => {
   const body = Array.from({ length: 400 }, (_, at) => JSON.stringify({ [field]: `document ${at} of the dataset` })).join("\n");
   return (await lab.api(`/corpora?name=${encodeURIComponent(name)}&filename=a.jsonl`, { method: "POST", body })).id;
@@ -23,7 +24,7 @@ before(async () => {
   [lab, browser] = await Promise.all([openLab(), openBrowser()]);
   await lab.ready();
   datasets = [await dataset("Same"), await dataset("Same"), await dataset(LONG)];
-  const short = { ...longRun, steps: 60, overrides: { ...longRun.overrides, "intervals.checkpoint_every": 20, "intervals.eval_every": 20 } };
+  const short = { ...shortRun, steps: 60, overrides: { ...shortRun.overrides, "intervals.checkpoint_every": 20, "intervals.eval_every": 20 } };
   const [one, other, long, odd] = await Promise.all([
     post({ ...short, name: "a" }),
     post({ ...short, name: "a", seed: 2 }),
@@ -113,7 +114,7 @@ test("a bidirectional control is visible and leaves the text around it in order"
   for (const path of pages) {
     await page.goto(lab.url + path);
     await page.getByText(SHOWN).first().waitFor({ state: "attached" });
-    await page.waitForTimeout(500);
+    await still(page);
     // In names, tooltips and descriptions alike.
     const raw = await page.evaluate(() => document.documentElement.outerHTML.includes("\u202e"));
     assert.ok(!raw, path);
@@ -168,7 +169,7 @@ for (const width of [390, 1440]) {
     for (const path of paths) {
       await page.goto(lab.url + path);
       await page.getByText(/W{24}/).first().waitFor({ state: "attached" });
-      await page.waitForTimeout(500);
+      await still(page);
       const scrolled = await page.evaluate(() => document.documentElement.scrollWidth);
       assert.ok(scrolled <= width, `${path} is ${scrolled} px wide on ${width}`);
       assert.deepEqual(await outside(page, width), [], path);

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { still } from "./accessibility.mjs";
 import { longRun, openBrowser, openLab, openPage, runState, signIn, stepsShown } from "./lab.mjs";
 
 let lab, browser, run;
@@ -31,20 +32,22 @@ test("no page scrolls sideways on a phone, and every control of a run is visible
   const fits = async (path, shown = "main.page h1") => {
     await page.goto(lab.url + path);
     await page.locator(shown).first().waitFor();
-    await page.waitForTimeout(300);
+    await still(page);
     // A mobile browser widens its window to content that does not fit, so the width of the window is no measure.
     const inside = await page.evaluate(() => document.documentElement.scrollWidth);
     assert.ok(inside <= width, `${path} is ${inside} px wide on ${width}`);
   };
-  for (const path of ["/", `/runs/${run}`, "/start", "/data", "/settings", "/fleet", "/fleet/cpu", `/compare?runs=${run}`, `/playground?run=${run}`]) {
+  for (const path of ["/", `/runs/${run}`]) await fits(path);
+  // The others are as wide whether the run trains or not.
+  const order = (body) => lab.api(`/runs/${run}/commands`, { method: "POST", body });
+  await order({ kind: "pause" });
+  for (const path of ["/start", "/data", "/settings", "/fleet", "/fleet/cpu", `/compare?runs=${run}`, `/playground?run=${run}`]) {
     await fits(path);
   }
   for (const view of ["overview", "attention", "logit_lens", "neurons", "weights", "embedding", "interventions", "emergence"]) {
     await fits(`/runs/${run}/xray?view=${view}`, view === "emergence" ? ".view table" : ".view");
     assert.equal(await page.locator(".model").isVisible(), view === "overview", `${view}: the overview leaves a phone's room to what was opened`);
   }
-  const order = (body) => lab.api(`/runs/${run}/commands`, { method: "POST", body });
-  await order({ kind: "pause" });
   await fits(`/runs/${run}`);
   await runState(page, "paused").waitFor({ state: "attached" });
   const controls = page.locator(".controls .control");

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { longRun, openBrowser, openLab, openPage, signIn } from "./lab.mjs";
+import { openBrowser, openLab, openPage, shortRun, signIn } from "./lab.mjs";
 
 let lab, browser, page, run;
 
@@ -11,9 +11,9 @@ before(async () => {
   page = await openPage(browser);
   await signIn(page, lab.link);
   await lab.ready();
-  const spec = { ...longRun, name: "writer", steps: 200, overrides: { ...longRun.overrides, "intervals.checkpoint_every": 100, "intervals.eval_every": 50 } };
+  const spec = { ...shortRun, name: "writer", steps: 200, overrides: { ...shortRun.overrides, "intervals.checkpoint_every": 100, "intervals.eval_every": 50 } };
   run = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
-  await lab.until("its end", async () => (await lab.api(`/runs/${run}`)).summary.state === "finished", 120);
+  await lab.until("its end", async () => (await lab.api(`/runs/${run}`)).summary.state === "finished");
 });
 
 after(async () => {
@@ -82,9 +82,9 @@ test("a prompt that is longer than the context is cropped, and the page says by 
 
 test("a long completion is stopped, and its tokens stay", async () => {
   const wide = { "model.layers": 6, "model.d_model": 256, "model.d_ff": 1024, "intervals.eval_every": 0 };
-  const spec = { ...longRun, name: "slow writer", steps: 2, overrides: { ...longRun.overrides, ...wide } };
+  const spec = { ...shortRun, name: "slow writer", steps: 2, overrides: { ...shortRun.overrides, ...wide } };
   const slow = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
-  await lab.until("its end", async () => (await lab.api(`/runs/${slow}`)).summary.state === "finished", 120);
+  await lab.until("its end", async () => (await lab.api(`/runs/${slow}`)).summary.state === "finished");
   await page.goto(`${lab.url}/playground?run=${slow}`);
   await page.getByLabel(/^Length/).fill("4096");
   await generate();
@@ -96,9 +96,9 @@ test("a long completion is stopped, and its tokens stay", async () => {
 });
 
 test("a character that is not in the vocabulary is named", async () => {
-  const spec = { ...longRun, name: "letters", tokenizer: "char", steps: 20 };
+  const spec = { ...shortRun, name: "letters", tokenizer: "char", steps: 20 };
   const letters = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
-  await lab.until("its end", async () => (await lab.api(`/runs/${letters}`)).summary.state === "finished", 120);
+  await lab.until("its end", async () => (await lab.api(`/runs/${letters}`)).summary.state === "finished");
   await page.goto(`${lab.url}/playground?run=${letters}`);
   await page.getByLabel("Prompt").fill("price: €");
   await generate();

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
-import axe from "axe-core";
+import { still, violations, violationsInBothThemes } from "./accessibility.mjs";
 import { longRun, openBrowser, openLab, openPage, runState, signIn } from "./lab.mjs";
 
 let lab, browser, run;
@@ -40,11 +40,6 @@ async function guest(address, options = {}) {
   await page.goto(address);
   await Promise.all([page.waitForURL((url) => !url.pathname.includes("/share/")), page.locator("form button").click()]);
   return page;
-}
-
-async function violations(page) {
-  const { violations } = await page.evaluate(`${axe.source}; axe.run(document, { resultTypes: ["violations"] })`);
-  return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(" ")} ${node.html.slice(0, 160)}`));
 }
 
 /** Pixels by which the page is wider than its window. */
@@ -148,12 +143,13 @@ test("watchers follow page, step and pointer of a presenter, look around, and re
   await presenter.getByRole("link", { name: "Attention", exact: true }).click();
   for (const page of [watcher, visitor]) await page.waitForURL(/\/xray\?.*view=attention/);
   const at = (page) => page.locator(".timeline .at").first().innerText();
+  const snapshots = async () => Number(await presenter.locator(".scrub").first().getAttribute("max"));
+  await lab.until("the snapshots on the slider", async () => (await snapshots()) > 8);
   await presenter.locator(".scrub").first().evaluate((slider) => {
     slider.value = "3";
     slider.dispatchEvent(new Event("input", { bubbles: true }));
   });
-  const step = await at(presenter);
-  for (const page of [watcher, visitor]) await lab.until("the presenter's step", async () => (await at(page)) === step, 10);
+  for (const page of [presenter, watcher, visitor]) await lab.until("step 3, which has a snapshot", async () => (await at(page)) === "3");
   await presenter.getByRole("link", { name: "Logit lens", exact: true }).click();
   for (const page of [watcher, visitor]) await page.waitForURL(/view=logit_lens/);
 
@@ -170,7 +166,7 @@ test("watchers follow page, step and pointer of a presenter, look around, and re
       if (!over || !box) return false;
       const [x, y] = [(over.x + over.width / 2 - box.x) / box.width, (over.y + over.height / 2 - box.y) / box.height];
       return Math.abs(x - fraction[0]) < 0.2 && Math.abs(y - fraction[1]) < 0.2;
-    }, 10);
+    });
     const passes = await ring.evaluate((node) => getComputedStyle(node).pointerEvents === "none");
     assert.ok(passes, "the pointer takes no clicks");
   }
@@ -188,7 +184,7 @@ test("watchers follow page, step and pointer of a presenter, look around, and re
 
   // Scrolling, and a page that a guest may not see.
   await presenter.mouse.wheel(0, 600);
-  await lab.until("the watcher to be scrolled", async () => (await watcher.evaluate(() => scrollY)) > 100, 10);
+  await lab.until("the watcher to be scrolled", async () => (await watcher.evaluate(() => scrollY)) > 100);
   await presenter.getByRole("link", { name: "Fleet" }).click();
   await watcher.waitForURL(/\/fleet/);
   await bar(visitor).getByText("shows a page that is not shared with you").waitFor();
@@ -234,7 +230,7 @@ test("an embed in a page of another origin shows the chart and nothing else, and
   assert.equal(size, 960, "the image is shown by a page of another origin");
   const picture = async () => (await reader.locator("iframe").screenshot()).toString("base64");
   const first = await picture();
-  await lab.until("another picture", async () => (await picture()) !== first, 60);
+  await lab.until("another picture", async () => (await picture()) !== first);
   const cookies = await reader.context().cookies();
   assert.deepEqual(cookies, [], "an embed signs nobody in");
   await reader.goto(`${lab.url}/`);
@@ -243,46 +239,48 @@ test("an embed in a page of another origin shows the chart and nothing else, and
   site.close();
 });
 
-for (const colorScheme of ["light", "dark"]) {
-  for (const width of [390, 1440, 1920]) {
-    test(`dialog, presenter and projector fit a window of ${width} px, ${colorScheme}`, async () => {
-      const page = await member("admin", { colorScheme, viewport: { width, height: width === 390 ? 800 : 1080 } });
-      const found = {};
-      for (const path of [`/runs/${run}`, `/runs/${run}/xray?view=attention`, `/compare?runs=${run}`]) {
-        await page.goto(lab.url + path);
-        await page.locator("canvas").first().waitFor({ state: "attached" });
-        // The dialog is the same on each page.
-        const isFirst = path === `/runs/${run}`;
-        const check = async (what) => isFirst && (found[what] = await violations(page));
-        await page.getByRole("button", { name: "Share", exact: true }).click();
-        const dialog = page.locator("dialog.share-dialog");
-        await dialog.getByRole("button", { name: "Create link" }).waitFor();
-        await check("link");
-        await dialog.getByRole("button", { name: "Embed" }).click();
-        await dialog.getByRole("button", { name: "Create embed" }).waitFor();
-        await check("embed");
-        assert.ok((await overflow(page)) <= 0, `${path}: the page is wider than the window`);
-        assert.ok(await dialog.evaluate((box) => box.scrollWidth <= box.clientWidth), `${path}: the dialog scrolls sideways`);
-        await page.keyboard.press("Escape");
-        await page.keyboard.press("Shift+P");
-        await page.getByRole("region", { name: "Presentation" }).waitFor();
-        await check("presenting");
-        await page.keyboard.press("Shift+P");
-        await page.keyboard.press("Shift+L");
-        await page.waitForTimeout(200);
-        await check("projector");
-        assert.ok((await overflow(page)) <= 0, `${path}: the layout for a projector is wider than the window`);
-        await page.keyboard.press("Shift+L");
-      }
-      const isProjector = () => document.documentElement.hasAttribute("data-projector");
+// Last: the layout does not depend on the steps, and a page without new steps is drawn once.
+for (const width of [390, 1440, 1920]) {
+  test(`dialog, presenter and projector fit a window of ${width} px, in light and dark`, async () => {
+    if ((await lab.api(`/runs/${run}`)).summary.state === "running") {
+      await lab.api(`/runs/${run}/commands`, { method: "POST", body: { kind: "pause" } });
+    }
+    const page = await member("admin", { viewport: { width, height: width === 390 ? 800 : 1080 } });
+    const found = {};
+    for (const path of [`/runs/${run}`, `/runs/${run}/xray?view=attention`, `/compare?runs=${run}`]) {
+      await page.goto(lab.url + path);
+      await page.locator("canvas").first().waitFor({ state: "attached" });
+      // The dialog is the same on each page.
+      const isFirst = path === `/runs/${run}`;
+      const check = async (what) => isFirst && (found[what] = await violationsInBothThemes(page));
+      await page.getByRole("button", { name: "Share", exact: true }).click();
+      const dialog = page.locator("dialog.share-dialog");
+      await dialog.getByRole("button", { name: "Create link" }).waitFor();
+      await check("link");
+      await dialog.getByRole("button", { name: "Embed" }).click();
+      await dialog.getByRole("button", { name: "Create embed" }).waitFor();
+      await check("embed");
+      assert.ok((await overflow(page)) <= 0, `${path}: the page is wider than the window`);
+      assert.ok(await dialog.evaluate((box) => box.scrollWidth <= box.clientWidth), `${path}: the dialog scrolls sideways`);
+      await page.keyboard.press("Escape");
+      await page.keyboard.press("Shift+P");
+      await page.getByRole("region", { name: "Presentation" }).waitFor();
+      await check("presenting");
+      await page.keyboard.press("Shift+P");
       await page.keyboard.press("Shift+L");
-      await page.waitForFunction(isProjector);
-      await page.reload();
-      // The layout is kept.
-      await page.waitForFunction(isProjector);
-      assert.deepEqual(Object.entries(found).filter(([, lines]) => lines.length), []);
-      assert.deepEqual(page.faults, []);
-      await page.context().close();
-    });
-  }
+      await still(page);
+      await check("projector");
+      assert.ok((await overflow(page)) <= 0, `${path}: the layout for a projector is wider than the window`);
+      await page.keyboard.press("Shift+L");
+    }
+    const isProjector = () => document.documentElement.hasAttribute("data-projector");
+    await page.keyboard.press("Shift+L");
+    await page.waitForFunction(isProjector);
+    await page.reload();
+    // The layout is kept.
+    await page.waitForFunction(isProjector);
+    assert.deepEqual(Object.entries(found).filter(([, lines]) => lines.length), []);
+    assert.deepEqual(page.faults, []);
+    await page.context().close();
+  });
 }
