@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { longRun, openBrowser, openLab, openPage, signIn } from "./lab.mjs";
+import { longRun, openBrowser, openLab, openPage, shortRun, signIn } from "./lab.mjs";
 
 let lab, browser, page, parent, fork;
 
@@ -13,16 +13,16 @@ before(async () => {
   page = await openPage(browser);
   await signIn(page, lab.link);
   await lab.ready();
-  const spec = { ...longRun, name: "root", steps: 300, overrides: { ...longRun.overrides, "intervals.checkpoint_every": 100, "intervals.eval_every": 50 } };
+  const spec = { ...shortRun, name: "root", steps: 300, overrides: { ...shortRun.overrides, "intervals.checkpoint_every": 100, "intervals.eval_every": 50 } };
   parent = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
-  await lab.until("the parent's end", async () => (await of(parent)).state === "finished", 120);
+  await lab.until("the parent's end", async () => (await of(parent)).state === "finished");
   const branch = {
     name: "branch",
     steps: 400,
     parent: { run: parent, step: 100, changes: [{ kind: "set", path: "optimizer.learning_rate", value: 0.0001 }] },
   };
   fork = (await lab.api("/runs", { method: "POST", body: branch })).summary.id;
-  await lab.until("the fork's end", async () => (await of(fork)).state === "finished", 120);
+  await lab.until("the fork's end", async () => (await of(fork)).state === "finished");
 });
 
 after(async () => {
@@ -90,10 +90,10 @@ test("the x axis changes, and the keyboard moves the crosshair and zooms", async
 });
 
 test("runs that differ in the seed only are said to show no detectable difference, in groups and over seeds", async () => {
-  const spec = (seed) => ({ ...longRun, name: `seed ${seed}`, seed, steps: 60, overrides: { ...longRun.overrides, "intervals.eval_every": 20 } });
+  const spec = (seed) => ({ ...shortRun, name: `seed ${seed}`, seed, steps: 60, overrides: { ...shortRun.overrides, "intervals.eval_every": 20 } });
   const runs = [];
   for (const seed of [11, 12, 13, 14, 15, 16]) runs.push((await lab.api("/runs", { method: "POST", body: spec(seed) })).summary.id);
-  await lab.until("six runs", async () => (await Promise.all(runs.map(of))).every((run) => run.state === "finished"), 180);
+  await lab.until("six runs", async () => (await Promise.all(runs.map(of))).every((run) => run.state === "finished"));
   for (const [at, run] of runs.entries()) await lab.api(`/runs/${run}`, { method: "PATCH", body: { tags: [at < 3 ? "one" : "two"] } });
   const found = await lab.api(`/compare?baseline=tag:one&change=tag:two`);
   await page.goto(`${lab.url}/compare?runs=${runs.join(",")}&group=tag`);
@@ -120,7 +120,7 @@ test("more seeds of a run are queued from the comparison, and give its noise flo
   await panel.getByRole("button", { name: "Run 3 more seeds of root" }).click();
   await page.getByText("3 runs with other seeds are in the queue.").waitFor();
   const family = async () => (await lab.api(`/runs?tag=seeds:${parent}`)).filter((run) => run.state === "finished");
-  await lab.until("the repeats", async () => (await family()).length === 4, 240);
+  await lab.until("the repeats", async () => (await family()).length === 4);
   await page.goto(`${lab.url}/compare?runs=${parent},${fork}&chart=loss.valid`);
   await page.getByText("noise floor: the range of 95 % of runs with other seeds").waitFor();
   await panel.getByText(/Noise floor: the standard deviation over seeds is .* from 4 runs/).waitFor();
@@ -135,7 +135,7 @@ test("more seeds of a run are queued from the comparison, and give its noise flo
   await page.goto(lab.url);
   await page.locator("button.tag", { hasText: "seeds of root" }).first().click();
   await page.getByRole("group", { name: "Active filters" }).getByText("tag: seeds of root").waitFor();
-  await lab.until("the family alone", async () => (await page.locator(".runs .run-name").count()) === 4, 20);
+  await lab.until("the family alone", async () => (await page.locator(".runs .run-name").count()) === 4);
 });
 
 test("scores on a task that both runs have are compared with their uncertainty", async () => {
@@ -159,8 +159,10 @@ test("an abandoned branch is dashed in the lineage", async () => {
   const spec = { ...longRun, name: "wanderer", overrides: { ...longRun.overrides, "intervals.checkpoint_every": 100, "retention.latest": 100 } };
   const wanderer = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
   const order = (body) => lab.api(`/runs/${wanderer}/commands`, { method: "POST", body });
-  await lab.until("150 steps", async () => (await of(wanderer)).step > 150, 120);
+  await lab.until("150 steps", async () => (await of(wanderer)).step > 150);
   await order({ kind: "pause" });
+  const saved = async () => (await lab.api(`/runs/${wanderer}/checkpoints`)).some(({ info }) => info.id === "0-100");
+  await lab.until("the checkpoint of step 100", saved);
   const left = (await of(wanderer)).step;
   await order({ kind: "rollback", checkpoint: "0-100" });
   await order({ kind: "step", steps: 20 });

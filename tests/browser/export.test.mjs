@@ -15,6 +15,10 @@ before(async () => {
   page = await openPage(browser);
   await signIn(page, lab.link);
   await lab.ready();
+  // Smaller than Tales, so that it is tokenized and evaluated in less time.
+  const text = (at) => `The cat's hat sat on mat ${at}, and the other cat sat beside it. `.repeat(3);
+  const records = Array.from({ length: 1000 }, (_, at) => JSON.stringify({ text: text(at) }));
+  await lab.api("/corpora?name=Cats&filename=cats.jsonl", { method: "POST", body: records.join("\n") });
 });
 
 after(async () => {
@@ -38,7 +42,7 @@ test("an incomplete model is refused with the missing file, and a complete one o
 test("it is forked with a dataset, and trains", async () => {
   await page.locator("body").press("f");
   const form = page.getByRole("dialog", { name: "Fork this run" });
-  await form.getByLabel("Dataset").selectOption({ label: "Tales" });
+  await form.getByLabel("Dataset").selectOption({ label: "Cats" });
   await form.getByLabel("Steps").fill("30");
   await form.getByRole("button", { name: "Fork" }).click();
   await page.locator(".run-head .origin", { hasText: "forked from" }).waitFor();

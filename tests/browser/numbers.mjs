@@ -44,10 +44,10 @@ export function isSame(read, value) {
   return typeof value === "bigint" ? BigInt(read) === value : Number(read) === value;
 }
 
-/** Types a text key by key and compares what the field shows. */
-export async function type(field, text) {
-  await field.fill("");
-  if (text) await field.pressSequentially(text);
+/** Types a text key by key, or enters it at once, and compares what the field shows. */
+export async function type(field, text, isKeyed = true) {
+  await field.fill(isKeyed ? "" : text);
+  if (isKeyed && text) await field.pressSequentially(text);
   assert.equal(await field.inputValue(), text, "what is typed stays as it is");
 }
 
@@ -72,21 +72,21 @@ export class NumberFields {
     return exactJson(text);
   }
 
-  /** Waits for what the page does at once. */
+  /** Waits for what the page does at once, or after a command. */
   soon(what, look) {
-    return this.lab.until(what, look, 10);
+    return this.lab.until(what, look);
   }
 
   /**
-   * Types every form into a field. A refused one is said to be so in words, and disables the button. For an accepted one,
-   * `send` presses the button and returns what was sent and what was stored; it returns nothing where the form cannot be
-   * sent for another reason.
+   * Types every form into a field, key by key unless `isKeyed` is false. A refused one is said to be so in words, and
+   * disables the button. For an accepted one, `send` presses the button and returns what was sent and what was stored; it
+   * returns nothing where the form cannot be sent for another reason.
    */
-  async check(name, field, values, { button, isOptional = false, send }) {
+  async check(name, field, values, { button, isOptional = false, isKeyed = true, send }) {
     let sentForms = 0;
     for (const form of forms) {
       const place = `${name}, ${JSON.stringify(form.text)}`;
-      await type(field, form.text);
+      await type(field, form.text, isKeyed);
       const value = valueOf(form, values);
       const isEmpty = form.text === "";
       if (isEmpty && isOptional) {

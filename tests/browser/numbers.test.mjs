@@ -30,7 +30,7 @@ before(async () => {
   run = (await lab.api("/runs", { method: "POST", body: { ...longRun, name: "typed", overrides } })).summary.id;
   await page.goto(`${lab.url}/runs/${run}`);
   await runState(page, "running").waitFor();
-  await lab.until("a checkpoint", async () => (await lab.api(`/runs/${run}/checkpoints`)).some(({ info }) => info.cause === "interval"), 120);
+  await lab.until("a checkpoint", async () => (await lab.api(`/runs/${run}/checkpoints`)).some(({ info }) => info.cause === "interval"));
   await page.locator("body").press("Space");
   await runState(page, "paused").waitFor();
 });
@@ -208,17 +208,28 @@ test("New run: every hyperparameter is sent as it is shown, and resolved as it w
   };
 
   const rows = await lab.api("/hyperparameters");
+  // The fields of the form are one component for numbers and one for integers: one of each is typed key by key, which
+  // computes the plan again at each key.
+  const keyed = new Set();
   let sentForms = 0;
   for (const row of rows) {
     const { number: real, integer: whole } = row.values;
     if ((!real && !whole) || row.path === "model.vocab") continue;
+    const kind = real ? "number" : "integer";
+    const isKeyed = !keyed.has(kind);
+    keyed.add(kind);
     const field = page.locator(`[id='${row.path}']`);
     const [group, name] = row.path.split(".");
     // JSON of the browser has no integer that large.
     const max = whole && whole.max > Number.MAX_SAFE_INTEGER ? U64 : whole?.max;
     const values = real ? number(real.min, real.max) : integer(whole.min, max);
     const inSpec = (spec) => spec.overrides?.[row.path] ?? row.default;
-    sentForms += await check(row.path, field, values, { button, isOptional: true, send: send(inSpec, (plan) => plan.recipe[group][name]) });
+    sentForms += await check(row.path, field, values, {
+      button,
+      isOptional: true,
+      isKeyed,
+      send: send(inSpec, (plan) => plan.recipe[group][name]),
+    });
     await field.fill("");
   }
   assert.ok(sentForms > 40, `${sentForms} specs were sent`);

@@ -60,7 +60,7 @@ async function pause() {
 }
 
 test("a checkpoint is saved with one key and listed with its cause", async () => {
-  await lab.until("150 steps", async () => (await stepsShown(page)) > 150, 120);
+  await lab.until("150 steps", async () => (await stepsShown(page)) > 150);
   await page.locator("body").press("c");
   await answer("checkpoint");
   await page.locator(".checkpoints li", { hasText: "requested" }).waitFor();
@@ -71,6 +71,8 @@ test("each form of the control bar opens inside of the window, and the bar keeps
   const buttons = page.locator(".controls .drawer-root > .control:enabled");
   const form = page.locator(".controls .drawer");
   const size = page.viewportSize();
+  // The forms have the same size while the run is paused, and the page is not drawn again at each step.
+  await pause();
   for (const width of [1440, 1280, 1000, 800, 390]) {
     await page.setViewportSize({ width, height: 900 });
     const count = await buttons.count();
@@ -81,11 +83,14 @@ test("each form of the control bar opens inside of the window, and the bar keeps
       await lab.until(`${name} inside of ${width} px`, async () => {
         const box = await form.boundingBox();
         return box && box.x >= 0 && box.x + box.width <= width;
-      }, 10);
+      });
       await page.keyboard.press("Escape");
       await form.waitFor({ state: "detached" });
     }
   }
+  await page.setViewportSize(size);
+  await page.locator("body").press("Space");
+  await runState(page, "running").waitFor();
   for (const width of [1440, 1280]) {
     await page.setViewportSize({ width, height: 900 });
     const height = async () => (await page.locator(".control-row").boundingBox()).height;
@@ -131,7 +136,7 @@ test("the form of a rollback shows the checkpoint that it sends while others com
 });
 
 test("a rollback says what is abandoned, and leaves an abandoned branch", async () => {
-  await lab.until("260 steps", async () => (await stepsShown(page)) > 260, 120);
+  await lab.until("260 steps", async () => (await stepsShown(page)) > 260);
   await page.locator(".checkpoints li", { hasText: "100" }).last().getByRole("button", { name: /Roll back to step/ }).click();
   const form = page.getByRole("dialog", { name: "Roll back to a checkpoint" });
   await form.locator(".effect", { hasText: "abandoned branch" }).waitFor();
@@ -336,6 +341,6 @@ test("a fork shows the past of its parent before its own steps", async () => {
   await runState(page, "suspended").waitFor();
   await page.goto(`${lab.url}/runs/${child}`);
   await runState(page, "running").waitFor();
-  await lab.until("steps of its own", async () => (await stepsShown(page)) > view.lineage.at(-1).from_step + 20, 120);
+  await lab.until("steps of its own", async () => (await stepsShown(page)) > view.lineage.at(-1).from_step + 20);
   assert.deepEqual(page.faults, []);
 });

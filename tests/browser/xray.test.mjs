@@ -40,7 +40,7 @@ const shownStep = async (view = page.locator(".view").first()) => {
   const text = await view.locator(".provenance .mono").first().innerText();
   return Number(text.replace(/\D/g, ""));
 };
-const until = (what, condition, seconds = 60) => lab.until(what, condition, seconds);
+const until = (what, condition) => lab.until(what, condition);
 const snapshotSteps = () => lab.api(`/runs/${run}/snapshots/steps`);
 const heats = (tokens) =>
   tokens.evaluateAll((all) => all.map((token) => Number(getComputedStyle(token).getPropertyValue("--heat"))));
@@ -172,7 +172,7 @@ test("the logit lens shows the prediction after each block and each token colour
 
 test("snapshots are chosen with the slider, played, and compared with each other", async () => {
   await tab("Attention").click();
-  await until("thirty snapshots", async () => (await snapshotSteps()).length >= 30, 120);
+  await until("thirty snapshots", async () => (await snapshotSteps()).length >= 30);
   await page.reload();
   const slider = page.getByRole("slider", { name: "Step", exact: true });
   await until("the slider to have them", async () => Number(await slider.getAttribute("max")) >= 30);
