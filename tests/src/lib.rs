@@ -43,17 +43,21 @@ pub fn wait_for<T>(what: &str, secs: u64, mut check: impl FnMut() -> Option<T>) 
 
 /// As [`wait_for`], but calls `give_up` with the seconds waited.
 pub(crate) fn wait_or<T>(secs: u64, mut check: impl FnMut() -> Option<T>, give_up: impl FnOnce(u64) -> T) -> T {
-    let patience = Duration::from_secs(secs) * PATIENCE;
-    let until = Instant::now() + patience;
+    let until = given_up_after(secs);
     loop {
         if let Some(found) = check() {
             return found;
         }
         if Instant::now() > until {
-            return give_up(patience.as_secs());
+            return give_up(secs * u64::from(PATIENCE));
         }
         sleep(Duration::from_millis(50));
     }
+}
+
+/// The time at which a wait of `secs` seconds is given up, [`PATIENCE`] times as late.
+pub fn given_up_after(secs: u64) -> Instant {
+    Instant::now() + Duration::from_secs(secs) * PATIENCE
 }
 
 /// Sleeps, ms.

@@ -18,7 +18,7 @@ use wire::{Author, Event, RunId, RunState};
 use crate::client::Client;
 use crate::lab::Lab;
 use crate::socket::{Received, Socket};
-use crate::{values, wait_for};
+use crate::{given_up_after, values, wait_for};
 
 /// As the link of a worker.
 const GATHER: Duration = Duration::from_millis(50);
@@ -324,7 +324,7 @@ impl SimulatedWorker {
             training: run.filter(|_| !self.is_finished),
             unsent,
         };
-        let within = Instant::now() + Duration::from_secs(20);
+        let within = given_up_after(20);
         if !self.send_note() || !self.send(&hello) {
             return false;
         }

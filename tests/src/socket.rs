@@ -16,6 +16,7 @@ use wire::run::Cursor;
 use wire::transport::live::{FromPage, Tick, ToPage};
 
 use crate::client::Client;
+use crate::given_up_after;
 
 /// An open WebSocket.
 pub struct Socket(WebSocket<TcpStream>);
@@ -36,7 +37,7 @@ impl Socket {
     pub fn open_at(client: &Client, path: &str, headers: &[(&str, &str)]) -> Result<Self, (u16, String)> {
         let stream = TcpStream::connect(&client.address).map_err(|error| (0, error.to_string()))?;
         stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let mut request = format!("ws://{}{path}", client.address).into_client_request().unwrap();
         let own = client.credentials.as_ref().map(|(name, value)| (*name, value.as_str()));
         for (name, value) in own.into_iter().chain(headers.iter().copied()) {
@@ -164,9 +165,9 @@ impl Watcher {
     /// Follows the stream until a tick is `done`.
     ///
     /// # Panics
-    /// After `secs` seconds; if a tick is missing or repeated, or the server asks for a resync.
+    /// After `secs` seconds, as [`given_up_after`] has them; if a tick is missing or repeated, or the server asks for a resync.
     pub fn follow(&mut self, secs: u64, done: impl Fn(&Tick) -> bool) {
-        let until = Instant::now() + Duration::from_secs(secs);
+        let until = given_up_after(secs);
         loop {
             match self.socket.receive(until) {
                 Some(ToPage::Tick(tick)) => {
@@ -178,7 +179,7 @@ impl Watcher {
                 }
                 Some(ToPage::Heartbeat { .. }) => {}
                 Some(other) => panic!("unexpected message: {other:?}"),
-                None => panic!("waited {secs} s for a tick, up to {:?}", self.cursor),
+                None => panic!("waited for a tick, up to {:?}", self.cursor),
             }
         }
     }

@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use server::data::hub::Hub;
 use wire::data::hub::HubToken;
 
-use crate::lab::{Answer, Lab, ask};
+use crate::lab::{Answer, Lab, WITHIN, ask};
 
 const COMMIT: &str = "0123456789abcdef";
 
@@ -205,7 +205,8 @@ impl Lab {
     async fn ended(&self, answer: &Answer) -> Value {
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{:?}", answer.json());
         let id = answer.json()["id"].clone();
-        for _ in 0..1000 {
+        let began = Instant::now();
+        while began.elapsed() < WITHIN {
             let jobs = self.get("/api/v1/jobs", &self.view).await.json();
             let job = jobs.as_array().unwrap().iter().find(|job| job["id"] == id).cloned().unwrap_or_default();
             if job["state"] != "running" {

@@ -1,6 +1,6 @@
 //! Inspections: those that pages request and are refused, single ones, and snapshots.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -18,7 +18,7 @@ use wire::transport::link::Item;
 use wire::transport::live::{FromPage, Tick, ToPage};
 use wire::{RunId, encode};
 
-use crate::lab::{Lab, ask};
+use crate::lab::{Lab, WITHIN, ask};
 use crate::scenarios::LabWithWorker;
 
 fn attention(layer: u32) -> Inspection {
@@ -57,7 +57,7 @@ impl Page {
     }
 
     async fn receive(&mut self) -> ToPage {
-        let message = tokio::time::timeout(Duration::from_secs(20), self.0.next()).await.unwrap().unwrap().unwrap();
+        let message = tokio::time::timeout(WITHIN, self.0.next()).await.unwrap().unwrap().unwrap();
         encode::from_bytes(&message.into_data()).unwrap()
     }
 
@@ -94,13 +94,14 @@ impl Page {
 async fn a_socket_ends_with_the_token_that_opened_it() {
     let served = LabWithWorker::open().await;
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
-    let soon = Some(now_ms + 1_500);
+    // Late enough for both sockets to be open by then.
+    let soon = Some(now_ms + 5_000);
     let token = served.lab.state.store().add_token("brief", Role::View, TokenKind::Api, soon).await.unwrap();
     let (mut brief, mut other) =
         (Page::with_token(&served, &token).await, Page::with_token(&served, &served.lab.view).await);
     brief.receive().await;
     let end = async { while !matches!(brief.0.next().await, None | Some(Err(_) | Ok(Message::Close(_)))) {} };
-    tokio::time::timeout(Duration::from_secs(20), end).await.expect("the socket is closed");
+    tokio::time::timeout(WITHIN, end).await.expect("the socket is closed");
     for _ in 0..3 {
         assert!(matches!(other.receive().await, ToPage::Heartbeat { .. }), "other sockets stay open");
     }
@@ -130,15 +131,12 @@ async fn a_page_receives_only_the_inspections_that_it_requested() {
     assert!(two.updates().await.iter().all(|update| update.key() == attention(0).key()));
     drop(one);
     let subscriptions = &served.lab.state.workers.subscriptions;
-    for _ in 0..200 {
-        if !subscriptions.is_requested(&run, &overview().key()) {
-            break;
-        }
+    let began = Instant::now();
+    while subscriptions.is_requested(&run, &overview().key()) {
+        assert!(began.elapsed() < WITHIN, "the request of a closed page stays");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert!(
-        !subscriptions.is_requested(&run, &overview().key()) && subscriptions.is_requested(&run, &attention(0).key())
-    );
+    assert!(subscriptions.is_requested(&run, &attention(0).key()));
     two.send(FromPage::LeaveRun { run: run.clone() }).await;
     two.request(&"nobody".parse().unwrap(), vec![overview()]).await;
     assert!(two.refusal().await.contains("unknown run nobody"));

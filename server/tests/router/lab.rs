@@ -1,5 +1,7 @@
 //! A lab in a temporary folder, and requests to it.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -14,6 +16,9 @@ use wire::access::{Role, TokenKind};
 use wire::fleet::JoinRequest;
 
 use crate::documented;
+
+/// How long a test waits for what must happen, also on a slow and busy machine.
+pub(crate) const WITHIN: Duration = Duration::from_secs(120);
 
 /// A lab with one token of each role.
 pub(crate) struct Lab {

@@ -16,6 +16,7 @@ use wire::device::{DeviceInfo, DeviceKind};
 use wire::transport::link::{FromServer, FromWorker, Item, PROTOCOL, Report};
 use wire::{Event, RunId, RunState, encode};
 
+use crate::lab::WITHIN;
 use crate::scenarios::LabWithWorker;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -30,7 +31,7 @@ async fn connect(address: SocketAddr, token: &str) -> Result<Socket, tungstenite
 async fn first_answer(served: &LabWithWorker, message: Vec<u8>) -> FromServer {
     let mut socket = connect(served.address, &served.lab.worker).await.unwrap();
     socket.send(Message::binary(message)).await.unwrap();
-    let answer = tokio::time::timeout(Duration::from_secs(20), socket.next()).await.unwrap().unwrap().unwrap();
+    let answer = tokio::time::timeout(WITHIN, socket.next()).await.unwrap().unwrap().unwrap();
     encode::from_bytes(&answer.into_data()).unwrap()
 }
 
@@ -111,7 +112,7 @@ impl FarWorker {
     /// The next message of the server; `None` once it has closed the connection.
     pub(crate) async fn received(&mut self) -> Option<FromServer> {
         loop {
-            let message = tokio::time::timeout(Duration::from_secs(20), self.socket.next()).await.unwrap()?;
+            let message = tokio::time::timeout(WITHIN, self.socket.next()).await.unwrap()?;
             match message.ok()? {
                 Message::Binary(bytes) => return Some(encode::from_bytes(&bytes).unwrap()),
                 Message::Close(_) => return None,
@@ -135,8 +136,7 @@ impl FarWorker {
     /// The run that it is assigned.
     pub(crate) async fn assigned(&mut self) -> RunId {
         loop {
-            let message =
-                tokio::time::timeout(Duration::from_secs(20), self.socket.next()).await.unwrap().unwrap().unwrap();
+            let message = tokio::time::timeout(WITHIN, self.socket.next()).await.unwrap().unwrap().unwrap();
             if let Ok(FromServer::Assign { run, .. }) = encode::from_bytes(&message.into_data()) {
                 return run;
             }

@@ -26,7 +26,7 @@ use wire::transport::live::{FromPage, ToPage};
 use wire::{CheckpointId, Event, RunId, RunState, encode};
 use worker::{Assignment, RunReporter, TrainError, Trainer, WorkerConfig};
 
-use crate::lab::Lab;
+use crate::lab::{Lab, WITHIN};
 
 /// Takes a step every few milliseconds and carries out commands, without computing.
 struct FakeTrainer;
@@ -229,15 +229,15 @@ impl LabWithWorker {
 
     /// Waits until an answer meets a condition.
     pub(crate) async fn wait_until(&self, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-        let mut last = Value::Null;
-        for _ in 0..400 {
-            last = self.lab.get(path, &self.lab.view).await.json();
+        let began = Instant::now();
+        loop {
+            let last = self.lab.get(path, &self.lab.view).await.json();
             if is_so(&last) {
                 return last;
             }
+            assert!(began.elapsed() < WITHIN, "{path} stayed {last:#}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("{path} stayed {last:#}");
     }
 
     pub(crate) async fn reaches(&self, run: &RunId, state: &str) -> Value {
@@ -385,7 +385,7 @@ async fn a_page_receives_every_tick_of_a_run() {
     socket.send(encoded(FromPage::WatchRun { run: run.clone(), since: cursor })).await.unwrap();
     let (mut has_lab, mut is_over) = (false, false);
     while !(has_lab && is_over) {
-        let message = tokio::time::timeout(Duration::from_secs(20), socket.next()).await.unwrap().unwrap().unwrap();
+        let message = tokio::time::timeout(WITHIN, socket.next()).await.unwrap().unwrap().unwrap();
         match encode::from_bytes::<ToPage>(&message.into_data()).unwrap() {
             ToPage::Lab(lab) => has_lab |= lab.runs.iter().any(|summary| summary.id == run) && lab.devices.len() == 1,
             ToPage::Tick(tick) => {

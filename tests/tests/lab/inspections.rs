@@ -1,10 +1,10 @@
 //! Inspections: requested by a page while a model learns, computed one at a time, and kept as snapshots.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use scenarios::socket::{Socket, Watcher};
 use scenarios::watch::{count, speck, with};
-use scenarios::{Client, Lab, pause_ms, wait_for};
+use scenarios::{Client, Lab, given_up_after, pause_ms, wait_for};
 use serde_json::json;
 use wire::RunState;
 use wire::inspect::request::{Inspection, InspectionText, is_snapshot_step, snapshot_inspections};
@@ -97,7 +97,7 @@ fn a_viewer_that_changes_its_requests_too_often_is_refused_and_training_continue
         page.send(&FromPage::Inspect { run: run.parse().unwrap(), inspections: vec![attention(layer)] });
     }
     let flooded = speed();
-    let (mut refusals, until) = (0, Instant::now() + Duration::from_secs(5));
+    let (mut refusals, until) = (0, given_up_after(5));
     while let Some(message) = page.receive::<ToPage>(until) {
         if let ToPage::Refused { message } = message {
             assert!(message.contains("try again in a moment"), "{message}");
@@ -108,6 +108,8 @@ fn a_viewer_that_changes_its_requests_too_often_is_refused_and_training_continue
         }
     }
     assert!(refusals >= 950, "{refusals}");
+    // Other tests share the machine: the slower of the times before and after counts.
+    let alone = alone.min(speed());
     assert!(flooded > alone * 0.5, "{flooded:.0} steps/s under many requests, {alone:.0} without");
     let path = format!("/runs/{run}/inspections");
     let long = json!({"inspection": {"logit_lens": {"text": {"prompt": "x".repeat(4001)}}}});

@@ -1,10 +1,8 @@
 //! The live stream: all watchers of a run receive the same ticks, and one that reconnects misses nothing or is asked to resync.
 
-use std::time::{Duration, Instant};
-
 use scenarios::socket::{Socket, Watcher};
 use scenarios::watch::speck;
-use scenarios::{Lab, pause_ms};
+use scenarios::{Lab, given_up_after, pause_ms};
 use serde_json::json;
 use wire::RunState;
 use wire::run::Cursor;
@@ -68,7 +66,7 @@ fn a_cursor_of_an_earlier_server_gets_a_resync() {
 fn gets_resync(lab: &Lab, run: &str, since: Cursor) -> bool {
     let mut socket = Socket::open(&lab.owner(), "live", &[]).unwrap();
     socket.send(&FromPage::WatchRun { run: run.parse().unwrap(), since });
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = given_up_after(5);
     let mut received = std::iter::from_fn(|| socket.receive::<ToPage>(until));
     received.any(|message| matches!(message, ToPage::Resync { run: of } if of.as_str() == run))
 }
@@ -82,7 +80,7 @@ fn the_lab_page_receives_new_runs_and_devices() {
     let mut socket = Socket::open(&owner, "live", &[]).unwrap();
     socket.send(&FromPage::WatchLab);
     let run = owner.start_run(&speck(&corpus, 200));
-    let until = Instant::now() + Duration::from_secs(30);
+    let until = given_up_after(30);
     let mut states = vec![];
     while states.last() != Some(&RunState::Finished) {
         let message = socket.receive::<ToPage>(until).unwrap_or_else(|| panic!("only {states:?} were received"));

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use scenarios::proxy::{Proxy, free_port, tunnel};
 use scenarios::socket::Socket;
-use scenarios::{Answer, Client, Lab};
+use scenarios::{Answer, Client, Lab, given_up_after};
 use serde_json::{Value, json};
 use wire::encode;
 use wire::transport::live::{FromPage, Poll, ToPage};
@@ -140,7 +140,7 @@ impl Browser {
         self.post_plan(&[]).refused(422, "plan_invalid", &["nothing"]);
         let mut socket = self.socket().unwrap();
         socket.send(&FromPage::WatchLab);
-        assert!(socket.receive::<ToPage>(Instant::now() + Duration::from_secs(10)).is_some(), "a message");
+        assert!(socket.receive::<ToPage>(given_up_after(10)).is_some(), "a message");
         self.send("DELETE", "api/v1/session", &[], b"");
         assert_eq!(self.me(), 401, "signed out");
     }
@@ -257,7 +257,7 @@ fn two_labs_side_by_side_under_one_host_name_keep_their_sessions() {
         browsers.iter_mut().for_each(|browser| browser.cookie.clone_from(&all));
         assert_eq!([browsers[0].me(), browsers[1].me()], [200, 200], "{kind:?}");
         let mut sockets = [browsers[0].socket().unwrap(), browsers[1].socket().unwrap()];
-        let until = Instant::now() + Duration::from_secs(10);
+        let until = given_up_after(10);
         assert!(sockets.iter_mut().all(|socket| socket.receive::<ToPage>(until).is_some()), "{kind:?}");
         assert_eq!(browsers[0].send("DELETE", "api/v1/session", &[], b"").status, 204);
         assert_eq!([browsers[0].me(), browsers[1].me()], [401, 200], "{kind:?}: only one is signed out");
@@ -318,7 +318,7 @@ fn an_idle_socket_stays_open_for_70_seconds() {
     let mut heartbeats = [0, 0];
     while begun.elapsed() < Duration::from_secs(70) {
         for (at, (kind, socket, _)) in open.iter_mut().enumerate() {
-            let message = socket.receive::<ToPage>(Instant::now() + Duration::from_secs(20));
+            let message = socket.receive::<ToPage>(given_up_after(20));
             assert!(message.is_some(), "{kind:?}: closed after {:?}", begun.elapsed());
             heartbeats[at] += 1;
         }

@@ -224,7 +224,7 @@ async fn the_newest_metrics_follow_many_reports_and_are_there_after_a_kill() {
     }
     let began = Instant::now();
     while shown(&store, "grad_norm").await != Some(json!(29.0)) {
-        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", shown(&store, "grad_norm").await);
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", shown(&store, "grad_norm").await);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     store.ingest(&run.id, 32, vec![item(30), item(31)]).await.unwrap();
@@ -232,7 +232,7 @@ async fn the_newest_metrics_follow_many_reports_and_are_there_after_a_kill() {
     drop(store);
     let store = loop {
         match Store::open(folder.path()).await {
-            Err(StoreError::Locked { .. }) if began.elapsed() < Duration::from_secs(20) => {
+            Err(StoreError::Locked { .. }) if began.elapsed() < Duration::from_secs(120) => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             opened => break opened.unwrap(),

@@ -1,5 +1,7 @@
 //! A guest of a link who follows a presentation.
 
+use std::time::Instant;
+
 use axum::body::Body;
 use axum::http::StatusCode;
 use wire::encode;
@@ -7,7 +9,7 @@ use wire::transport::live::{FromPage, Poll, ToPage};
 use wire::transport::presenting::PresenterState;
 
 use super::{LINKS, create, fox, open, open_link};
-use crate::lab::{Lab, ask};
+use crate::lab::{Lab, WITHIN, ask};
 
 /// A page that polls, with the messages that it has not looked at yet.
 struct PollingPage<'a> {
@@ -39,7 +41,8 @@ impl<'a> PollingPage<'a> {
 
     /// Polls until a message has come, and forgets those before it. Some messages come at most once per second.
     async fn until(&mut self, is_wanted: impl Fn(&ToPage) -> bool) {
-        for _ in 0..10 {
+        let began = Instant::now();
+        while began.elapsed() < WITHIN {
             if let Some(at) = self.received.iter().position(&is_wanted) {
                 self.received.drain(..=at);
                 return;
