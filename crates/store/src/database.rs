@@ -37,6 +37,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection as _, Sqlite, SqliteConnection, Transaction};
 
+use crate::boxed::Boxed;
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
@@ -80,7 +81,12 @@ pub(crate) struct Database {
 impl Database {
     /// Opens or creates the file and applies the missing migrations, after a copy of the file. `server` is the process that uses the file:
     /// then it is not migrated.
-    pub(crate) async fn open(file: &Path, server: Option<u32>) -> Result<Self, StoreError> {
+    #[inline(never)]
+    pub(crate) fn open(file: &Path, server: Option<u32>) -> Boxed<'_, Result<Self, StoreError>> {
+        Box::pin(Self::open_file(file, server))
+    }
+
+    async fn open_file(file: &Path, server: Option<u32>) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(file)
             .create_if_missing(true)
@@ -106,20 +112,25 @@ impl Database {
     }
 
     /// Begins a writing transaction. It counts in the revision of what is read in it and after it.
-    pub(crate) async fn write(&self) -> Result<Change, StoreError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        sqlx::query("UPDATE revision SET number = number + 1").execute(&mut *transaction).await?;
-        Ok(transaction)
+    #[inline(never)]
+    pub(crate) fn write(&self) -> Boxed<'_, Result<Change, StoreError>> {
+        Box::pin(async move {
+            let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+            sqlx::query("UPDATE revision SET number = number + 1").execute(&mut *transaction).await?;
+            Ok(transaction)
+        })
     }
 
     /// A connection to read from.
-    pub(crate) async fn read(&self) -> Result<sqlx::pool::PoolConnection<Sqlite>, StoreError> {
-        Ok(self.readers.acquire().await?)
+    #[inline(never)]
+    pub(crate) fn read(&self) -> Boxed<'_, Result<sqlx::pool::PoolConnection<Sqlite>, StoreError>> {
+        Box::pin(async move { Ok(self.readers.acquire().await?) })
     }
 
     /// A read transaction: it sees one state of the database until it is dropped.
-    pub(crate) async fn snapshot(&self) -> Result<Change, StoreError> {
-        Ok(self.readers.begin().await?)
+    #[inline(never)]
+    pub(crate) fn snapshot(&self) -> Boxed<'_, Result<Change, StoreError>> {
+        Box::pin(async move { Ok(self.readers.begin().await?) })
     }
 
     /// Writes a copy of the committed state to a new file.
@@ -137,8 +148,9 @@ impl Database {
 }
 
 /// Commits a transaction.
-pub(crate) async fn commit(transaction: Change) -> Result<(), StoreError> {
-    Ok(transaction.commit().await?)
+#[inline(never)]
+pub(crate) fn commit(transaction: Change) -> Boxed<'static, Result<(), StoreError>> {
+    Box::pin(async move { Ok(transaction.commit().await?) })
 }
 
 async fn migrate(writer: &SqlitePool, file: &Path, server: Option<u32>) -> Result<(), StoreError> {

@@ -15,6 +15,7 @@ use wire::series::Row;
 use wire::transport::link::Item;
 use wire::{EventRecord, RunId, RunSummary, Slot};
 
+use crate::boxed::Boxed;
 use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
 use crate::ingest_state::IngestState;
@@ -89,7 +90,18 @@ impl Store {
         self.ingest_in(state, run, first_seq, items).await
     }
 
-    async fn ingest_in(
+    #[inline(never)]
+    fn ingest_in<'a>(
+        &'a self,
+        state: OwnedMutexGuard<IngestState>,
+        run: &'a RunId,
+        first_seq: u64,
+        items: Vec<Item>,
+    ) -> Boxed<'a, Result<Ingested, StoreError>> {
+        Box::pin(self.ingest_locked(state, run, first_seq, items))
+    }
+
+    async fn ingest_locked(
         &self,
         mut state: OwnedMutexGuard<IngestState>,
         run: &RunId,

@@ -10,6 +10,7 @@ use wire::transport::link::Report;
 use wire::{Event, EventRecord, RunId, RunSummary};
 
 use crate::alerts::of_event;
+use crate::boxed::Boxed;
 use crate::checkpoint_folders::CheckpointFolders;
 use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
@@ -150,7 +151,17 @@ impl Store {
     }
 
     /// [`Store::append`] inside a transaction. Also returns the pruned checkpoints.
-    pub(crate) async fn journal(
+    #[inline(never)]
+    pub(crate) fn journal<'a>(
+        &'a self,
+        connection: &'a mut Connection,
+        run: &'a RunId,
+        report: Report,
+    ) -> Boxed<'a, Result<(EventRecord, RunSummary, Vec<CheckpointRef>), StoreError>> {
+        Box::pin(self.journal_in(connection, run, report))
+    }
+
+    async fn journal_in(
         &self,
         connection: &mut Connection,
         run: &RunId,

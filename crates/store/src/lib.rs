@@ -24,12 +24,13 @@
 //! - `findings` what the rules found in runs, and their state; `rule_actions` what they did about it; `telemetry` the history of devices;
 //! - `lineage` the path of a run through its parents, `compare` the difference of two runs;
 //! - `series` the time series on disk: a pyramid of buckets for each, read at any zoom; `curves` queries of them;
-//! - `database` the only module that contains SQL.
+//! - `database` the only module that contains SQL; `boxed` what keeps the code of the store out of the programs that use it.
 
 mod access;
 mod alerts;
 mod audit;
 mod backup;
+mod boxed;
 mod checkpoint_folders;
 mod checkpoints;
 mod clock;

@@ -8,6 +8,7 @@ use wire::transport::link::Report;
 use wire::{Command, Event, EventRecord, RunId, RunState, RunSummary, RunView};
 
 use crate::access::check_project;
+use crate::boxed::Boxed;
 use crate::database::{self, Change, Connection, commit};
 use crate::error::StoreError;
 use crate::experiments::settle_in;
@@ -72,7 +73,17 @@ impl Store {
     }
 
     /// Creates a run in a transaction; `begins_with` is the checkpoint of a fork.
-    pub(crate) async fn create_in(
+    #[inline(never)]
+    pub(crate) fn create_in<'a>(
+        &'a self,
+        transaction: &'a mut Change,
+        run: &'a NewRun,
+        begins_with: Option<&'a CheckpointInfo>,
+    ) -> Boxed<'a, Result<RunSummary, StoreError>> {
+        Box::pin(self.create_queued(transaction, run, begins_with))
+    }
+
+    async fn create_queued(
         &self,
         transaction: &mut Change,
         run: &NewRun,

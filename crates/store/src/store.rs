@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use wire::{RunId, RunSummary};
 
+use crate::boxed::Boxed;
 use crate::checkpoint_folders::CheckpointFolders;
 use crate::commit_queue::CommitQueue;
 use crate::database::{self, Change, Connection, Database, commit};
@@ -66,7 +67,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::Locked`] if another process uses it; [`StoreError::OlderFormat`] or [`StoreError::NewerFormat`] where another
     /// version wrote it: then nothing in it changes.
-    pub async fn open(dir: &Path) -> Result<Self, StoreError> {
+    #[inline(never)]
+    pub fn open(dir: &Path) -> Boxed<'_, Result<Self, StoreError>> {
+        Box::pin(Self::open_folder(dir))
+    }
+
+    async fn open_folder(dir: &Path) -> Result<Self, StoreError> {
         let is_new = format::check(dir)?;
         for name in ["series", "corpora", "checkpoints", "snapshots", "workers"] {
             let path = dir.join(name);

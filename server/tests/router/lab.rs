@@ -1,5 +1,6 @@
 //! A lab in a temporary folder, and requests to it.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::Router;
@@ -73,6 +74,15 @@ impl Lab {
             ..Settings::new(folder.path().to_owned(), "127.0.0.1:7878".parse().unwrap())
         };
         change(&mut settings);
+        Self::with_settings(folder, settings).await
+    }
+
+    /// Boxed, so that each test does not contain the code that opens a lab.
+    fn with_settings(folder: TempDir, settings: Settings) -> Pin<Box<dyn Future<Output = Self> + Send>> {
+        Box::pin(Self::opened(folder, settings))
+    }
+
+    async fn opened(folder: TempDir, settings: Settings) -> Self {
         std::fs::create_dir_all(settings.incoming()).unwrap();
         let store = Store::open(folder.path()).await.unwrap();
         let mut tokens = vec![];
