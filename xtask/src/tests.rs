@@ -2,14 +2,19 @@
 
 mod programs;
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
+use std::{env, fs};
 
 use crate::install::{self, CHROMIUM};
 use crate::lint;
 use crate::server;
 use crate::shell::{Outcome, cargo, command, find_program, is_ci, root, run, say};
 use programs::Compilation;
+
+/// The variable with the number of tests that a test program runs at once. One more than there are cores: the tests of `lab` wait for other
+/// processes, one of them for 70 seconds.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
 
 /// Result of one part of the tests.
 enum Verdict {
@@ -54,7 +59,12 @@ fn is_failure(name: &str, verdict: &Verdict) -> bool {
 
 fn rust_tests() -> Verdict {
     say("Rust tests");
-    verdict(run(cargo().args(programs::WORKSPACE)).and_then(|()| run(cargo().args(programs::XTASK))))
+    let mut tests = cargo();
+    tests.args(programs::WORKSPACE);
+    if env::var_os(TEST_THREADS).is_none() {
+        tests.env(TEST_THREADS, (available_parallelism().map_or(1, usize::from) + 1).to_string());
+    }
+    verdict(run(&mut tests).and_then(|()| run(cargo().args(programs::XTASK))))
 }
 
 /// Runs the tests of `app` that need no browser: the series of a run, edited schedules, related runs.
