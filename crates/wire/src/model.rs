@@ -1,6 +1,7 @@
 //! The architecture of the decoder, and its cost: parameters, FLOPs, memory.
 
 pub mod architecture;
+pub mod mup;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,8 @@ use crate::number::{grouped, product};
 
 /// At most this many divisors are named in a hint.
 const NAMED_DIVISORS: usize = 6;
+/// How much wider than its base model a model with muP may be.
+const MAX_WIDTH_MULTIPLIER: usize = 1024;
 
 /// The divisors of a number, smallest first: `1, 2 or 4`; `1, 2, 3, ... or 12` if there are many.
 fn divisors(number: usize) -> String {
@@ -130,6 +133,12 @@ pub struct ModelPlan {
     /// Llama 3: context length of the first training, tokens.
     #[serde(default = "default_rotary_original_seq")]
     pub rotary_original_seq: usize,
+    /// Width of the base model of muP; 0 for the standard parametrization. See [`mup`].
+    #[serde(default)]
+    pub mup_base_width: usize,
+    /// Query heads of the base model of muP; 0 for [`Self::heads`].
+    #[serde(default)]
+    pub mup_base_heads: usize,
 }
 
 fn default_rotary_base() -> f64 {
@@ -190,6 +199,8 @@ impl ModelPlan {
             rotary_low: Self::ROTARY_LOW,
             rotary_high: Self::ROTARY_HIGH,
             rotary_original_seq: Self::ROTARY_ORIGINAL_SEQ,
+            mup_base_width: 0,
+            mup_base_heads: 0,
         }
     }
 
@@ -327,6 +338,7 @@ impl ModelPlan {
                 .hint("enter a number from 1 to 1e9; 1e4 is usual"));
         }
         self.check_rotary_scaling()?;
+        self.check_mup()?;
         if self.norm_eps != 0.0 && !(1e-12..=0.1).contains(&self.norm_eps) {
             return Err(PlanError::new("model.norm_eps", format!("norm epsilon {} is out of range", self.norm_eps))
                 .hint("enter 0 for the default, or a number from 1e-12 to 0.1; 1e-5 is common"));
@@ -337,6 +349,21 @@ impl ModelPlan {
                 format!("logit soft-cap {} is out of range", self.logit_softcap),
             )
             .hint("enter 0 for none, or a number from 15 to 50"));
+        }
+        Ok(())
+    }
+
+    fn check_mup(&self) -> Result<(), PlanError> {
+        let base = self.mup_base_width;
+        if base > 0 && self.d_model > MAX_WIDTH_MULTIPLIER * base {
+            let message = format!("d_model {} is more than {MAX_WIDTH_MULTIPLIER} times {base}", self.d_model);
+            return Err(PlanError::new("model.mup_base_width", message)
+                .hint("enter the width of the model whose learning rate you have found, or 0 for no muP"));
+        }
+        if self.mup_base_heads > 0 && (base == 0 || base % self.mup_base_heads != 0) {
+            let message = format!("{} heads do not divide the base width {base}", self.mup_base_heads);
+            return Err(PlanError::new("model.mup_base_heads", message)
+                .hint(format!("enter {}, or 0 for as many heads as the model has", divisors(base))));
         }
         Ok(())
     }

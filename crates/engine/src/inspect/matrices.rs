@@ -215,6 +215,6 @@ fn update(
 ) -> Tensor<1> {
     match muon::shape_of(spec, hyperparameters.kind) {
         Some(shape) => muon::update(first, shape, hyperparameters.learning_rate),
-        None => optimizer::update(first, second, hyperparameters, steps),
+        None => optimizer::update(spec, first, second, hyperparameters, steps),
     }
 }

@@ -60,11 +60,20 @@ impl Export {
         };
         out.write_all(&self.header).map_err(failed)?;
         for tensor in &self.tensors {
-            let parts =
-                tensor.parameters().iter().map(|name| self.saved.weight(name)).collect::<Result<Vec<_>, _>>()?;
+            let parts = tensor.parameters().iter().map(|name| self.weight(name)).collect::<Result<Vec<_>, _>>()?;
             out.write_all(bytemuck::cast_slice(&tensor.join(parts))).map_err(failed)?;
         }
         out.flush().map_err(failed)
+    }
+
+    /// The values of a parameter in the standard parametrization, which is the only one of `transformers`.
+    fn weight(&self, name: &str) -> Result<Option<Vec<f32>>, EngineError> {
+        let factor = self.saved.manifest.plan.recipe.model.standard_factor(name) as f32;
+        let mut values = self.saved.weight(name)?;
+        if factor != 1.0 {
+            values.iter_mut().flatten().for_each(|value| *value *= factor);
+        }
+        Ok(values)
     }
 
     /// Writes all files into a folder, which is created if it does not exist.

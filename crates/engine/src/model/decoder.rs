@@ -156,6 +156,8 @@ impl<'a> Decoder<'a> {
         } else {
             self.weights.matrix("head")
         };
+        let multiplier = self.plan.width_multiplier();
+        let x = if multiplier == 1.0 { x } else { x / multiplier };
         let logits = x.matmul(matrix);
         let cap = self.plan.logit_softcap;
         if cap > 0.0 { (logits / cap).tanh() * cap } else { logits }
@@ -259,9 +261,10 @@ impl<'a> Decoder<'a> {
             pattern.matmul(value)
         } else if self.is_cpu && seq > 1 {
             let scores = query.matmul(key.transpose()); // [batch, heads, seq, seq]
-            fused::causal_softmax(scores, 1.0 / (d_head as f32).sqrt()).matmul(value)
+            fused::causal_softmax(scores, self.plan.attention_scale() as f32).matmul(value)
         } else {
-            let options = AttentionModuleOptions { is_causal: seq > 1, ..Default::default() };
+            let scale = Some(self.plan.attention_scale());
+            let options = AttentionModuleOptions { is_causal: seq > 1, scale, ..Default::default() };
             attention(query, key, value, None, None, options)
         }; // [batch, heads, seq, d_head]
         let mixed = mixed.swap_dims(1, 2).reshape([batch, seq, d_model]);
@@ -273,8 +276,8 @@ impl<'a> Decoder<'a> {
     /// # Shapes
     /// `[batch, heads, seq, d_head]` twice to `[batch, heads, seq, seq]` twice.
     fn pattern(&self, query: Tensor<4>, key: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
-        let [batch, heads, seq, d_head] = query.dims();
-        let scale = 1.0 / (d_head as f32).sqrt();
+        let [batch, heads, seq, _] = query.dims();
+        let scale = self.plan.attention_scale() as f32;
         let scores = query.matmul(key.transpose()); // [batch, heads, seq, seq]
         if self.is_cpu {
             return (scores.clone() * scale, fused::causal_softmax(scores, scale));

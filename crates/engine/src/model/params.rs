@@ -9,6 +9,9 @@ use wire::model::{Mlp, ModelPlan, Norm, Positions};
 
 use crate::kernels::random::Normals;
 
+/// Standard deviation of matrices at the start (GPT-2).
+const STD: f32 = 0.02;
+
 /// Initial values of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Init {
@@ -27,6 +30,8 @@ pub struct ParamSpec {
     pub shape: Vec<usize>,
     /// Initial values.
     pub init: Init,
+    /// Factor of AdamW's learning rate.
+    pub rate: f64,
 }
 
 impl ParamSpec {
@@ -47,16 +52,20 @@ impl ParamSpec {
 }
 
 /// All parameters of a plan, in the model's order. Matrices are normal with standard deviation 0.02, divided by `sqrt(2 * layers)` in the
-/// projections that add to the residual stream (GPT-2). Gains are 1, biases 0.
+/// projections that add to the residual stream (GPT-2). Gains are 1, biases 0. With muP the matrices of the blocks start smaller and have a
+/// smaller learning rate ([`wire::model::mup`]).
 pub fn layout(plan: &ModelPlan) -> Vec<ParamSpec> {
     let (d, d_ff, d_kv) = (plan.d_model, plan.d_ff, plan.kv_heads * plan.d_head());
-    let normal = Init::Normal(0.02);
-    let residual = Init::Normal(0.02 / (2.0 * plan.layers as f32).sqrt());
-    let mut list = Layout { specs: vec![], bias: plan.bias, layer_norm: plan.norm == Norm::Layer };
+    let multiplier = plan.width_multiplier();
+    let outer = Init::Normal(STD);
+    let normal = Init::Normal(STD / multiplier.sqrt() as f32);
+    let residual = Init::Normal(STD / multiplier.sqrt() as f32 / (2.0 * plan.layers as f32).sqrt());
+    let rate = 1.0 / multiplier;
+    let mut list = Layout { specs: vec![], bias: plan.bias, layer_norm: plan.norm == Norm::Layer, rate };
     let qkv_bias = plan.has_qkv_bias();
-    list.add("embedding.token", &[plan.vocab, d], normal);
+    list.add("embedding.token", &[plan.vocab, d], outer);
     if plan.positions == Positions::Learned {
-        list.add("embedding.position", &[plan.seq, d], normal);
+        list.add("embedding.position", &[plan.seq, d], outer);
     }
     for layer in 0..plan.layers {
         let at = |part: &str| format!("block.{layer}.{part}");
@@ -74,7 +83,7 @@ pub fn layout(plan: &ModelPlan) -> Vec<ParamSpec> {
     }
     list.norm("norm", d);
     if !plan.tied_head {
-        list.add("head", &[d, plan.vocab], normal);
+        list.add("head", &[d, plan.vocab], outer);
     }
     list.specs
 }
@@ -83,11 +92,17 @@ struct Layout {
     specs: Vec<ParamSpec>,
     bias: bool,
     layer_norm: bool,
+    /// Factor of the learning rate of matrices in blocks.
+    rate: f64,
 }
 
 impl Layout {
     fn add(&mut self, name: &str, shape: &[usize], init: Init) {
-        self.specs.push(ParamSpec { name: name.to_owned(), shape: shape.to_vec(), init });
+        self.add_with_rate(name, shape, init, 1.0);
+    }
+
+    fn add_with_rate(&mut self, name: &str, shape: &[usize], init: Init, rate: f64) {
+        self.specs.push(ParamSpec { name: name.to_owned(), shape: shape.to_vec(), init, rate });
     }
 
     fn linear(&mut self, name: &str, d_in: usize, d_out: usize, init: Init) {
@@ -95,7 +110,7 @@ impl Layout {
     }
 
     fn projection(&mut self, name: &str, d_in: usize, d_out: usize, init: Init, has_bias: bool) {
-        self.add(name, &[d_in, d_out], init);
+        self.add_with_rate(name, &[d_in, d_out], init, self.rate);
         if has_bias {
             self.add(&format!("{name}.bias"), &[d_out], Init::Zeros);
         }

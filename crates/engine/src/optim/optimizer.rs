@@ -77,7 +77,7 @@ impl State {
                 jobs.map(|(index, (weight, first, second, gradient, spec))| {
                     let stepped = match muon::shape_of(&spec, hyperparameters.kind) {
                         Some(shape) => muon_on_cpu(weight, first, second, gradient * scale, shape, hyperparameters),
-                        None => adamw_in_place(weight, first, second, gradient, step.decaying(spec.decays())),
+                        None => adamw_in_place(weight, first, second, gradient, step.of(&spec)),
                     };
                     (index, stepped)
                 })
@@ -116,17 +116,23 @@ impl State {
             }
             let first = first * step.beta1 + gradient.clone() * (1.0 - step.beta1);
             let second = second * step.beta2 + gradient.square() * (1.0 - step.beta2);
+            let step = step.of(spec);
             let root = second.clone().sqrt() * step.second_scale + step.eps;
-            let keep = step.decaying(spec.decays()).keep;
-            self.weights[index] = weight * keep - first.clone() / root * step.rate;
+            self.weights[index] = weight * step.keep - first.clone() / root * step.rate;
             (self.first[index], self.second[index]) = (first, second);
         }
     }
 }
 
 /// The update that AdamW would make with the moments after `steps` steps, without weight decay.
-pub fn update(first: Tensor<1>, second: Tensor<1>, hyperparameters: StepHyperparameters, steps: u64) -> Tensor<1> {
-    let step = Coefficients::new(hyperparameters, steps, 1.0);
+pub fn update(
+    spec: &ParamSpec,
+    first: Tensor<1>,
+    second: Tensor<1>,
+    hyperparameters: StepHyperparameters,
+    steps: u64,
+) -> Tensor<1> {
+    let step = Coefficients::new(hyperparameters, steps, 1.0).of(spec);
     first / (second.sqrt() * step.second_scale + step.eps) * -step.rate
 }
 
@@ -194,8 +200,9 @@ impl Coefficients {
         }
     }
 
-    fn decaying(self, decays: bool) -> Self {
-        Self { keep: if decays { self.matrix_keep } else { 1.0 }, ..self }
+    /// The coefficients of one parameter. Its weight decay does not depend on the factor of its learning rate.
+    fn of(self, spec: &ParamSpec) -> Self {
+        Self { keep: if spec.decays() { self.matrix_keep } else { 1.0 }, rate: self.rate * spec.rate, ..self }
     }
 }
 

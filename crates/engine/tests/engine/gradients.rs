@@ -107,7 +107,7 @@ fn gradients_equal_central_differences_for_every_option() {
     let gpt = small();
     let llama =
         ModelPlan { positions: Positions::Rotary, norm: Norm::Rms, mlp: Mlp::Swiglu, tied_head: false, ..small() };
-    let cases: [(&str, ModelPlan, f64); 17] = [
+    let cases: [(&str, ModelPlan, f64); 19] = [
         ("gpt", gpt.clone(), 0.0),
         ("llama", llama.clone(), 0.0),
         ("rotary", ModelPlan { positions: Positions::Rotary, ..small() }, 0.0),
@@ -121,6 +121,8 @@ fn gradients_equal_central_differences_for_every_option() {
         ("untied", ModelPlan { tied_head: false, ..small() }, 0.0),
         ("softcap", ModelPlan { logit_softcap: 3.0, ..small() }, 0.0),
         ("exact gelu", ModelPlan { mlp: Mlp::GeluExact, ..small() }, 0.0),
+        ("muP", ModelPlan { mup_base_width: 2, mup_base_heads: 1, ..small() }, 0.0),
+        ("muP, untied, groups", ModelPlan { kv_heads: 1, mup_base_width: 4, ..llama.clone() }, 0.0),
         ("qkv_bias", ModelPlan { qkv_bias: true, ..llama.clone() }, 0.0),
         ("rotary, linear scaling", ModelPlan { rotary_scaling: RotaryScaling::Linear, ..llama.clone() }, 0.0),
         (

@@ -198,6 +198,26 @@ fn an_exported_model_is_the_same_when_imported() {
 }
 
 #[test]
+fn an_exported_model_with_mup_computes_the_same_in_the_standard_parametrization() {
+    let tokenizer = TextTokenizer::byte();
+    for (name, model) in shapes() {
+        let model = ModelPlan { mup_base_width: 8, mup_base_heads: 2, ..model };
+        let (lab, out) = (Folder::new(&format!("mup-{name}")), Folder::new(&format!("mup-folder-{name}")));
+        let saved = made(model, &tokenizer, &lab.0);
+        let tokens: Vec<u32> = tokenizer.encode("The cat's hat").unwrap();
+        let expected = logits(&saved, &tokens);
+        Export::new(saved, &tokenizer).unwrap().write_folder(&out.0).unwrap();
+        let import = import::read(&files(&out.0)).unwrap();
+        assert_eq!(import.model.mup_base_width, 0, "{name}");
+        let (back, _) = keep(import, &lab.0);
+        let found = logits(&back, &tokens);
+        let largest = expected.iter().fold(0.0f32, |largest, logit| largest.max(logit.abs()));
+        let difference = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(difference <= 1e-5 * largest, "{name}: {difference} of {largest}");
+    }
+}
+
+#[test]
 fn every_tokenizer_is_the_same_when_exported_and_imported() {
     let lab = Folder::new("tokenizers");
     let alphabet: String = texts().concat();

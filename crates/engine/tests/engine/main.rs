@@ -13,6 +13,7 @@ mod gpu;
 mod gradients;
 mod interop;
 mod models;
+mod mup;
 mod resume;
 mod tasks;
 mod training;

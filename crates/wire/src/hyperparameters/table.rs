@@ -240,6 +240,20 @@ pub static TABLE: &[Hyperparameter] = &[
         (1, 1_000_000),
         "With “RoPE scaling” = Llama 3: context length that the model was pretrained with.",
     ),
+    integer(
+        "model.mup_base_width",
+        "muP base width",
+        "channels",
+        (0, 65_536),
+        "Width (d_model) of a smaller model whose best learning rate this model takes over: muP, Yang et al. 2022. Learning rate, initial values, logits and attention scores are scaled by powers of d_model / base width. 0 uses the standard parametrization.",
+    ),
+    integer(
+        "model.mup_base_heads",
+        "muP base heads",
+        "",
+        (0, 65_536),
+        "Attention heads of the smaller model, which decide how attention scores are scaled. 0 means as many as this model has. No effect without “muP base width”.",
+    ),
     number(
         "model.dropout",
         "Dropout",

@@ -199,6 +199,8 @@ fn gpt_model(layers: usize, heads: usize, d_model: usize, seq: usize) -> ModelPl
         rotary_low: ModelPlan::ROTARY_LOW,
         rotary_high: ModelPlan::ROTARY_HIGH,
         rotary_original_seq: ModelPlan::ROTARY_ORIGINAL_SEQ,
+        mup_base_width: 0,
+        mup_base_heads: 0,
     }
 }
 
