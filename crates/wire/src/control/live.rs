@@ -14,7 +14,7 @@ use crate::hyperparameters::accumulation::AccumulationSchedule;
 use crate::hyperparameters::live_path::LivePath;
 use crate::hyperparameters::mix::MixSchedule;
 use crate::hyperparameters::recipe::{Intervals, Optimizer, Recipe};
-use crate::hyperparameters::schedule::{Schedule, ScheduleCurve};
+use crate::hyperparameters::schedule::{self, Schedule, ScheduleCurve};
 use crate::hyperparameters::table::pointer;
 use crate::number::{counted, grouped};
 
@@ -193,7 +193,7 @@ pub(crate) fn inverse(event: &Event, before: &LiveHyperparameters, step: u64, re
     let reason = Some(reason);
     Some(match event {
         Event::Changed { path: LivePath::LEARNING_RATE, .. } => {
-            let curve = ScheduleCurve::Restore(before.schedule.overrides.clone());
+            let curve = schedule::restoring(&before.schedule.overrides);
             Command::SetSchedule { schedule: ScheduleChange::LearningRate { curve, steps: None }, reason }
         }
         Event::Changed { path, old, .. } => Command::Set { path: *path, value: *old, reason },
@@ -223,7 +223,7 @@ fn exact_curve(curve: &ScheduleCurve) -> ScheduleCurve {
 fn restoring(old: &SavedSchedule, step: u64) -> ScheduleChange {
     match old {
         SavedSchedule::LearningRate { overrides, steps } => {
-            ScheduleChange::LearningRate { curve: ScheduleCurve::Restore(overrides.clone()), steps: Some(*steps) }
+            ScheduleChange::LearningRate { curve: schedule::restoring(overrides), steps: Some(*steps) }
         }
         SavedSchedule::Mix(points) => ScheduleChange::Mix { points: MixSchedule { points: points.clone() }.rest(step) },
         SavedSchedule::Accumulation(changes) => {

@@ -1,5 +1,8 @@
 //! The learning-rate schedule: a pure function of the step, so that it can be drawn ahead of time, edited live and replayed.
 
+mod overrides;
+
+pub use overrides::restoring;
 use serde::{Deserialize, Serialize};
 
 use crate::error::PlanError;
@@ -97,32 +100,6 @@ impl Schedule {
         let is_shape = |over: &&ScheduleOverride| !matches!(over.curve, ScheduleCurve::Scaled(_));
         let overrides: Vec<ScheduleOverride> = self.overrides.iter().filter(is_shape).cloned().collect();
         if peak > 0.0 { self.with_overrides(&overrides, step) / peak } else { 1.0 }
-    }
-
-    /// The learning rate with these overrides: the last override whose step has been reached applies, and may depend
-    /// on those before it.
-    fn with_overrides(&self, overrides: &[ScheduleOverride], step: u64) -> f64 {
-        let Some(at) = overrides.iter().rposition(|over| over.from_step <= step) else { return self.planned(step) };
-        let (ScheduleOverride { from_step, curve }, before) = (&overrides[at], &overrides[..at]);
-        match curve {
-            ScheduleCurve::Scaled(rate) => match self.with_overrides(before, *from_step) {
-                0.0 => *rate,
-                here => self.with_overrides(before, step) * rate / here,
-            },
-            ScheduleCurve::Points(points) => {
-                let here = (points.first().is_none_or(|(first, _)| first > from_step))
-                    .then(|| (*from_step, self.with_overrides(before, *from_step)));
-                along(here.into_iter().chain(points.iter().copied()), step)
-            }
-            ScheduleCurve::Cosine { to_step, learning_rate: rate } => {
-                let here = self.with_overrides(before, *from_step);
-                let span = to_step.saturating_sub(*from_step).max(1) as f64;
-                let done = ((step - from_step) as f64 / span).min(1.0);
-                rate + (here - rate) * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
-            }
-            ScheduleCurve::Refit { to_step } => self.fitted_to(*to_step).planned(step),
-            ScheduleCurve::Restore(overrides) => self.with_overrides(overrides, step),
-        }
     }
 
     /// The planned schedule with its end at `steps`, without overrides. A drawn schedule is stretched; a warm-up keeps its length.
