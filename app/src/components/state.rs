@@ -7,17 +7,7 @@ use super::Icon;
 
 /// The word for a state, which is also its CSS attribute and the name of its icon.
 pub(crate) fn state_word(state: RunState) -> &'static str {
-    match state {
-        RunState::Queued => "queued",
-        RunState::Starting => "starting",
-        RunState::Running => "running",
-        RunState::Paused => "paused",
-        RunState::Suspended => "suspended",
-        RunState::Finished => "finished",
-        RunState::Stopped => "stopped",
-        RunState::Failed => "failed",
-        RunState::Lost => "lost",
-    }
+    state.word()
 }
 
 /// What a state means, in one sentence.

@@ -17,6 +17,7 @@ pub(crate) mod people;
 pub(crate) mod pools;
 pub(crate) mod projects;
 pub(crate) mod queue;
+pub(crate) mod research_journal;
 pub(crate) mod run_table;
 pub(crate) mod runs;
 pub(crate) mod snapshots;
@@ -41,7 +42,7 @@ use crate::boxed::Boxed;
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 16] = [
+const MIGRATIONS: [&str; 17] = [
     include_str!("../migrations/1.sql"),
     include_str!("../migrations/pools.sql"),
     include_str!("../migrations/telemetry.sql"),
@@ -58,6 +59,7 @@ const MIGRATIONS: [&str; 16] = [
     include_str!("../migrations/conditions.sql"),
     include_str!("../migrations/sweeps.sql"),
     include_str!("../migrations/experiments.sql"),
+    include_str!("../migrations/research_journal.sql"),
 ];
 
 /// The first [`FRESH_SCHEMA`] migrations as one script, for a new file. Each `ALTER TABLE` reads the whole schema again: with the

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use wire::diagnosis::{Active, DiagnosisSettings, Finding, Health, Level, RunFinding, TakenAction};
+use wire::diagnosis::{Active, DiagnosisSettings, Finding, Health, Judgement, Level, RunFinding, TakenAction};
 use wire::series::Row;
 use wire::transport::link::Report;
 use wire::{EventRecord, RunId, RunSummary};
@@ -118,15 +118,33 @@ impl Store {
         number: u64,
         is_dismissed: bool,
     ) -> Result<Option<Recorded>, StoreError> {
+        self.change_finding(run, number, |found| found.is_dismissed = is_dismissed).await
+    }
+
+    /// Marks a finding as correct or as wrong, or removes that. `None`: the run has no finding of this number.
+    pub async fn judge_finding(
+        &self,
+        run: &RunId,
+        number: u64,
+        judgement: Option<Judgement>,
+    ) -> Result<Option<Recorded>, StoreError> {
+        self.change_finding(run, number, |found| found.judgement = judgement).await
+    }
+
+    async fn change_finding(
+        &self,
+        run: &RunId,
+        number: u64,
+        change: impl Fn(&mut RunFinding) + Send,
+    ) -> Result<Option<Recorded>, StoreError> {
         let is_known = self.findings(run).await?.iter().any(|stored| stored.found.id == number);
         if !is_known {
             return Ok(None);
         }
-        let dismiss = |known: &mut Vec<RunFinding>| {
-            let named = known.iter_mut().filter(|found| found.id == number);
-            named.for_each(|found| found.is_dismissed = is_dismissed);
+        let change_named = |known: &mut Vec<RunFinding>| {
+            known.iter_mut().filter(|found| found.id == number).for_each(change);
         };
-        self.change_findings(run, None, dismiss).await.map(Some)
+        self.change_findings(run, None, change_named).await.map(Some)
     }
 
     /// Gives all findings the labels that their rules have now, by the ids of the rules. Returns how many had another one, of an earlier version.
@@ -301,6 +319,7 @@ fn apply(known: &mut Vec<RunFinding>, Moment { step, found, active }: &Moment) {
                 became: None,
                 is_abandoned: false,
                 is_dismissed: false,
+                judgement: None,
                 action: new.action.clone(),
             });
         }

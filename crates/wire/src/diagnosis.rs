@@ -11,6 +11,7 @@
 //! | `GET /runs/{id}/findings` | [`finding::Diagnosis`]: settings, and findings with their remedies for the run as it is now |
 //! | `PUT /runs/{id}/rules` | replaces the [`settings::DiagnosisSettings`] and answers them |
 //! | `POST /runs/{id}/findings/{finding}/dismiss` | dismisses a finding and answers it; `DELETE` undoes that |
+//! | `PUT /runs/{id}/findings/{finding}/judgement` | marks a finding as correct or wrong and answers it |
 //!
 //! New and changed findings of a watched run arrive in [`Tick::findings`](crate::transport::live::Tick::findings).
 
@@ -22,8 +23,9 @@ pub mod settings;
 
 pub use crate::run::health::Health;
 pub use finding::{
-    Active, Diagnosis, Evidence, Finding, FindingChange, FindingView, Level, RunFinding, TakenAction, UNSTABLE,
+    Active, Diagnosis, Evidence, Finding, FindingChange, FindingView, Judgement, Level, NewJudgement, RunFinding,
+    TakenAction, UNSTABLE,
 };
 pub use remedy::{Remedy, RemedyAction};
-pub use rule::{Calibration, RuleInfo, ThresholdInfo};
+pub use rule::{Calibration, FindingCounts, RuleInfo, ThresholdInfo};
 pub use settings::{Act, DiagnosisSettings};

@@ -37,6 +37,7 @@ use serde_json::Value;
 
 use crate::data::tokenizer::Tokenizer;
 use crate::id::{CorpusId, RunId};
+use crate::number::{brief, in_sentence};
 use crate::run::spec::RunSpec;
 use crate::series::describe;
 
@@ -62,6 +63,21 @@ pub struct ExperimentSpec {
     pub prediction: Prediction,
     pub rule: DecisionRule,
     pub budget: ExperimentBudget,
+}
+
+impl ExperimentSpec {
+    /// A value in the unit of the metric, for sentences: `−0.05 bits/byte`.
+    pub fn in_metric(&self, value: f64) -> String {
+        let (value, unit) = (in_sentence(value), self.metric.unit());
+        if unit.is_empty() { value } else { format!("{value} {unit}") }
+    }
+
+    /// What was predicted, in a phrase: `validation loss −0.05 bits/byte, confirmed with a probability of 0.7`.
+    pub fn prediction_phrase(&self) -> String {
+        let Prediction { difference, probability } = self.prediction;
+        let (metric, difference) = (self.metric.label(), self.in_metric(difference));
+        format!("{metric} {difference}, confirmed with a probability of {}", brief(probability))
+    }
 }
 
 /// What the change is compared with: exactly one of `run` and `spec`.
@@ -258,6 +274,7 @@ mod tests {
         let spec = spec();
         assert_eq!((spec.rule.alpha, spec.rule.min_pairs, spec.rule.max_pairs), (0.05, 3, 8));
         assert_eq!((spec.metric.label().as_str(), spec.metric.unit().as_str()), ("validation loss", "bits/byte"));
+        assert_eq!(spec.prediction_phrase(), "validation loss −0.05 bits/byte, confirmed with a probability of 0.7");
         let text = serde_json::to_string(&spec).unwrap();
         assert_eq!(serde_json::from_str::<ExperimentSpec>(&text).unwrap(), spec);
     }

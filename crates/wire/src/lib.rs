@@ -14,6 +14,7 @@
 //! - [`sweep`]: sweeps over a search space, their trials and the decisions about them;
 //! - [`experiment`]: experiments, with a hypothesis and a decision rule;
 //! - [`diagnosis`]: what rules find in a run, their settings, and remedies;
+//! - [`research_journal`]: the timeline of a project;
 //! - [`check`]: the report of a device check; [`telemetry`]: measurements of devices, their history, and findings; [`alert`]: alerts and where
 //!   they are sent;
 //! - [`transport`]: the messages between worker, server and page.
@@ -38,6 +39,7 @@ pub mod id;
 pub mod inspect;
 pub mod model;
 pub mod number;
+pub mod research_journal;
 pub mod run;
 pub mod series;
 pub mod slot;

@@ -49,6 +49,21 @@ pub enum RunState {
 }
 
 impl RunState {
+    /// Its word in texts.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Suspended => "suspended",
+            Self::Finished => "finished",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+            Self::Lost => "lost",
+        }
+    }
+
     /// Whether a worker has loaded it.
     pub fn is_live(self) -> bool {
         matches!(self, Self::Starting | Self::Running | Self::Paused)

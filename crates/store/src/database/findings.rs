@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 use wire::RunId;
-use wire::diagnosis::{DiagnosisSettings, RunFinding, TakenAction};
+use wire::diagnosis::{DiagnosisSettings, FindingCounts, Judgement, RunFinding, TakenAction};
 
-use super::json::{from_json, to_json};
+use super::json::{from_json, from_word, to_json};
 use crate::error::StoreError;
 
 /// A finding with its place in the lab.
@@ -35,8 +35,8 @@ pub struct RuleState {
 macro_rules! columns {
     ($rest:literal) => {
         concat!(
-            "SELECT sequence, run, number, segment, finding, label, sentence, at_ms, ended_step, became, is_abandoned, is_dismissed, action, \
-             command_id FROM findings ",
+            "SELECT sequence, run, number, segment, finding, label, sentence, at_ms, ended_step, became, is_abandoned, is_dismissed, judgement, \
+             action, command_id FROM findings ",
             $rest
         )
     };
@@ -60,6 +60,23 @@ pub(crate) async fn after(
         .fetch_all(connection)
         .await?;
     rows.iter().map(read).collect()
+}
+
+/// Numbers of the findings of each rule in the runs of a project, by rule.
+pub(crate) async fn counts(connection: &mut SqliteConnection, project: &str) -> Result<Vec<FindingCounts>, StoreError> {
+    let sql = "SELECT rule, MAX(label), COUNT(*), COUNT(*) FILTER (WHERE judgement = 'correct'), \
+               COUNT(*) FILTER (WHERE judgement = 'wrong') FROM findings \
+               JOIN runs ON runs.id = findings.run WHERE runs.project = ? AND runs.deleted_ms IS NULL AND became IS NULL \
+               GROUP BY rule ORDER BY rule";
+    let rows: Vec<(String, String, i64, i64, i64)> = sqlx::query_as(sql).bind(project).fetch_all(connection).await?;
+    let read = |(rule, label, findings, correct, wrong): (String, String, i64, i64, i64)| FindingCounts {
+        rule,
+        label,
+        findings: findings as u64,
+        correct: correct as u64,
+        wrong: wrong as u64,
+    };
+    Ok(rows.into_iter().map(read).collect())
 }
 
 /// Findings with an action that has neither an event nor a failure, oldest first.
@@ -97,6 +114,7 @@ pub(crate) async fn last_sequence(connection: &mut SqliteConnection) -> Result<u
 
 fn read(row: &SqliteRow) -> Result<StoredFinding, StoreError> {
     let action: Option<String> = row.try_get("action")?;
+    let judgement: Option<&str> = row.try_get("judgement")?;
     let action = action.map(|text| from_json::<TakenAction>("the action of a rule", &text)).transpose()?;
     let number = |column| Ok::<_, StoreError>(row.try_get::<Option<i64>, _>(column)?.map(|number| number as u64));
     let run: String = row.try_get("run")?;
@@ -115,6 +133,7 @@ fn read(row: &SqliteRow) -> Result<StoredFinding, StoreError> {
             became: number("became")?,
             is_abandoned: row.try_get("is_abandoned")?,
             is_dismissed: row.try_get("is_dismissed")?,
+            judgement: judgement.map(|word| from_word("the judgement of a finding", word)).transpose()?,
             action,
         },
     })
@@ -124,9 +143,10 @@ fn read(row: &SqliteRow) -> Result<StoredFinding, StoreError> {
 pub(crate) async fn put(connection: &mut SqliteConnection, run: &RunId, found: &RunFinding) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO findings (run, number, segment, rule, subject, level, step, finding, label, sentence, at_ms, ended_step, \
-         became, is_abandoned, is_dismissed, action) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+         became, is_abandoned, is_dismissed, judgement, action) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
          ON CONFLICT (run, number) DO UPDATE SET ended_step = excluded.ended_step, became = excluded.became, \
-         is_abandoned = excluded.is_abandoned, is_dismissed = excluded.is_dismissed, action = excluded.action",
+         is_abandoned = excluded.is_abandoned, is_dismissed = excluded.is_dismissed, \
+         judgement = excluded.judgement, action = excluded.action",
     )
     .bind(run.as_str())
     .bind(found.id as i64)
@@ -143,6 +163,7 @@ pub(crate) async fn put(connection: &mut SqliteConnection, run: &RunId, found: &
     .bind(found.became.map(|number| number as i64))
     .bind(found.is_abandoned)
     .bind(found.is_dismissed)
+    .bind(found.judgement.map(Judgement::word))
     .bind(found.action.as_ref().map(to_json).transpose()?)
     .execute(connection)
     .await?;

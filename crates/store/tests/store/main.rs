@@ -15,6 +15,7 @@ mod links;
 mod migrations;
 mod people;
 mod pools;
+mod research_journal;
 mod run_table;
 mod scenarios;
 mod setup;

@@ -16,3 +16,13 @@ pub enum Author {
     /// The lab itself: training loop, scheduler, store.
     System,
 }
+
+impl Author {
+    /// The name of the person, the rule or the agent; `system` for the lab itself.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Person(name) | Self::Rule(name) | Self::Agent(name) => name,
+            Self::System => "system",
+        }
+    }
+}

@@ -83,6 +83,34 @@ pub struct Active {
     pub since_step: u64,
 }
 
+/// Whether something was wrong with the run, as the rule says, in the judgement of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Judgement {
+    Correct,
+    Wrong,
+}
+
+impl Judgement {
+    /// Its word in texts.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Correct => "correct",
+            Self::Wrong => "wrong",
+        }
+    }
+}
+
+/// The body of a judgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewJudgement {
+    /// `null` removes the judgement.
+    pub judgement: Option<Judgement>,
+}
+
 /// A finding of a run, as it is stored. The same series give the same row again, never a second one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -106,6 +134,9 @@ pub struct RunFinding {
     pub is_abandoned: bool,
     /// Whether a person has dismissed it. It stays in the list and is not counted.
     pub is_dismissed: bool,
+    /// Whether a person has marked it as correct or as wrong; the calibration of its rule counts both.
+    #[serde(default)]
+    pub judgement: Option<Judgement>,
     /// What its rule did about it, if it was allowed to act.
     pub action: Option<TakenAction>,
 }

@@ -67,6 +67,7 @@ mod tests {
             became: None,
             is_abandoned: false,
             is_dismissed: false,
+            judgement: None,
             action: None,
         }
     }

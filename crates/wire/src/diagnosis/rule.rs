@@ -66,3 +66,17 @@ pub struct Calibration {
     /// Those of them with an alert of the rule; with a note, if the rule has no alerts.
     pub false_alarms: u32,
 }
+
+/// The findings of a rule in some runs, and how people judged them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FindingCounts {
+    /// Id of the rule.
+    pub rule: String,
+    pub label: String,
+    pub findings: u64,
+    /// Findings that a person has marked as correct.
+    pub correct: u64,
+    /// Findings that a person has marked as wrong.
+    pub wrong: u64,
+}

@@ -199,6 +199,7 @@ pub(in crate::runs) fn found(rule: &str, level: Level, step: u64, first_step: u6
         became: None,
         is_abandoned: false,
         is_dismissed: false,
+        judgement: None,
         action: None,
     }
 }
