@@ -5,6 +5,7 @@
 //! - [`compare`]: fair comparison. [`compare::compare_runs`] over seeds, [`compare::compare_windows`] over validation text, and the
 //!   [`compare::NoiseFloor`].
 //! - [`experiment`]: the verdict of an experiment from its pairs of runs, and the scores of predictions.
+//! - [`calibration`]: how often rules and the authors of experiments were right.
 //! - [`sampling`]: the points of a sweep's trials: grid, random, quasi-random, TPE, CMA-ES.
 //! - [`stopping`]: rules that stop trials early, and their replay over finished runs.
 //! - [`importance`]: how much of the spread of a sweep's results each parameter explains.
@@ -62,6 +63,7 @@
 //! println!("{}", comparison.sentence());
 //! ```
 
+pub mod calibration;
 pub mod compare;
 pub mod experiment;
 pub mod fits;
