@@ -10,6 +10,7 @@
 //! - [`cluster`] markers that are drawn as one;
 //! - [`chart()`] draws a chart: `frame` axes, markers and legend, `line` curves, `area` stacked curves;
 //! - [`ramp`] colour maps, [`heat`] heat maps, [`inspection`] inspections as images;
+//! - [`reliability`] what came true over the predicted probability;
 //! - [`summary`] the same chart in words and as a table;
 //! - [`svg()`], [`png`] (feature `png`, for programs with a disk: it uses the system's fonts), [`sparkline()`].
 
@@ -30,6 +31,7 @@ pub mod number;
 #[cfg(feature = "png")]
 pub mod png;
 pub mod ramp;
+pub mod reliability;
 pub mod scene;
 pub mod sparkline;
 pub mod spec;
@@ -45,9 +47,10 @@ pub use curve::{Curve, SMOOTHING, Style};
 pub use frame::crosshair_label;
 pub use layout::{Layout, Reading};
 pub use ramp::Ramp;
+pub use reliability::{ReliabilityBin, reliability};
 pub use scene::{Point, Rect, Role, Scene, Shape, Size};
 pub use sparkline::{sparkline, sparkline_between};
 pub use spec::{Aggregation, ChartSpec, Frame, Marker, Reference};
 pub use summary::{Table, describe, table};
-pub use svg::svg;
+pub use svg::{svg, svg_element};
 pub use theme::Theme;

@@ -1,14 +1,26 @@
-//! A scene as an SVG file: one theme's colours, the system's fonts, nothing fetched, no script.
+//! A scene as an SVG file with the colours of one theme, or as an element of a page that has the colours of both. It uses the system's fonts,
+//! fetches nothing and has no script.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
-use crate::scene::{Anchor, Fill, Point, Rect, Scene, Shape, Stroke, Text};
+use crate::scene::{Anchor, Fill, Point, Rect, Role, Scene, Shape, Stroke, Text};
 use crate::theme::Theme;
 
 /// The file.
 pub fn svg(scene: &Scene, theme: Theme) -> String {
+    write(scene, Colours::Of(theme), "")
+}
+
+/// An element of a page that declares the custom properties of [`crate::theme::css`]: it follows the theme of the page. `id` is in the ids of the
+/// element, so that several pictures of a page have different ones.
+pub fn svg_element(scene: &Scene, id: &str) -> String {
+    write(scene, Colours::OfPage, id)
+}
+
+fn write(scene: &Scene, colours: Colours, id: &str) -> String {
     let (width, height) = (brief(scene.size.width), brief(scene.size.height));
-    let mut writer = Writer { out: String::with_capacity(16 * 1024), theme, clips: 0 };
+    let mut writer = Writer { out: String::with_capacity(16 * 1024), colours, id, clips: 0 };
     let head = format!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img">
 <title>{}</title>
@@ -23,13 +35,30 @@ pub fn svg(scene: &Scene, theme: Theme) -> String {
     writer.out
 }
 
-struct Writer {
+#[derive(Clone, Copy)]
+enum Colours {
+    Of(Theme),
+    OfPage,
+}
+
+impl Colours {
+    fn color(self, role: Role) -> Cow<'static, str> {
+        match self {
+            Self::Of(theme) => theme.color(role).into(),
+            Self::OfPage => format!("var({})", role.property()).into(),
+        }
+    }
+}
+
+struct Writer<'a> {
     out: String,
-    theme: Theme,
+    colours: Colours,
+    /// Begins the ids of its elements.
+    id: &'a str,
     clips: usize,
 }
 
-impl Writer {
+impl Writer<'_> {
     fn shapes(&mut self, shapes: &[Shape]) {
         for shape in shapes {
             self.shape(shape);
@@ -64,9 +93,9 @@ impl Writer {
             Shape::Text(text) => self.text(text),
             Shape::Group { clip, shapes } => {
                 self.clips += 1;
-                let id = self.clips;
+                let id = format!("{}clip{}", self.id, self.clips);
                 self.put(&format!(
-                    "<clipPath id=\"clip{id}\"><rect{}/></clipPath>\n<g clip-path=\"url(#clip{id})\">\n",
+                    "<clipPath id=\"{id}\"><rect{}/></clipPath>\n<g clip-path=\"url(#{id})\">\n",
                     bounds(clip)
                 ));
                 self.shapes(shapes);
@@ -98,7 +127,7 @@ impl Writer {
             brief(text.at.y),
             text.font.family(),
             brief(text.size),
-            self.theme.color(text.role),
+            self.colours.color(text.role),
             escaped(&text.text)
         );
         self.put(&line);
@@ -135,12 +164,12 @@ impl Writer {
     fn fill(&self, fill: &Fill) -> String {
         let opacity =
             if fill.opacity < 1.0 { format!(" fill-opacity=\"{}\"", brief(fill.opacity)) } else { String::new() };
-        format!(" fill=\"{}\"{opacity}", self.theme.color(fill.role))
+        format!(" fill=\"{}\"{opacity}", self.colours.color(fill.role))
     }
 
     fn stroke(&self, stroke: &Stroke) -> String {
         let mut look =
-            format!(" stroke=\"{}\" stroke-width=\"{}\"", self.theme.color(stroke.role), brief(stroke.width));
+            format!(" stroke=\"{}\" stroke-width=\"{}\"", self.colours.color(stroke.role), brief(stroke.width));
         if stroke.opacity < 1.0 {
             look += &format!(" stroke-opacity=\"{}\"", brief(stroke.opacity));
         }
@@ -198,7 +227,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scene::{Role, Size};
+    use crate::scene::Size;
 
     #[test]
     fn cells_of_one_colour_are_one_rectangle() {
@@ -210,6 +239,18 @@ mod tests {
         let file = svg(&scene, Theme::Light);
         assert_eq!(file.matches("<rect").count(), 3, "{file}");
         assert!(file.contains(r##"<rect x="0" y="0" width="20" height="10" fill="#010203"/>"##), "{file}");
+    }
+
+    #[test]
+    fn elements_of_a_page_have_its_colours_and_ids_of_their_own() {
+        let inside = Shape::Rect { rect: Rect::new(0.0, 0.0, 9.0, 9.0), radius: 0.0, fill: Fill::solid(Role::Accent) };
+        let group = Shape::Group { clip: Rect::new(0.0, 0.0, 5.0, 5.0), shapes: vec![inside] };
+        let scene =
+            Scene { size: Size::new(9.0, 9.0), title: String::new(), summary: String::new(), shapes: vec![group] };
+        let element = svg_element(&scene, "a-");
+        assert!(element.contains(r#"fill="var(--accent)""#), "{element}");
+        assert!(element.contains(r#"id="a-clip1""#) && element.contains("url(#a-clip1)"), "{element}");
+        assert!(svg(&scene, Theme::Light).contains("url(#clip1)"));
     }
 
     #[test]
