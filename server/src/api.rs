@@ -33,6 +33,7 @@ pub mod guard;
 pub mod headers;
 pub mod hub;
 pub mod inspections;
+pub mod journal;
 pub mod lab;
 mod leaving;
 pub mod links;

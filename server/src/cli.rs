@@ -24,6 +24,7 @@ mod memory;
 mod progress_bar;
 pub mod reference;
 pub mod replay;
+pub mod report;
 pub mod restore;
 pub mod run_group;
 pub mod run_name;
@@ -57,6 +58,7 @@ pub use inspect::InspectArgs;
 pub use join::JoinArgs;
 pub use reference::ReferenceArgs;
 pub use replay::ReplayArgs;
+pub use report::ReportArgs;
 pub use restore::RestoreArgs;
 pub use score::ScoreArgs;
 pub use serve::ServeArgs;
@@ -108,6 +110,7 @@ pub enum Subcommand {
     Replay(ReplayArgs),
     Fit(FitArgs),
     Experiment(ExperimentArgs),
+    Report(ReportArgs),
     Evaluate(EvaluateArgs),
     Export(ExportArgs),
     Backup(BackupArgs),

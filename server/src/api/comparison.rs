@@ -1,20 +1,23 @@
 //! Fair comparison of runs and groups of runs, and more seeds of a run for the noise floor.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use research::compare::FairComparison;
 use serde::Deserialize;
-use store::Identity;
+use store::{Identity, NewComparison};
 use utoipa::{IntoParams, ToSchema};
 use wire::access::Role;
 use wire::number::counted;
+use wire::research_journal::JournalEntry;
 use wire::series::Axis;
 use wire::{ApiErrorBody, RunId, RunSummary};
 
 use super::extract::{Body, Path, Query};
-use crate::auth::SignedIn;
 use crate::auth::run::{self, RunSteerer};
+use crate::auth::{SignedIn, author, project};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::runs::comparison::{self, MAX_RUNS, Wanted};
@@ -52,11 +55,47 @@ pub async fn compare_fairly(
     State(lab): State<Lab>,
     Query(query): Query<FairQuery>,
 ) -> Result<Json<FairComparison>, ApiError> {
-    let visible = visible(&lab, &identity).await?;
-    let baseline = group(&lab, &identity, &query.baseline, &visible).await?;
+    Ok(Json(compared(&lab, &identity, query).await?.0))
+}
+
+/// Compares as `GET` does, and adds the conclusion to the research journal of the project of the runs.
+#[utoipa::path(post, path = "/compare", tag = "runs", params(FairQuery),
+    responses((status = 201, body = JournalEntry), (status = 404, description = "A run does not exist.", body = ApiErrorBody)))]
+pub async fn add_comparison(
+    SignedIn(identity): SignedIn,
+    State(lab): State<Lab>,
+    Query(query): Query<FairQuery>,
+) -> Result<(StatusCode, Json<JournalEntry>), ApiError> {
+    let (found, runs) = compared(&lab, &identity, query).await?;
+    let projects: BTreeSet<&str> = runs.iter().map(|run| run.project.as_str()).collect();
+    let (Some(project), 1) = (projects.first(), projects.len()) else {
+        let names = projects.into_iter().collect::<Vec<_>>().join(", ");
+        return Err(ApiError::invalid("projects_differ", format!("the runs are in several projects: {names}"))
+            .field("change")
+            .hint("compare runs of one project, whose journal gets the comparison"));
+    };
+    project::check(&identity, project, Role::Steer)?;
+    let new = NewComparison {
+        project: (*project).to_owned(),
+        author: author(&identity),
+        names: runs.iter().map(|run| run.name.as_str()).collect::<Vec<_>>().join(", "),
+        text: found.changes.iter().map(|change| change.sentence.as_str()).collect::<Vec<_>>().join(" "),
+        runs: runs.iter().map(|run| run.id.clone()).collect(),
+    };
+    Ok((StatusCode::CREATED, Json(lab.store().add_comparison(new).await?)))
+}
+
+/// The comparison, and its runs, those of the baseline first.
+async fn compared(
+    lab: &Lab,
+    identity: &Identity,
+    query: FairQuery,
+) -> Result<(FairComparison, Vec<RunSummary>), ApiError> {
+    let visible = visible(lab, identity).await?;
+    let baseline = group(lab, identity, &query.baseline, &visible).await?;
     let mut changes = vec![];
     for text in query.change.split(';').filter(|text| !text.trim().is_empty()) {
-        changes.push(group(&lab, &identity, text, &visible).await?);
+        changes.push(group(lab, identity, text, &visible).await?);
     }
     let count = baseline.len() + changes.iter().map(Vec::len).sum::<usize>();
     if changes.is_empty() || changes.len() > MAX_GROUPS || count > MAX_RUNS {
@@ -70,7 +109,10 @@ pub async fn compare_fairly(
         return Err(ApiError::invalid("query_invalid", "at is not a positive number").field("at"));
     }
     let wanted = Wanted { baseline, changes };
-    Ok(Json(comparison::compare(lab.store(), &wanted, &visible, query.equal, query.at).await?))
+    let found = comparison::compare(lab.store(), &wanted, &visible, query.equal, query.at).await?;
+    let named = wanted.baseline.iter().chain(wanted.changes.iter().flatten());
+    let runs = named.filter_map(|id| visible.iter().find(|run| run.id == *id).cloned()).collect();
+    Ok((found, runs))
 }
 
 /// The runs that the sender may see.
@@ -103,7 +145,7 @@ async fn group(lab: &Lab, identity: &Identity, text: &str, visible: &[RunSummary
         return Err(ApiError::invalid("group_empty", "a group has no run")
             .hint("give ids of runs, separated by commas, or tag:NAME"));
     }
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     runs.retain(|run| seen.insert(run.clone()));
     Ok(runs)
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use research::rules::{RULES, Rule, Settings, rule};
 use store::Recorded;
-use wire::diagnosis::{Diagnosis, DiagnosisSettings, RuleInfo, RunFinding};
+use wire::diagnosis::{Diagnosis, DiagnosisSettings, NewJudgement, RuleInfo, RunFinding};
 use wire::{ApiErrorBody, Event, RunId};
 
 use super::extract::{Body, Path};
@@ -75,7 +75,8 @@ pub async fn dismiss_finding(
     State(lab): State<Lab>,
     Path((run, number)): Path<(RunId, u64)>,
 ) -> Result<Json<RunFinding>, ApiError> {
-    set_dismissed(&lab, &run, number, true).await
+    let recorded = lab.store().dismiss_finding(&run, number, true).await?;
+    changed(&lab, &run, number, recorded).await
 }
 
 /// Undoes the dismissal of a finding.
@@ -87,11 +88,31 @@ pub async fn restore_finding(
     State(lab): State<Lab>,
     Path((run, number)): Path<(RunId, u64)>,
 ) -> Result<Json<RunFinding>, ApiError> {
-    set_dismissed(&lab, &run, number, false).await
+    let recorded = lab.store().dismiss_finding(&run, number, false).await?;
+    changed(&lab, &run, number, recorded).await
 }
 
-async fn set_dismissed(lab: &Lab, run: &RunId, number: u64, is_dismissed: bool) -> Result<Json<RunFinding>, ApiError> {
-    let recorded = lab.store().dismiss_finding(run, number, is_dismissed).await?;
+/// Marks a finding as correct or as wrong, or removes the mark. The calibration of the project shows the correct fraction of each rule.
+#[utoipa::path(put, path = "/runs/{id}/findings/{finding}/judgement", tag = "runs", request_body = NewJudgement,
+    params(("id" = RunId, Path), ("finding" = u64, Path, description = "Number of the finding in the run.")),
+    responses((status = 200, body = RunFinding)))]
+pub async fn judge_finding(
+    _: RunSteerer,
+    State(lab): State<Lab>,
+    Path((run, number)): Path<(RunId, u64)>,
+    Body(NewJudgement { judgement }): Body<NewJudgement>,
+) -> Result<Json<RunFinding>, ApiError> {
+    let recorded = lab.store().judge_finding(&run, number, judgement).await?;
+    changed(&lab, &run, number, recorded).await
+}
+
+/// Publishes a finding that was changed, and returns it.
+async fn changed(
+    lab: &Lab,
+    run: &RunId,
+    number: u64,
+    recorded: Option<Recorded>,
+) -> Result<Json<RunFinding>, ApiError> {
     if let Some(Recorded { changed, summary, .. }) = recorded {
         lab.feed.hub.publish_findings(summary, changed);
     }

@@ -21,9 +21,9 @@ use super::openapi::Document;
 use super::routes::{Descriptions, Routes, routes};
 use super::{
     account, alert_conditions, alerts, audit, audited, backups, checkpoints, checks, commands, comparison, completions,
-    corpora, embeds, experiments, exports, figures, filters, findings, guard, headers, hub, inspections, lab, links,
-    metrics, oidc, openapi, page, people, planning, pools, projects, reached, runs, series, session, share, sockets,
-    sweep_results, sweeps, tasks, telemetry, tokens, transfer, uploads, workers,
+    corpora, embeds, experiments, exports, figures, filters, findings, guard, headers, hub, inspections, journal, lab,
+    links, metrics, oidc, openapi, page, people, planning, pools, projects, reached, runs, series, session, share,
+    sockets, sweep_results, sweeps, tasks, telemetry, tokens, transfer, uploads, workers,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -154,6 +154,7 @@ fn run_routes() -> Routes {
         .routes(routes!(findings::list_findings))
         .routes(routes!(findings::set_rules))
         .routes(routes!(findings::dismiss_finding, findings::restore_finding))
+        .routes(routes!(findings::judge_finding))
         .routes(routes!(checkpoints::list_checkpoints))
         .routes(routes!(checkpoints::change_checkpoint, checkpoints::delete_checkpoint))
         .routes(routes!(exports::export_checkpoint))
@@ -161,7 +162,7 @@ fn run_routes() -> Routes {
         .routes(routes!(exports::export_parquet))
         .routes(routes!(exports::export_run))
         .routes(routes!(series::compare_runs))
-        .routes(routes!(comparison::compare_fairly))
+        .routes(routes!(comparison::compare_fairly, comparison::add_comparison))
         .routes(routes!(comparison::run_seeds))
         .routes(routes!(series::list_events))
         .routes(routes!(series::list_series))
@@ -217,6 +218,10 @@ fn experiment_routes() -> Routes {
         .routes(routes!(experiments::list_experiments, experiments::create_experiment))
         .routes(routes!(experiments::list_prediction_scores))
         .routes(routes!(experiments::get_experiment, experiments::change_experiment))
+        .routes(routes!(journal::list_journal))
+        .routes(routes!(journal::get_calibration))
+        .routes(routes!(journal::export_report_markdown))
+        .routes(routes!(journal::export_report_html))
 }
 
 /// Routes whose body may be the file of an evaluation task.

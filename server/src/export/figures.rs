@@ -5,7 +5,7 @@ mod comparison;
 mod inspection;
 mod run_chart;
 
-pub use run_chart::{RunChart, draw_run};
+pub use run_chart::{RunChart, draw_run, scene};
 
 use store::{SeriesQuery, StoreError};
 use wire::access::embed::{EmbedView, LOSS};

@@ -118,14 +118,14 @@ impl Drawings {
         Ok(Image { etag: format!("\"{}\"", &hash[..32]), content, format: look.format, is_growing: false })
     }
 
-    /// Draws on a thread of its own, when it is this image's turn.
+    /// Draws an image, or a report with several, on a thread of its own, when it is its turn.
     ///
     /// # Errors
     /// 429 if too many images are drawn; the errors of `draw`.
-    pub async fn draw(
+    pub async fn draw<T: Send + 'static>(
         &self,
-        draw: impl FnOnce() -> Result<Image, ApiError> + Send + 'static,
-    ) -> Result<Image, ApiError> {
+        draw: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
         let busy = || ApiError::busy("too many images are being drawn at once").hint("try again in a moment");
         let turn = timeout(WAIT, self.at_once.acquire()).await.map_err(|_| busy())?;
         let _turn = turn.map_err(|source| ApiError::internal("drawing a figure", source))?;

@@ -191,3 +191,20 @@ async fn more_seeds_of_a_run_are_queued_with_the_tag_of_its_family() {
         assert_eq!(served.lab.post(&path, &served.lab.steer, body).await.code(), code);
     }
 }
+
+#[tokio::test]
+async fn a_comparison_is_added_to_the_journal_of_its_project() {
+    let lab = Lab::open().await;
+    for (id, seed, shift) in [("a0", 1, 0.0), ("b0", 2, -0.1)] {
+        finished(&lab, id, seed, shift, 1e-3).await;
+    }
+    let path = "/api/v1/compare?baseline=a0&change=b0";
+    assert_eq!(lab.post(path, &lab.view, "").await.code(), "forbidden");
+    let added = lab.post(path, &lab.steer, "").await;
+    assert_eq!(added.status, StatusCode::CREATED, "{added:?}");
+    let journal = lab.get("/api/v1/projects/default/journal?kinds=comparison", &lab.view).await.json();
+    assert_eq!(journal["entries"], json!([added.json()]));
+    let entry = &journal["entries"][0];
+    assert_eq!(entry["subject"], json!({ "of": "comparison", "runs": ["a0", "b0"], "name": "a0, b0" }));
+    assert_eq!(entry["text"], json!(sentence(&compare(&lab, "baseline=a0&change=b0").await)));
+}

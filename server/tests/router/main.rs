@@ -13,6 +13,7 @@ mod experiments;
 mod exports;
 mod hub;
 mod inspections;
+mod journal;
 mod lab;
 mod link;
 mod people;

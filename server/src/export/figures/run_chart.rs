@@ -1,7 +1,7 @@
 //! A chart of one run: its path, the parts that rollbacks have abandoned, and markers of its events.
 
 use figure::inspection::{Heading, empty};
-use figure::{ChartSpec, Curve, Marker, Reference, Role, ScaleKind, Style, chart, number};
+use figure::{ChartSpec, Curve, Marker, Reference, Role, ScaleKind, Scene, Size, Style, chart, number};
 use wire::access::embed::LOSS;
 use wire::control::event::EventRecord;
 use wire::run::References;
@@ -75,6 +75,12 @@ fn draw(
     windows: &[SeriesWindow],
     events: &[EventRecord],
 ) -> Result<Image, ApiError> {
+    let image = lab.drawings.image(&scene(view, wanted, look.size(), windows, events), look)?;
+    Ok(Image { is_growing: view.summary.state.is_live(), ..image })
+}
+
+/// The chart as a scene, from the values of its series and the events for its markers.
+pub fn scene(view: &RunView, wanted: &RunChart, size: Size, windows: &[SeriesWindow], events: &[EventRecord]) -> Scene {
     let is_loss = wanted.series == LOSS;
     let info = describe(if is_loss { name::TRAIN } else { &wanted.series });
     let spec = ChartSpec {
@@ -89,8 +95,7 @@ fn draw(
     };
     let parts: Vec<Part> = windows.iter().flat_map(|window| parts(view, window)).collect();
     let curves: Vec<Curve> = parts.iter().map(Part::curve).collect();
-    let image = lab.drawings.image(&chart(&spec, &curves, look.size()).scene, look)?;
-    Ok(Image { is_growing: view.summary.state.is_live(), ..image })
+    chart(&spec, &curves, size).scene
 }
 
 /// A curve and its name.

@@ -61,7 +61,8 @@ pub(super) fn needs(method: &str, path: &str) -> Needs {
         (_, "/session" | "/me" | "/me/password" | "/live" | "/live/poll" | "/runs" | "/runs/facets" | "/lab") => {
             SignedIn
         }
-        ("GET", "/compare") => SignedIn,
+        // The query names the runs, whose project decides who may add the comparison to its journal.
+        ("GET" | "POST", "/compare") => SignedIn,
         // The body names the project; the list has what the sender sees.
         (_, "/sweeps" | "/sweeps/preview") => SignedIn,
         (_, "/runs/bulk" | "/plan" | "/presets" | "/rules" | "/hyperparameters" | "/completions") => SignedIn,
@@ -100,6 +101,13 @@ pub(super) fn needs(method: &str, path: &str) -> Needs {
         (_, "/tasks" | "/tasks/{name}") => Needs::Lab(Role::Steer),
         ("PATCH", "/workers/{id}") => Needs::Lab(Role::Steer),
         (_, path) if path.starts_with("/projects/{name}/members") => Project(Role::Admin),
+        (
+            "GET",
+            "/projects/{name}/journal"
+            | "/projects/{name}/calibration"
+            | "/projects/{name}/report.md"
+            | "/projects/{name}/report.html",
+        ) => Project(Role::View),
         (_, path) if path.starts_with("/invitations") => Member,
         (
             _,

@@ -1,0 +1,119 @@
+//! The research journal of a project: its timeline, how often rules and authors were right, and the report of both as a file.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use research::calibration::ProjectCalibration;
+use serde::Deserialize;
+use store::JournalQuery;
+use utoipa::IntoParams;
+use wire::ApiErrorBody;
+use wire::research_journal::{EntryKind, JournalPage, Place};
+
+use super::extract::{Path, Query, checked_limit};
+use crate::auth::project::{ProjectViewer, check_exists};
+use crate::error::ApiError;
+use crate::export::report::{self, Format, Gathered};
+use crate::lab::Lab;
+
+/// Entries of a page by default, and at most.
+const ENTRIES: u32 = 100;
+const MAX_ENTRIES: u32 = 500;
+
+/// The entries to return.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TimelineQuery {
+    /// Only entries before this place: `next` of the page before. The newest by default.
+    before: Option<String>,
+    /// Maximum number of entries, 1 to 500; 100 by default.
+    limit: Option<u32>,
+    /// Words that the text, the author or the name of the run, experiment or sweep has, in any letter case.
+    #[serde(default)]
+    q: String,
+    /// Kinds of entries, separated by commas: hypothesis, verdict, experiment, comparison, sweep, command, finding, note, run. All by default.
+    #[serde(default)]
+    kinds: String,
+    /// Name of the person, rule or agent; `system` for the lab itself. All by default.
+    author: Option<String>,
+}
+
+impl TimelineQuery {
+    fn resolve(self, project: String) -> Result<JournalQuery, ApiError> {
+        let invalid = |field: &str, message: String| ApiError::invalid("query_invalid", message).field(field);
+        let place =
+            |text: String| text.parse::<Place>().map_err(|error| invalid("before", format!("{text:?} is {error}")));
+        let words = self.kinds.split(',').map(str::trim).filter(|word| !word.is_empty());
+        let kinds = words.map(str::parse).collect::<Result<Vec<EntryKind>, _>>();
+        Ok(JournalQuery {
+            project,
+            before: self.before.map(place).transpose()?,
+            limit: checked_limit(self.limit.unwrap_or(ENTRIES), MAX_ENTRIES)? as usize,
+            search: self.q,
+            kinds: kinds.map_err(|error| invalid("kinds", error.to_string()))?,
+            author: self.author.filter(|author| !author.is_empty()),
+        })
+    }
+}
+
+/// Returns the research journal of a project, newest first: hypotheses with their predictions, verdicts, comparisons, commands,
+/// findings, notes, sweeps, and what happened to runs. Evaluations, samples and periodic checkpoints are left out.
+#[utoipa::path(get, path = "/projects/{name}/journal", tag = "experiments", params(("name" = String, Path), TimelineQuery),
+    responses((status = 200, body = JournalPage)))]
+pub async fn list_journal(
+    _: ProjectViewer,
+    State(lab): State<Lab>,
+    Path(name): Path<String>,
+    Query(query): Query<TimelineQuery>,
+) -> Result<Json<JournalPage>, ApiError> {
+    check_exists(&lab, &name).await?;
+    Ok(Json(lab.store().research_journal(&query.resolve(name)?).await?))
+}
+
+/// Returns how often what was predicted came true in a project: of each rule, the fraction of its judged findings that were correct;
+/// of each author of experiments, the Brier score and the reliability diagram.
+#[utoipa::path(get, path = "/projects/{name}/calibration", tag = "experiments", params(("name" = String, Path)),
+    responses((status = 200, body = ProjectCalibration)))]
+pub async fn get_calibration(
+    _: ProjectViewer,
+    State(lab): State<Lab>,
+    Path(name): Path<String>,
+) -> Result<Json<ProjectCalibration>, ApiError> {
+    check_exists(&lab, &name).await?;
+    Ok(Json(report::calibration_of(lab.store(), &name).await?))
+}
+
+/// Exports the research journal of a project as Markdown: hypotheses, verdicts, sweeps, runs, loss curves, findings, calibration and timeline.
+#[utoipa::path(get, path = "/projects/{name}/report.md", tag = "experiments", params(("name" = String, Path)),
+    responses((status = 200, content_type = "text/markdown", body = String),
+        (status = 429, description = "Too many figures are being drawn at once.", body = ApiErrorBody)))]
+pub async fn export_report_markdown(
+    _: ProjectViewer,
+    State(lab): State<Lab>,
+    Path(name): Path<String>,
+) -> Result<Response, ApiError> {
+    export(&lab, name, Format::Markdown).await
+}
+
+/// Exports the research journal of a project as one HTML file that needs nothing else, with the contents of report.md.
+#[utoipa::path(get, path = "/projects/{name}/report.html", tag = "experiments", params(("name" = String, Path)),
+    responses((status = 200, content_type = "text/html", body = String),
+        (status = 429, description = "Too many figures are being drawn at once.", body = ApiErrorBody)))]
+pub async fn export_report_html(
+    _: ProjectViewer,
+    State(lab): State<Lab>,
+    Path(name): Path<String>,
+) -> Result<Response, ApiError> {
+    export(&lab, name, Format::Html).await
+}
+
+async fn export(lab: &Lab, project: String, format: Format) -> Result<Response, ApiError> {
+    check_exists(lab, &project).await?;
+    let gathered = Gathered::read(lab.store(), &project).await?;
+    let text = lab.drawings.draw(move || Ok(report::write(&gathered, format))).await?;
+    // Names of projects are letters, digits and hyphens.
+    let disposition = format!("attachment; filename=\"{project}.{}\"", format.ending());
+    let headers = [(CONTENT_TYPE, format.content_type().to_owned()), (CONTENT_DISPOSITION, disposition)];
+    Ok((headers, text).into_response())
+}
