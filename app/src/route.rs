@@ -28,6 +28,8 @@ pub(crate) enum Route {
     NewExperiment,
     /// One experiment.
     Experiment(u64),
+    /// The research journal of a project; the query may name it.
+    Journal,
     /// The list of all sweeps.
     Sweeps,
     /// The form of a new sweep; the query may name the run to start from.
@@ -69,6 +71,7 @@ impl Route {
             ["experiments"] => Self::Experiments,
             ["experiments", "new"] => Self::NewExperiment,
             ["experiments", id] => id.parse().map_or_else(|_| Self::Unknown(path.to_owned()), Self::Experiment),
+            ["journal"] => Self::Journal,
             ["sweeps"] => Self::Sweeps,
             ["sweeps", "new"] => Self::NewSweep,
             ["sweeps", id] => id.parse().map_or_else(|_| Self::Unknown(path.to_owned()), Self::Sweep),
@@ -105,6 +108,7 @@ impl Route {
             Self::Experiments => "Experiments · Kindling".into(),
             Self::NewExperiment => "New experiment · Kindling".into(),
             Self::Experiment(id) => format!("Experiment {id} · Kindling"),
+            Self::Journal => "Research journal · Kindling".into(),
             Self::Sweeps => "Sweeps · Kindling".into(),
             Self::NewSweep => "New sweep · Kindling".into(),
             Self::Sweep(id) => format!("Sweep {id} · Kindling"),

@@ -4,8 +4,8 @@
 //! Here are the session, the lab and its runs. The table of runs is in [`runs`]. Metrics are in [`series`], datasets in [`datasets`] and [`uploads`],
 //! completions in [`completion`], fair comparisons in [`comparison`], checkpoints in [`checkpoints`], inspections in [`inspections`], polls in [`polling`],
 //! tokens in [`access`], people in [`people`], projects in [`projects`], one's own account in [`account`], alerts in [`alerts`], share links in
-//! [`links`], device checks in [`checks`], rules and findings in [`diagnosis`], evaluation tasks in [`tasks`], experiments in [`experiments`], sweeps
-//! in [`sweeps`], exports and imports in [`export`], devices and workers in [`fleet`]. All of
+//! [`links`], device checks in [`checks`], rules and findings in [`diagnosis`], evaluation tasks in [`tasks`], experiments in [`experiments`], the
+//! research journal in [`journal`], sweeps in [`sweeps`], exports and imports in [`export`], devices and workers in [`fleet`]. All of
 //! them send through `request`.
 
 pub(crate) mod access;
@@ -23,6 +23,7 @@ mod failure;
 pub(crate) mod fleet;
 pub(crate) mod hub;
 pub(crate) mod inspections;
+pub(crate) mod journal;
 pub(crate) mod links;
 pub(crate) mod people;
 pub(crate) mod polling;

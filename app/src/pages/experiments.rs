@@ -1,10 +1,12 @@
-//! Experiments: the list with the scores of predictions, the form of a new one ([`form`]), and one experiment as a page of a lab notebook
-//! ([`notebook`]).
+//! Experiments: the list with the scores of predictions, the form of a new one ([`form`]), one experiment as a page of a lab notebook
+//! ([`notebook`]), and the research journal of a project ([`journal`]).
 
 mod form;
+mod journal;
 mod notebook;
 mod pairs;
 mod scores;
+mod tabs;
 mod words;
 
 use std::time::Duration;
@@ -20,8 +22,10 @@ use crate::components::{Empty, Failure, Icon, Skeleton, isolated, shows};
 use crate::net::api::{ApiFailure, experiments};
 use crate::session::Session;
 pub(super) use form::NewExperimentPage;
+pub(super) use journal::JournalPage;
 pub(super) use notebook::ExperimentPage;
 use scores::Scores;
+use tabs::Tabs;
 use words::{Mark, author_name};
 
 /// Time between two looks at the list while an experiment is running.
@@ -73,6 +77,7 @@ pub(super) fn ExperimentsPage() -> impl IntoView {
     };
     view! {
         <main class="page experiments stack roomy">
+            <Tabs />
             <div class="row">
                 <h1>"Experiments"</h1>
                 <span class="grow"></span>

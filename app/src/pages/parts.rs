@@ -9,7 +9,7 @@ use leptos::wasm_split::{SplitLoaderError, wasm_split};
 
 use super::compare::ComparePage;
 use super::data::DataPage;
-use super::experiments::{ExperimentPage, ExperimentsPage, NewExperimentPage};
+use super::experiments::{ExperimentPage, ExperimentsPage, JournalPage, NewExperimentPage};
 use super::fleet::{DevicePage, FleetPage};
 use super::new_run::NewRunPage;
 use super::people::{AuditPage, InvitationPage, PeoplePage};
@@ -39,7 +39,7 @@ pub(crate) enum Part {
     People,
     /// A comparison, and the rules.
     Compare,
-    /// The list of experiments, the form of a new one, and the page of each.
+    /// The list of experiments, the form of a new one, the page of each, and the research journal.
     Experiments,
     /// The list of sweeps, the form of a new one, and the page of one.
     Sweeps,
@@ -57,7 +57,9 @@ impl Part {
             Route::Fleet | Route::Device(_) => Some(Self::Fleet),
             Route::People | Route::Audit | Route::Invite | Route::Settings => Some(Self::People),
             Route::Compare | Route::Rules => Some(Self::Compare),
-            Route::Experiments | Route::NewExperiment | Route::Experiment(_) => Some(Self::Experiments),
+            Route::Experiments | Route::NewExperiment | Route::Experiment(_) | Route::Journal => {
+                Some(Self::Experiments)
+            }
             Route::Sweeps | Route::NewSweep | Route::Sweep(_) => Some(Self::Sweeps),
             Route::NewRun | Route::Data | Route::Playground => Some(Self::Tools),
         }
@@ -129,6 +131,7 @@ fn experiments_part() -> Result<Build, SplitLoaderError> {
         Route::Experiments => view! { <ExperimentsPage /> }.into_any(),
         Route::NewExperiment => view! { <NewExperimentPage /> }.into_any(),
         Route::Experiment(id) => view! { <ExperimentPage id /> }.into_any(),
+        Route::Journal => view! { <JournalPage /> }.into_any(),
         _ => ().into_any(),
     })
 }

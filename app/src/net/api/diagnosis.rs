@@ -1,7 +1,7 @@
 //! Routes of the rules that check runs, and of what they find.
 
 use wire::RunId;
-use wire::diagnosis::{Diagnosis, DiagnosisSettings, RuleInfo, RunFinding};
+use wire::diagnosis::{Diagnosis, DiagnosisSettings, Judgement, NewJudgement, RuleInfo, RunFinding};
 
 use super::failure::ApiFailure;
 use super::request::{get, send};
@@ -24,6 +24,12 @@ pub(crate) async fn set_rules(run: &RunId, settings: &DiagnosisSettings) -> Resu
 /// Dismisses a finding, so that it is no longer counted.
 pub(crate) async fn dismiss(run: &RunId, finding: u64) -> Result<RunFinding, ApiFailure> {
     send::<(), _>("POST", &format!("/runs/{run}/findings/{finding}/dismiss"), None).await
+}
+
+/// Marks a finding as correct or as wrong; `None` removes the mark.
+pub(crate) async fn judge(run: &RunId, finding: u64, judgement: Option<Judgement>) -> Result<RunFinding, ApiFailure> {
+    let path = format!("/runs/{run}/findings/{finding}/judgement");
+    send("PUT", &path, Some(&NewJudgement { judgement })).await
 }
 
 /// Undoes [`dismiss`].

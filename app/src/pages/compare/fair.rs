@@ -14,9 +14,10 @@ use super::groups::{Group, Grouping, groups};
 use super::seeds::MoreSeeds;
 use super::switches::switches;
 use super::verdicts::Verdicts;
-use crate::components::{Failure, Select, interval, run_name};
+use crate::components::{Failure, Select, Toasts, clicks, interval, run_name, shows};
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
+use crate::session::Session;
 
 /// Interval between requests while one of the runs trains.
 const REFRESH: Duration = Duration::from_secs(6);
@@ -126,9 +127,57 @@ pub(super) fn FairPanel() -> impl IntoView {
             >
                 {verdict}
             </Show>
+            <AddToJournal shown />
             <SeedButtons shown />
         </section>
     }
+}
+
+/// The project of all runs that are compared, if this person may steer in it.
+fn project_of(wanted: &Wanted, live: Live, session: Session) -> Option<String> {
+    let lab = live.lab.read();
+    let all = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
+    let named = wanted.groups.iter().flat_map(|group| &group.runs);
+    let projects: Vec<&str> =
+        named.filter_map(|id| all.iter().find(|run| run.id == *id)).map(|run| run.project.as_str()).collect();
+    let first = projects.first()?;
+    let is_one = wanted.groups.len() > 1 && projects.iter().all(|project| project == first);
+    (is_one && session.can_steer_in(first)).then(|| (*first).to_owned())
+}
+
+/// Adds the conclusion to the research journal of the project.
+#[component]
+fn AddToJournal(shown: Memo<Wanted>) -> impl IntoView {
+    let (live, session, toasts) = (expect_context::<Live>(), expect_context::<Session>(), expect_context::<Toasts>());
+    let project = Memo::new(move |_| project_of(&shown.read(), live, session));
+    let is_sending = RwSignal::new(false);
+    let add = move |_| {
+        let Wanted { groups, equal } = shown.get_untracked();
+        let Some((baseline, changes)) = groups.split_first() else { return };
+        let (baseline, changes) =
+            (baseline.runs.clone(), changes.iter().map(|group| group.runs.clone()).collect::<Vec<_>>());
+        is_sending.set(true);
+        spawn_local(async move {
+            match api::comparison::add(&baseline, &changes, equal).await {
+                Ok(_) => toasts.say("The comparison was added to the research journal"),
+                Err(failure) => toasts.fail("The comparison was not added", &failure),
+            }
+            is_sending.try_set(false);
+        });
+    };
+    shows(move || {
+        project.get().map(|project| view! {
+        <div class="row">
+            <button
+                title=format!("Add the conclusion to the research journal of the project {project}, where it stays as it is now")
+                disabled=move || is_sending.get()
+                on:click=clicks(add)
+            >
+                "Add to the research journal"
+            </button>
+        </div>
+    })
+    })
 }
 
 /// How the runs are grouped, which group is the baseline, and what is equal.

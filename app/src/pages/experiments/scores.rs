@@ -45,8 +45,9 @@ pub(super) fn Scores() -> impl IntoView {
     })
 }
 
+/// The score of one author.
 #[component]
-fn Score(score: AuthorScore) -> impl IntoView {
+pub(super) fn Score(score: AuthorScore) -> impl IntoView {
     let counts = format!(
         "{} of {} confirmed, {} refuted, {} inconclusive",
         score.confirmed, score.experiments, score.refuted, score.inconclusive

@@ -4,7 +4,7 @@ use figure::number;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::RunId;
-use wire::diagnosis::{Act, FindingView, Level, RuleInfo, RunFinding, TakenAction};
+use wire::diagnosis::{Act, FindingView, Judgement, Level, RuleInfo, RunFinding, TakenAction};
 use wire::number::brief;
 
 use super::acts::deed;
@@ -60,6 +60,7 @@ fn about(found: &RunFinding) -> String {
     parts.extend(found.ended_step.map(|step| format!("ended at step {}", number::whole(step))));
     parts.extend(found.is_abandoned.then(|| "on an abandoned branch".to_owned()));
     parts.extend(found.is_dismissed.then(|| "dismissed".to_owned()));
+    parts.extend(found.judgement.map(|judgement| format!("marked as {}", judgement.word())));
     parts.join(" · ")
 }
 
@@ -72,6 +73,7 @@ fn CardBody(id: u64, state: FindingsState) -> impl IntoView {
     let remedies = Memo::new(move |_| view.get().map(|FindingView { remedies, .. }| remedies).unwrap_or_default());
     let Some(first) = found.get_untracked() else { return ().into_any() };
     let is_dismissed = Memo::new(move |_| found.read().as_ref().is_some_and(|found| found.is_dismissed));
+    let judgement = Memo::new(move |_| found.read().as_ref().and_then(|found| found.judgement));
     let anchor = at(&format!("/rules#{}", first.finding.rule));
     view! {
         <div class="finding-body">
@@ -85,6 +87,10 @@ fn CardBody(id: u64, state: FindingsState) -> impl IntoView {
             <a class="small" href=anchor title="Meaning, formula, source and thresholds of this rule">"About this rule"</a>
             <Remedies id state remedies />
             <div class="row">
+                {shows(move || {
+                    let judgement = judgement.get();
+                    view! { <JudgementButtons id state judgement /> }
+                })}
                 {shows(move || {
                     let is_dismissed = is_dismissed.get();
                     view! { <DismissButton id state is_dismissed /> }
@@ -164,6 +170,44 @@ fn calibration(rule: &RuleInfo) -> String {
         Some(measured) => format!("{level} in {} of {} runs", measured.false_alarms, measured.healthy_runs),
         None => "not measured".into(),
     }
+}
+
+/// Marks a finding as correct or as wrong; a second press removes the mark.
+#[component]
+fn JudgementButtons(id: u64, state: FindingsState, judgement: Option<Judgement>) -> impl IntoView {
+    let toasts = expect_context::<Toasts>();
+    let may_not = state.context.no_permission;
+    let button = move |own: Judgement, word: &'static str, meaning: &'static str| {
+        let is_on = judgement == Some(own);
+        let press = move |_| judge(state, toasts, state.context.id(), id, (!is_on).then_some(own));
+        view! {
+            <button
+                class="tab"
+                aria-pressed=is_on.to_string()
+                title=says(move || may_not.get().unwrap_or_else(|| meaning.to_owned()))
+                disabled=move || may_not.read().is_some()
+                on:click=clicks(press)
+            >
+                {word}
+            </button>
+        }
+    };
+    view! {
+        <div class="tabs" role="group" aria-label="Judgement of the finding">
+            {button(Judgement::Correct, "Correct", "Something was wrong, as the rule says. The calibration of the rule counts it.")}
+            {button(Judgement::Wrong, "Wrong", "Nothing was wrong. The calibration of the rule counts it.")}
+        </div>
+    }
+}
+
+/// The page of the run may be closed meanwhile.
+fn judge(state: FindingsState, toasts: Toasts, run: RunId, id: u64, judgement: Option<Judgement>) {
+    spawn_local(async move {
+        match diagnosis::judge(&run, id, judgement).await {
+            Ok(found) => state.replace(found),
+            Err(failure) => toasts.fail("The finding was not marked", &failure),
+        }
+    });
 }
 
 /// Dismisses a finding, or shows a dismissed one among the others again.
