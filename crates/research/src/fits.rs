@@ -2,20 +2,27 @@
 //!
 //! - [`scaling_law`]: loss by model size and tokens; [`isoflop`]: the best size at equal compute;
 //! - [`learning_rate`]: the range test; [`batch_size`]: the gradient noise scale and the batch size that it suggests;
+//! - [`report`]: the answer of the server to a request for a fit: what was read, and the fit or the reason for which there is none;
 //! - [`simplex`]: minimum of a function of a few variables; [`quadratic`]: parabola through points.
 
 pub mod batch_size;
 pub mod isoflop;
 pub mod learning_rate;
 mod quadratic;
+pub mod report;
 pub mod scaling_law;
 mod simplex;
 
+use serde::{Deserialize, Serialize};
+
+use crate::refused::{Refused, RefusedReason, sentence};
 use crate::statistics::distribution::{normal_quantile, t_quantile};
 use crate::statistics::sample::quantile;
 
 /// A value with its 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = FitEstimate))]
 pub struct Estimate {
     pub value: f64,
     /// Lower end of the interval.
@@ -35,6 +42,11 @@ impl Estimate {
     /// Whether a value is in the interval.
     pub fn contains(&self, value: f64) -> bool {
         (self.low..=self.high).contains(&value)
+    }
+
+    /// Whether value and interval are finite.
+    pub fn is_finite(&self) -> bool {
+        [self.value, self.low, self.high].iter().all(|end| end.is_finite())
     }
 }
 
@@ -57,4 +69,15 @@ pub enum Refusal {
     /// The optimum is not among the runs.
     #[error("{what}; {remedy}")]
     NoOptimum { what: String, remedy: &'static str },
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        let reason = match refusal {
+            Refusal::TooFew { .. } => RefusedReason::TooFew,
+            Refusal::TooWide { .. } => RefusedReason::TooWide,
+            Refusal::NoOptimum { .. } => RefusedReason::NoOptimum,
+        };
+        Self { reason, sentence: sentence(&refusal.to_string()) }
+    }
 }

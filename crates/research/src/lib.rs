@@ -10,6 +10,7 @@
 //! - [`stopping`]: rules that stop trials early, and their replay over finished runs.
 //! - [`importance`]: how much of the spread of a sweep's results each parameter explains.
 //! - [`fits`]: scaling laws, isoFLOP profiles, learning-rate range test, batch size.
+//! - [`refused`]: why there is no fit and no replay, as data.
 //! - [`statistics`]: what both use, by `statrs`, checked against SciPy and statsmodels.
 //!
 //! Each rule, test and interval is one file that opens with its formula and its source.
@@ -68,6 +69,7 @@ pub mod compare;
 pub mod experiment;
 pub mod fits;
 pub mod importance;
+pub mod refused;
 pub mod rules;
 pub mod sampling;
 pub mod statistics;

@@ -2,7 +2,7 @@
 //!
 //! - [`median`]: percentile with safety; [`asha`]: asynchronous successive halving; [`hyperband`]: several of them;
 //! - [`kept`]: which values of a trial a rule reads, so that nobody keeps the others;
-//! - [`replay`]: a rule over finished runs: compute saved against winners lost.
+//! - [`replay`]: a rule over finished runs: compute saved against winners lost; [`settings`]: the same for a range of its thresholds.
 //!
 //! [`decide`] is a pure function of the rule, the series of a trial up to a step, and the series of the others as far as they are known.
 //!
@@ -29,6 +29,7 @@ pub mod hyperband;
 pub mod kept;
 pub mod median;
 pub mod replay;
+pub mod settings;
 
 use serde::{Deserialize, Serialize};
 use wire::sweep::stopping::StoppingRule;

@@ -6,6 +6,8 @@
 //!
 //! Source: McCandlish et al. 2018 (arXiv 1812.06162), equations 2.8 and 2.11. `engine::optim::noise_scale` measures S.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Estimate, Refusal};
 use crate::statistics::distribution::t_quantile;
 use crate::statistics::sample::{mean, variance};
@@ -18,7 +20,9 @@ const FEWEST: usize = 40;
 const WIDEST: f64 = 10.0;
 
 /// What the noise scale says about the batch size.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = SuggestedBatchSize))]
 pub struct BatchSize {
     /// Noise scale over the second half of the run, tokens: the batch that balances steps and tokens.
     pub noise_scale: Estimate,

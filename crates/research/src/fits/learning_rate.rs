@@ -6,6 +6,8 @@
 //!
 //! Sources: Smith 2015 (arXiv 1506.01186); the smoothing and "steepest" of fastai's `lr_find`.
 
+use serde::{Deserialize, Serialize};
+
 use super::Refusal;
 use crate::statistics::line::Line;
 
@@ -15,7 +17,9 @@ const FEWEST: usize = 30;
 const OCTAVES: f64 = 4.0;
 
 /// Learning rates that a range test finds.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = LearningRateRangeTest))]
 pub struct RangeTest {
     /// Where the loss falls fastest.
     pub steepest: f64,
@@ -66,8 +70,8 @@ pub fn range_test(points: &[(f64, f64)]) -> Result<RangeTest, Refusal> {
     Ok(RangeTest { steepest: rate(steepest), lowest: rate(bottom), diverges, suggested })
 }
 
-/// ln(learning rate) and smoothed loss.
-fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+/// ln(learning rate) and smoothed loss of (learning rate, loss) at consecutive steps.
+pub(super) fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let keep = (1.0 - 10.0 / points.len() as f64).clamp(0.5, 0.95);
     let mut mean = 0.0;
     let mut weight = 0.0;

@@ -11,6 +11,8 @@
 //! Source: Hoffmann et al. 2022 (arXiv 2203.15556), approach 3; Besiroglu et al. 2024 (arXiv 2404.10102) on its intervals; Wu 1986 on drawing
 //! residuals.
 
+use serde::{Deserialize, Serialize};
+
 use super::simplex::minimize;
 use super::{Estimate, Refusal, widening};
 use crate::statistics::sample::median;
@@ -27,6 +29,8 @@ const REWEIGHTED: usize = 2;
 const EXPONENTS: (f64, f64) = (0.02, 2.0);
 /// Largest quotient of the ends of the interval of an exponent with which the law may be extrapolated.
 const WIDEST: f64 = 4.0;
+/// Part of the runs, those with the most compute, on which the error of an extrapolation is measured.
+const HELD_OUT: usize = 5;
 /// N and D are divided by these, so that A and B have the size of losses.
 const UNITS: (f64, f64) = (1e6, 1e9);
 
@@ -42,7 +46,9 @@ pub struct ScalingRun {
 }
 
 /// The values of the law, with N in millions and D in billions.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = ScalingLawValues))]
 struct Law {
     /// E, A and B.
     linear: [f64; 3],
@@ -50,8 +56,9 @@ struct Law {
     beta: f64,
 }
 
-/// A fitted law.
-#[derive(Debug, Clone, PartialEq)]
+/// A fitted law, with the fits of drawn residuals from which its intervals come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ScalingLaw {
     law: Law,
     resampled: Vec<Law>,
@@ -59,6 +66,16 @@ pub struct ScalingLaw {
     pub runs: usize,
     /// Relative standard deviation of the residuals.
     pub residual: f64,
+}
+
+/// The error of an extrapolation: of the law without the runs with the most compute, on those runs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct HeldOut {
+    /// Runs that were left out of the fit.
+    pub runs: usize,
+    /// Root mean square of predicted loss / loss - 1.
+    pub error: f64,
 }
 
 impl Law {
@@ -74,13 +91,8 @@ impl ScalingLaw {
     /// # Errors
     /// Fewer than 3 sizes or 3 numbers of tokens, fewer than 8 runs, or an exponent whose interval is too wide.
     pub fn fit(runs: &[ScalingRun], seed: u64) -> Result<Self, Refusal> {
-        let is_usable = |run: &&ScalingRun| {
-            [run.parameters, run.tokens, run.loss].iter().all(|value| value.is_finite() && *value > 0.0)
-        };
-        let runs: Vec<ScalingRun> = runs.iter().filter(is_usable).copied().collect();
-        enough("model sizes", distinct(runs.iter().map(|run| run.parameters)), FEWEST)?;
-        enough("numbers of training tokens", distinct(runs.iter().map(|run| run.tokens)), FEWEST)?;
-        enough("runs", runs.len(), PARAMETERS + 3)?;
+        let runs = usable(runs);
+        suffice(&runs)?;
         let law = fitted(&runs, None);
         let residuals: Vec<f64> =
             runs.iter().map(|run| run.loss / law.loss(run.parameters, run.tokens) - 1.0).collect();
@@ -150,6 +162,33 @@ impl ScalingLaw {
             UNITS.0 * factor * (flops / (6.0 * UNITS.0 * UNITS.1)).powf(law.beta / sum)
         })
     }
+}
+
+/// Fits the law without the fifth of the runs that has the most compute N D, and measures its error on them. `None` if the others do not
+/// suffice for a fit.
+pub fn held_out(runs: &[ScalingRun]) -> Option<HeldOut> {
+    let mut runs = usable(runs);
+    runs.sort_by(|a, b| (a.parameters * a.tokens).total_cmp(&(b.parameters * b.tokens)));
+    let (rest, largest) = runs.split_at(runs.len() - runs.len().div_ceil(HELD_OUT));
+    suffice(rest).ok()?;
+    let law = fitted(rest, None);
+    let squares = largest.iter().map(|run| (law.loss(run.parameters, run.tokens) / run.loss - 1.0).powi(2));
+    Some(HeldOut { runs: largest.len(), error: (squares.sum::<f64>() / largest.len() as f64).sqrt() })
+}
+
+/// The runs whose values are finite and above 0.
+fn usable(runs: &[ScalingRun]) -> Vec<ScalingRun> {
+    let is_usable = |run: &&ScalingRun| {
+        [run.parameters, run.tokens, run.loss].iter().all(|value| value.is_finite() && *value > 0.0)
+    };
+    runs.iter().filter(is_usable).copied().collect()
+}
+
+/// Whether runs have enough sizes and numbers of tokens.
+fn suffice(runs: &[ScalingRun]) -> Result<(), Refusal> {
+    enough("model sizes", distinct(runs.iter().map(|run| run.parameters)), FEWEST)?;
+    enough("numbers of training tokens", distinct(runs.iter().map(|run| run.tokens)), FEWEST)?;
+    enough("runs", runs.len(), PARAMETERS + 3)
 }
 
 fn distinct(values: impl Iterator<Item = f64>) -> usize {

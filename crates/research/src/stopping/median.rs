@@ -26,11 +26,15 @@ impl Median {
     pub(super) fn decide(&self, own: &Curve, others: &[&Curve]) -> Option<Stop> {
         let (step, _) = *own.points.last()?;
         let progress = step as f64 / own.steps.max(1) as f64;
+        // First, because it saves the sorting below.
+        if !(self.from..=self.until).contains(&progress) {
+            return None;
+        }
         let value = own.best_until(step)?;
         let reached: Vec<&Curve> = others.iter().filter(|other| other.has_reached(step)).copied().collect();
         let mut values: Vec<f64> = reached.iter().filter_map(|other| other.best_until(step)).collect();
         values.sort_unstable_by(f64::total_cmp);
-        if !(self.from..=self.until).contains(&progress) || values.len() < self.min_trials {
+        if values.len() < self.min_trials {
             return None;
         }
         let threshold = quantile(&values, self.percentile / 100.0);

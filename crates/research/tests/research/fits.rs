@@ -1,9 +1,10 @@
 //! Fits of planted laws: the truth is in the 95 % interval in at least 90 of 100, and what the runs do not determine is refused.
 
 use research::fits::batch_size::batch_size;
-use research::fits::isoflop::{IsoflopRun, isoflop};
+use research::fits::isoflop::{IsoflopRun, Profile, isoflop};
 use research::fits::learning_rate::range_test;
-use research::fits::scaling_law::{ScalingLaw, ScalingRun};
+use research::fits::report::{FitReport, FitResult, FittedRun, Target};
+use research::fits::scaling_law::{ScalingLaw, ScalingRun, held_out};
 use research::fits::{Estimate, Refusal};
 use testing::Random;
 
@@ -89,6 +90,31 @@ fn an_exact_law_is_found() {
     let at = |parameters: f64| law.loss(parameters, flops / (6.0 * parameters)).value;
     assert!(at(best) < at(1.05 * best) && at(best) < at(best / 1.05));
     assert_eq!(ScalingLaw::fit(&runs, 1), Ok(law), "equal seeds give equal intervals");
+    let error = held_out(&runs).unwrap();
+    assert_eq!(error.runs, 4, "a fifth of 16, rounded up");
+    assert!(error.error < 0.01, "{error:?}");
+    assert_eq!(held_out(&runs[..9]), None, "7 runs are too few for a fit");
+    a_page_extrapolates_what_it_received(&runs);
+}
+
+/// The answer of the server is read back, and gives the loss at another size.
+fn a_page_extrapolates_what_it_received(runs: &[ScalingRun]) {
+    let fitted = |run: &ScalingRun| FittedRun {
+        run: "a".into(),
+        name: "a".into(),
+        parameters: run.parameters,
+        tokens: run.tokens,
+        flops: 6.0 * run.parameters * run.tokens,
+        loss: run.loss,
+    };
+    let target = Target { tokens: Some(2e9), ..Target::default() };
+    let report = FitReport::scaling_law(runs.iter().map(fitted).collect(), vec![], target, 1);
+    let text = serde_json::to_string(&report).unwrap();
+    let read: FitReport = serde_json::from_str(&text).unwrap();
+    let FitResult::ScalingLaw(fit) = read.result else { panic!("{text}") };
+    assert_eq!((fit.extrapolation.parameters, fit.extrapolation.tokens), (4.0 * 64e5, 2e9));
+    let (there, here) = (fit.extrapolation.loss.value, fit.law.loss(4.0 * 64e5, 2e9).value);
+    assert!((there - here).abs() < 1e-9, "{there} {here}");
 }
 
 #[test]
@@ -126,6 +152,11 @@ fn isoflop_minima_are_in_the_intervals() {
         }
         let found = isoflop(&runs, seed).unwrap();
         assert_eq!(found.profiles.len(), 4);
+        let Profile { points, curve, .. } = &found.profiles[0];
+        assert!((curve[0].parameters / points[0].parameters - 1.0).abs() < 1e-9, "the curve begins at the first size");
+        assert!(curve.iter().all(|at| at.loss.contains(at.loss.value)), "{curve:?}");
+        let extrapolated = found.best_size.as_ref().unwrap().parameters(2.56e16);
+        assert!(extrapolated.is_finite() && extrapolated.low < extrapolated.high, "{extrapolated:?}");
         hits[0] += u32::from(found.profiles[1].best_parameters.contains(best(4e14)));
         hits[1] += u32::from(found.exponent.unwrap().contains(exponent));
     }
