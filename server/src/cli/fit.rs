@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use research::fits::batch_size::{BatchSize, batch_size};
 use research::fits::isoflop::{Isoflop, IsoflopRun, isoflop};
 use research::fits::learning_rate::{RangeTest, range_test};
-use research::fits::scaling_law::{ScalingLaw, ScalingRun};
+use research::fits::scaling_law::{HeldOut, ScalingLaw, ScalingRun, held_out};
 use research::fits::{Estimate, Refusal};
 use store::{Store, StoreError};
 use wire::number::brief;
@@ -142,10 +142,8 @@ impl FitArgs {
                 let Some(view) = store.run(&run).await? else { return Err(StoreError::UnknownRun { run }.into()) };
                 let recipe = &view.plan.recipe;
                 let sequences = recipe.batch.size as f64 * recipe.batch.accumulation as f64;
-                batch(
-                    &batch_size(&noise_scales(&store, &run).await?, sequences * recipe.model.seq as f64)?,
-                    recipe.model.seq,
-                )
+                let scales: Vec<f64> = noise_scales(&store, &run).await?.into_iter().map(|(_, scale)| scale).collect();
+                batch(&batch_size(&scales, sequences * recipe.model.seq as f64)?, recipe.model.seq)
             }
         };
         println!("{text}");
@@ -171,10 +169,10 @@ fn law(runs: &[TrialRun], parameters: Option<f64>, tokens: Option<f64>, flops: O
     let largest = |of: fn(&ScalingRun) -> f64| points.iter().map(of).fold(0.0, f64::max);
     let parameters = parameters.unwrap_or_else(|| 4.0 * largest(|run| run.parameters));
     let tokens = tokens.unwrap_or_else(|| 4.0 * largest(|run| run.tokens));
-    Ok(described(&law, parameters, tokens, flops.unwrap_or(6.0 * parameters * tokens)))
+    Ok(described(&law, held_out(&points), parameters, tokens, flops.unwrap_or(6.0 * parameters * tokens)))
 }
 
-fn described(law: &ScalingLaw, parameters: f64, tokens: f64, flops: f64) -> String {
+fn described(law: &ScalingLaw, held_out: Option<HeldOut>, parameters: f64, tokens: f64, flops: f64) -> String {
     let lines = [
         format!(
             "L(N, D) = E + A / (N / 1e6)^alpha + B / (D / 1e9)^beta over {} runs; N counts parameters without embeddings, D training tokens",
@@ -186,6 +184,13 @@ fn described(law: &ScalingLaw, parameters: f64, tokens: f64, flops: f64) -> Stri
         format!("B      {}", interval(law.b())),
         format!("beta   {}", interval(law.beta())),
         format!("Standard deviation of the residuals: {} % of the loss", brief(100.0 * law.residual)),
+        match held_out {
+            Some(HeldOut { runs, error }) => format!(
+                "Error of a fit without the {runs} runs of the most compute on these runs: {} % of the loss (root mean square)",
+                brief(100.0 * error)
+            ),
+            None => "Too few runs to hold some out and measure the error of an extrapolation".to_owned(),
+        },
         format!(
             "Loss at {} parameters and {} tokens: {} nats/token",
             brief(parameters),
@@ -247,7 +252,8 @@ mod tests {
         let sizes = [1e5, 4e5, 16e5, 64e5];
         let run = |parameters: f64, tokens: f64| ScalingRun { parameters, tokens, loss: loss(parameters, tokens) };
         let runs: Vec<ScalingRun> = sizes.iter().flat_map(|n| [2e6, 8e6, 32e6, 128e6].map(|d| run(*n, d))).collect();
-        let text = described(&ScalingLaw::fit(&runs, SEED).unwrap(), 1e8, 2e9, 1e17);
+        let text = described(&ScalingLaw::fit(&runs, SEED).unwrap(), held_out(&runs), 1e8, 2e9, 1e17);
+        assert!(text.contains("\nError of a fit without the 4 runs of the most compute on these runs: "), "{text}");
         assert!(text.contains("\nalpha  0.5 (95 % interval "), "{text}");
         assert!(text.contains("Loss at 1e8 parameters and 2e9 tokens: 1.32 (95 % interval 1.32 to 1.32)"), "{text}");
         let refused = ScalingLaw::fit(&runs[..8], SEED).unwrap_err().to_string();

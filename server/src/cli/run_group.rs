@@ -6,7 +6,7 @@ use wire::{RunId, RunSummary};
 
 use super::run_name::{RunNameError, run_named};
 use crate::runs::comparison::tagged;
-use crate::runs::trial_curves::TrialRun;
+use crate::runs::trial_curves::{TrialRun, Unlike, alike};
 
 /// The runs that a command reads.
 #[derive(Debug, Clone, Args)]
@@ -28,10 +28,8 @@ pub enum RunGroupError {
     Run(#[from] RunNameError),
     #[error("no finished run has the tag {tag:?}; tag runs on the Lab page, or give names of runs")]
     NoGroup { tag: String },
-    #[error(
-        "the losses of {first} and {other} cannot be compared: the first is trained on {of_first}, the other on {of_other}"
-    )]
-    Unlike { first: String, of_first: String, other: String, of_other: String },
+    #[error(transparent)]
+    Unlike(#[from] Unlike),
 }
 
 impl RunGroupArgs {
@@ -62,17 +60,5 @@ impl RunGroupArgs {
                 Ok(names.map(|name| run_named(name, summaries)).collect::<Result<_, _>>()?)
             }
         }
-    }
-}
-
-/// Refuses runs whose losses are of different texts.
-fn alike(runs: &[TrialRun]) -> Result<(), RunGroupError> {
-    let Some((first, rest)) = runs.split_first() else { return Ok(()) };
-    let (of_first, name) = (first.text(), |run: &TrialRun| run.view.summary.name.clone());
-    match rest.iter().find(|run| run.text() != of_first) {
-        Some(other) => {
-            Err(RunGroupError::Unlike { first: name(first), of_first, other: name(other), of_other: other.text() })
-        }
-        None => Ok(()),
     }
 }

@@ -8,6 +8,31 @@ use wire::{RunId, RunState, RunView};
 
 use super::measured::{measure, points};
 
+/// Runs whose losses are of different texts.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the losses of {first} and {other} cannot be compared: the first is trained on {of_first}, the other on {of_other}"
+)]
+pub struct Unlike {
+    first: String,
+    of_first: String,
+    other: String,
+    of_other: String,
+}
+
+/// Refuses runs whose losses are of different texts.
+///
+/// # Errors
+/// Two of the runs differ in tokenizer or datasets.
+pub fn alike(runs: &[TrialRun]) -> Result<(), Unlike> {
+    let Some((first, rest)) = runs.split_first() else { return Ok(()) };
+    let (of_first, name) = (first.text(), |run: &TrialRun| run.view.summary.name.clone());
+    match rest.iter().find(|run| run.text() != of_first) {
+        Some(other) => Err(Unlike { first: name(first), of_first, other: name(other), of_other: other.text() }),
+        None => Ok(()),
+    }
+}
+
 /// A run with its evaluations.
 pub struct TrialRun {
     pub view: RunView,
@@ -58,11 +83,11 @@ pub async fn learning_rates(store: &Store, run: &RunId) -> Result<Vec<(f64, f64)
     Ok(rates.iter().filter_map(|rate| Some((rate.value, loss_at(rate.step)?))).collect())
 }
 
-/// The gradient noise scale at each step that has one, tokens.
+/// (steps done, gradient noise scale in tokens) of each step that has one.
 ///
 /// # Errors
 /// An error of the store.
-pub async fn noise_scales(store: &Store, run: &RunId) -> Result<Vec<f64>, StoreError> {
-    let value = |point: CurvePoint| point.value;
+pub async fn noise_scales(store: &Store, run: &RunId) -> Result<Vec<(u64, f64)>, StoreError> {
+    let value = |point: CurvePoint| (point.step + 1, point.value);
     Ok(points(store, run, name::NOISE_SCALE).await?.into_iter().map(value).collect())
 }

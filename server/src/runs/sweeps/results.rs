@@ -60,7 +60,10 @@ async fn curve(lab: &Lab, sweep: &Sweep, trial: &Trial, points: usize) -> Result
 }
 
 /// The finite values of a series on the path of a run, without those of abandoned segments, in about `points` buckets.
-async fn on_path(store: &Store, run: &RunId, metric: &str, points: usize) -> Result<Vec<Bucket>, StoreError> {
+///
+/// # Errors
+/// An error of the store.
+pub async fn on_path(store: &Store, run: &RunId, metric: &str, points: usize) -> Result<Vec<Bucket>, StoreError> {
     let spans = store.history(run).await?.spans();
     let points = points.div_ceil(spans.len().max(1));
     let mut path = vec![];
