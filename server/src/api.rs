@@ -29,6 +29,7 @@ pub mod extract;
 pub mod figures;
 pub mod filters;
 pub mod findings;
+pub mod fits;
 pub mod guard;
 pub mod headers;
 pub mod hub;

@@ -8,6 +8,7 @@
 //! - [`certificate`]: the certificate of a server that speaks TLS itself;
 //! - [`hosts`]: the names that the server answers to; [`slots`]: how many models are in memory at a time;
 //! - [`samplers`]: how many samplers of sweeps compute at a time; [`sweep_results`]: the results of sweeps that people look at;
+//!   [`fit_slots`]: how many fits and replays are computed or wait;
 //! - [`drawing`]: images, and how many are drawn at a time; [`openings`]: how often embeds are requested;
 //! - [`oidc`]: sign-in with OpenID Connect; [`audit`]: the audit log and the uses of tokens, before they are written; [`name`]: valid names;
 //! - [`scores`]: scores of checkpoints that wait; [`evaluator`]: programs that compute them; [`limits`]: limits of projects; [`passwords`]: hashes of passwords; [`throttle`]: slows down guessing.
@@ -17,6 +18,7 @@ pub mod audit;
 pub mod certificate;
 pub mod drawing;
 pub mod evaluator;
+pub mod fit_slots;
 pub mod hosts;
 pub mod limits;
 pub mod name;
@@ -55,6 +57,7 @@ use crate::live::polling::Polls;
 use crate::live::presenting::Presentations;
 use crate::live::{Feed, LabStates};
 use crate::workers::Workers;
+use fit_slots::FitSlots;
 use hosts::Hosts;
 use openings::Openings;
 use passwords::Passwords;
@@ -101,6 +104,8 @@ pub struct LabParts {
     pub samplers: SamplerSlots,
     /// Importances and curves of sweeps.
     pub sweep_results: SweepResults,
+    /// Fits and replays that are computed for requests.
+    pub fits: FitSlots,
     /// Scores of checkpoints that wait, are computed, or failed.
     pub scores: Scores,
     /// Hashes of passwords.
@@ -152,6 +157,7 @@ impl Lab {
             slots: InferenceSlots::default(),
             samplers: SamplerSlots::default(),
             sweep_results: SweepResults::default(),
+            fits: FitSlots::default(),
             scores: Scores::default(),
             passwords: Passwords::default(),
             throttle: Throttle::default(),

@@ -116,7 +116,7 @@ async fn compared(
 }
 
 /// The runs that the sender may see.
-async fn visible(lab: &Lab, identity: &Identity) -> Result<Vec<RunSummary>, ApiError> {
+pub(super) async fn visible(lab: &Lab, identity: &Identity) -> Result<Vec<RunSummary>, ApiError> {
     let mut runs = lab.store().runs(false).await?;
     runs.retain(|run| identity.grants.on_run(&run.id, &run.project).is_some_and(|role| role.includes(Role::View)));
     Ok(runs)

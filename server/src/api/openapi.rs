@@ -1,6 +1,7 @@
 //! The description of the API, generated from the routes and types.
 
 use axum::http::StatusCode;
+use research::fits::report::FitKind;
 use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi as Description, Ref, RefOr, Response};
@@ -17,7 +18,7 @@ use crate::export::archive::Checkpoints;
     info(title = "Kindling", description = "A training lab for language models. Errors have the body {code, message, field?, hint?}."),
     modifiers(&Access),
     // Types of query parameters, which are not collected from the routes.
-    components(schemas(Axis, FigureTheme, Checkpoints, Deleted, GroupBy)),
+    components(schemas(Axis, FigureTheme, FitKind, Checkpoints, Deleted, GroupBy)),
     security(("bearer" = []), ("cookie" = [])),
     tags(
         (name = "runs", description = "Plan, create, watch and steer runs; export and import them."),

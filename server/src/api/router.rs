@@ -21,8 +21,8 @@ use super::openapi::Document;
 use super::routes::{Descriptions, Routes, routes};
 use super::{
     account, alert_conditions, alerts, audit, audited, backups, checkpoints, checks, commands, comparison, completions,
-    corpora, embeds, experiments, exports, figures, filters, findings, guard, headers, hub, inspections, journal, lab,
-    links, metrics, oidc, openapi, page, people, planning, pools, projects, reached, runs, series, session, share,
+    corpora, embeds, experiments, exports, figures, filters, findings, fits, guard, headers, hub, inspections, journal,
+    lab, links, metrics, oidc, openapi, page, people, planning, pools, projects, reached, runs, series, session, share,
     sockets, sweep_results, sweeps, tasks, telemetry, tokens, transfer, uploads, workers,
 };
 use crate::error::ApiError;
@@ -164,6 +164,8 @@ fn run_routes() -> Routes {
         .routes(routes!(series::compare_runs))
         .routes(routes!(comparison::compare_fairly, comparison::add_comparison))
         .routes(routes!(comparison::run_seeds))
+        .routes(routes!(fits::fit_runs))
+        .routes(routes!(fits::replay_rule))
         .routes(routes!(series::list_events))
         .routes(routes!(series::list_series))
         .routes(routes!(series::get_series))

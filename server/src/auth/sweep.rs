@@ -15,7 +15,10 @@ pub struct SweepViewer(pub Identity);
 pub struct SweepSteerer(pub Identity);
 
 /// Checks a role on a sweep. A sweep that may not be seen is answered as one that does not exist.
-async fn check(lab: &Lab, identity: &Identity, id: i64, needed: Role) -> Result<(), ApiError> {
+///
+/// # Errors
+/// 404 for a sweep that does not exist or may not be seen, 403 for one that may only be seen; an error of the store.
+pub async fn check(lab: &Lab, identity: &Identity, id: i64, needed: Role) -> Result<(), ApiError> {
     let role = match lab.store().project_of_sweep(id).await? {
         Some(project) => identity.grants.in_project(&project),
         // Whoever may do it to all sweeps gets the answer that this one does not exist.

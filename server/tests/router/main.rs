@@ -11,6 +11,7 @@ mod completions;
 mod documented;
 mod experiments;
 mod exports;
+mod fits;
 mod hub;
 mod inspections;
 mod journal;

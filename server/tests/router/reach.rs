@@ -298,6 +298,13 @@ async fn lists_searches_and_bodies_reach_only_what_their_sender_sees() {
         assert_eq!(is_listed, sender.on_project().is_some(), "{}: {experiments:?}", sender.name);
         let compared = get(&format!("/api/v1/compare?baseline={RUN}&change={RUN}")).await;
         assert_eq!(compared.status == StatusCode::OK, sees, "{}: {compared:?}", sender.name);
+        let sees_project = sender.on_project().is_some();
+        for (list, sees) in [(RUN, sees), ("sweep:1", sees_project), ("project:alpha", sees_project)] {
+            for path in ["fit?kind=isoflop", "replay?rule=asha"] {
+                let answer = get(&format!("/api/v1/{path}&runs={list}")).await;
+                assert_eq!(answer.status == StatusCode::OK, sees, "{path} of {list} by {}: {answer:?}", sender.name);
+            }
+        }
         for (method, path, body) in bodies() {
             let answer = crowd.send(sender, method, path, Some(&body)).await;
             let text = String::from_utf8_lossy(&answer.body).into_owned();

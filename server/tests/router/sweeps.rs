@@ -181,6 +181,16 @@ async fn a_sweep_trains_its_trials_one_by_one_and_is_exported() {
     let importance = lab.get(&format!("{path}/importance"), &lab.view).await.json();
     let few = json!({ "configurations": 2, "needed": 8, "explained": null, "parameters": [] });
     assert_eq!(importance, few, "two points of two seeds each");
+    let list = format!("sweep:{}", sweep["id"]);
+    let replayed = lab.get(&format!("/api/v1/replay?rule=asha&runs={list}"), &lab.view).await.json();
+    assert_eq!((&replayed["metric"], &replayed["steps"]), (&json!("loss.train"), &json!(120)), "{replayed:#}");
+    assert_eq!(replayed["refused"], Value::Null, "{replayed:#}");
+    assert_eq!(replayed["runs"].as_array().unwrap().len(), 4, "{replayed:#}");
+    let settings = replayed["settings"].as_array().unwrap();
+    assert_eq!(settings.len(), 45, "eta from 2 to 10 and five first rungs");
+    assert!(settings.iter().all(|one| one["saved"] == 0.0), "all trials have the same values: {settings:#?}");
+    let fitted = lab.get(&format!("/api/v1/fit?kind=scaling_law&runs={list}"), &lab.view).await.json();
+    assert_eq!(fitted["result"]["value"]["reason"], "too_few", "{fitted:#}");
     let csv = String::from_utf8(lab.get(&format!("{path}/trials.csv"), &lab.view).await.body).unwrap();
     assert!(csv.starts_with("trial,attempt,run,state,loss.train,"), "{csv}");
     assert_eq!(csv.lines().count(), 5);

@@ -63,6 +63,7 @@ pub(super) fn needs(method: &str, path: &str) -> Needs {
         }
         // The query names the runs, whose project decides who may add the comparison to its journal.
         ("GET" | "POST", "/compare") => SignedIn,
+        ("GET", "/fit" | "/replay") => SignedIn,
         // The body names the project; the list has what the sender sees.
         (_, "/sweeps" | "/sweeps/preview") => SignedIn,
         (_, "/runs/bulk" | "/plan" | "/presets" | "/rules" | "/hyperparameters" | "/completions") => SignedIn,

@@ -1,0 +1,239 @@
+//! Fits over runs and replays of stopping rules, for the API: what is read of the runs, in bounded amounts. The computations are in
+//! [`research::fits`] and [`research::stopping`], and run on a thread of their own.
+
+use research::fits::report::{FitKind, FitReport, FittedRun, Target};
+use research::refused::Refused;
+use research::stopping::Curve;
+use research::stopping::settings::{ReplayReport, ReplayRequest, RuleKind, RunToReplay};
+use store::{Store, StoreError};
+use wire::number::counted;
+use wire::series::Bucket;
+use wire::sweep::record::{Sweep, Trial, TrialState};
+use wire::sweep::spec::{Direction, Metric};
+use wire::sweep::stopping::StoppingRule;
+use wire::{RunId, RunState, RunSummary};
+
+use super::sweeps::results::on_path;
+use super::trial_curves::{TrialRun, alike, learning_rates, noise_scales};
+use crate::error::ApiError;
+use crate::lab::Lab;
+
+/// Most runs of a fit, and of a replay of runs.
+pub const MAX_RUNS: usize = 200;
+/// Most trials of a replay of a sweep.
+pub const MAX_TRIALS: usize = 500;
+/// Most steps of a run whose series is fitted.
+const MAX_STEPS: u64 = 1_000_000;
+/// Values that a replay reads of all runs together: its time grows with their square.
+const REPLAYED_VALUES: usize = 10_000;
+/// Least and most values of one run.
+const VALUES: (usize, usize) = (20, 100);
+/// Seed of the intervals: equal runs give equal intervals.
+const SEED: u64 = 1;
+
+/// Fits runs that exist.
+///
+/// # Errors
+/// 422 for a fit of the series of one run if there are several runs; an error of the store; the computation panicked.
+pub async fn fit(lab: &Lab, kind: FitKind, runs: &[RunId], target: Target) -> Result<FitReport, ApiError> {
+    match (kind, runs) {
+        (FitKind::LearningRate, [run]) => of_learning_rates(lab, run).await,
+        (FitKind::BatchSize, [run]) => of_noise_scales(lab, run).await,
+        (kind, runs) if kind.is_of_one_run() => {
+            let message = format!("{} is a fit of one run, and {} were given", kind.word(), counted_runs(runs.len()));
+            Err(ApiError::invalid("query_invalid", message).field("runs").hint("give the id of one run"))
+        }
+        (kind, runs) => of_runs(lab, kind, runs, target).await,
+    }
+}
+
+fn counted_runs(count: usize) -> String {
+    counted(count as u64, "run")
+}
+
+async fn of_runs(lab: &Lab, kind: FitKind, runs: &[RunId], target: Target) -> Result<FitReport, ApiError> {
+    if runs.len() > MAX_RUNS {
+        return Ok(FitReport::refused(vec![], vec![], Refused::too_many(runs.len(), MAX_RUNS)));
+    }
+    let (read, left_out) = evaluated(lab.store(), runs).await?;
+    let fitted: Vec<FittedRun> = read.iter().filter_map(fitted_run).collect();
+    if let Err(unlike) = alike(&read) {
+        return Ok(FitReport::refused(fitted, left_out, Refused::unlike(&unlike.to_string())));
+    }
+    let compute = move || match kind {
+        FitKind::Isoflop => FitReport::isoflop(fitted, left_out, SEED),
+        _ => FitReport::scaling_law(fitted, left_out, target, SEED),
+    };
+    lab.fits.compute(compute).await
+}
+
+/// The runs that have an evaluation, each with its last one, in the order of their creation; and the names of the others.
+async fn evaluated(store: &Store, runs: &[RunId]) -> Result<(Vec<TrialRun>, Vec<String>), StoreError> {
+    let (mut found, mut left_out) = (vec![], vec![]);
+    for id in runs {
+        let mut run = match TrialRun::read(store, id).await {
+            Ok(Some(run)) => run,
+            Ok(None) => continue,
+            // Somebody has removed its series.
+            Err(StoreError::RunFolderMissing { .. }) => {
+                left_out.push(id.to_string());
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let evaluations = &mut run.measured.evaluations;
+        evaluations.retain(|evaluation| evaluation.loss.is_finite());
+        evaluations.drain(..evaluations.len().saturating_sub(1));
+        match run.last() {
+            Some(_) => found.push(run),
+            None => left_out.push(run.view.summary.name),
+        }
+    }
+    found.sort_by_key(|run| run.view.summary.created_ms);
+    Ok((found, left_out))
+}
+
+fn fitted_run(run: &TrialRun) -> Option<FittedRun> {
+    let (last, summary) = (run.last()?, &run.view.summary);
+    Some(FittedRun {
+        run: summary.id.to_string(),
+        name: summary.name.clone(),
+        parameters: run.view.plan.recipe.model.body_parameters() as f64,
+        tokens: last.tokens,
+        flops: last.flops,
+        loss: last.loss,
+    })
+}
+
+async fn of_learning_rates(lab: &Lab, run: &RunId) -> Result<FitReport, ApiError> {
+    if let Some(refused) = too_long(&lab.feed.summary(run).await?) {
+        return Ok(refused);
+    }
+    let points = learning_rates(lab.store(), run).await?;
+    lab.fits.compute(move || FitReport::learning_rate(&points)).await
+}
+
+async fn of_noise_scales(lab: &Lab, run: &RunId) -> Result<FitReport, ApiError> {
+    let view = lab.feed.view(run).await?;
+    if let Some(refused) = too_long(&view.summary) {
+        return Ok(refused);
+    }
+    let recipe = &view.plan.recipe;
+    let (sequences, seq) = (recipe.batch.size as f64 * recipe.batch.accumulation as f64, recipe.model.seq);
+    let scales = noise_scales(lab.store(), run).await?;
+    let points: Vec<(f64, f64)> = scales.into_iter().map(|(step, scale)| (step as f64, scale)).collect();
+    lab.fits.compute(move || FitReport::batch_size(&points, sequences, seq)).await
+}
+
+/// The refusal of a run whose series is not read as a whole.
+fn too_long(summary: &RunSummary) -> Option<FitReport> {
+    let refused = || FitReport::refused(vec![], vec![], Refused::too_long(summary.step, MAX_STEPS));
+    (summary.step > MAX_STEPS).then(refused)
+}
+
+/// The runs of the finished trials of a sweep. A run that was moved to another project, where other people see it, is left out.
+///
+/// # Errors
+/// An error of the store.
+pub async fn finished_of(lab: &Lab, sweep: &Sweep) -> Result<Vec<RunId>, StoreError> {
+    let mut runs = vec![];
+    for trial in lab.store().trials(sweep.id, None).await? {
+        if trial.state == TrialState::Finished
+            && let Some(summary) = summary_of(lab.store(), sweep, &trial).await?
+        {
+            runs.push(summary.id);
+        }
+    }
+    Ok(runs)
+}
+
+async fn summary_of(store: &Store, sweep: &Sweep, trial: &Trial) -> Result<Option<RunSummary>, StoreError> {
+    let Some(run) = &trial.run else { return Ok(None) };
+    Ok(store.summary(run).await?.filter(|summary| summary.project == sweep.project))
+}
+
+/// Replays a rule over the trials of a sweep that have ended, with the thresholds of its own rule if that is of the kind.
+///
+/// # Errors
+/// An error of the store; the computation panicked.
+pub async fn replay_sweep(
+    lab: &Lab,
+    sweep: &Sweep,
+    kind: RuleKind,
+    parallel: Option<usize>,
+) -> Result<ReplayReport, ApiError> {
+    let own = sweep.spec.stopping.filter(|rule| RuleKind::of(rule) == kind);
+    let parallel = parallel.unwrap_or(sweep.spec.at_once as usize);
+    let request = request(own.unwrap_or_else(|| kind.rule()), &sweep.spec.metric, parallel);
+    let mut trials = lab.store().trials(sweep.id, None).await?;
+    trials.retain(|trial| trial.state.is_over() && trial.run.is_some());
+    if trials.len() > MAX_TRIALS {
+        return Ok(ReplayReport::refused(request, Refused::too_many(trials.len(), MAX_TRIALS)));
+    }
+    let (count, mut runs) = (trials.len(), vec![]);
+    for trial in trials {
+        if let Some(summary) = summary_of(lab.store(), sweep, &trial).await? {
+            let is_finished = trial.state == TrialState::Finished;
+            runs.push(read(lab.store(), &request, summary, trial.number, is_finished, count).await?);
+        }
+    }
+    lab.fits.compute(move || ReplayReport::new(request, runs)).await
+}
+
+/// Replays a rule over the validation loss of runs, of those that have ended.
+///
+/// # Errors
+/// An error of the store; the computation panicked.
+pub async fn replay_runs(
+    lab: &Lab,
+    runs: &[RunId],
+    kind: RuleKind,
+    parallel: Option<usize>,
+) -> Result<ReplayReport, ApiError> {
+    let request = request(kind.rule(), &Metric::default(), parallel.unwrap_or(1));
+    if runs.len() > MAX_RUNS {
+        return Ok(ReplayReport::refused(request, Refused::too_many(runs.len(), MAX_RUNS)));
+    }
+    let (mut read_runs, _) = evaluated(lab.store(), runs).await?;
+    read_runs.retain(|run| run.view.summary.state.is_over());
+    if let Err(unlike) = alike(&read_runs) {
+        return Ok(ReplayReport::refused(request, Refused::unlike(&unlike.to_string())));
+    }
+    let (count, mut found) = (read_runs.len(), vec![]);
+    for (number, run) in (0..).zip(read_runs) {
+        let summary = run.view.summary;
+        let is_finished = summary.state == RunState::Finished;
+        found.push(read(lab.store(), &request, summary, number, is_finished, count).await?);
+    }
+    lab.fits.compute(move || ReplayReport::new(request, found)).await
+}
+
+fn request(rule: StoppingRule, metric: &Metric, parallel: usize) -> ReplayRequest {
+    ReplayRequest { rule, metric: metric.name.clone(), direction: metric.direction, parallel }
+}
+
+/// Reads the values of one of `count` runs.
+async fn read(
+    store: &Store,
+    request: &ReplayRequest,
+    summary: RunSummary,
+    number: u64,
+    is_finished: bool,
+    count: usize,
+) -> Result<RunToReplay, StoreError> {
+    let points = (REPLAYED_VALUES / count.max(1)).clamp(VALUES.0, VALUES.1);
+    let buckets = match on_path(store, &summary.id, &request.metric, points).await {
+        Ok(buckets) => buckets,
+        // It was deleted for good meanwhile, or somebody has removed its series.
+        Err(StoreError::UnknownRun { .. } | StoreError::RunFolderMissing { .. }) => vec![],
+        Err(error) => return Err(error),
+    };
+    let points = buckets.iter().map(|bucket| point(bucket, request.direction)).collect();
+    let curve = Curve { number, steps: summary.steps, points, is_finished };
+    Ok(RunToReplay { run: summary.id.to_string(), name: summary.name, curve })
+}
+
+/// Steps done and value; a lower one is better. The value of step s is that after s + 1 steps.
+fn point(bucket: &Bucket, direction: Direction) -> (u64, f64) {
+    (bucket.last_step + 1, direction.as_lower_is_better(bucket.mean))
+}
