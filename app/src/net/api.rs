@@ -2,7 +2,7 @@
 //! message of the server, and so is a failure of the network, so that pages show all failures in one way.
 //!
 //! Here are the session, the lab and its runs. The table of runs is in [`runs`]. Metrics are in [`series`], datasets in [`datasets`] and [`uploads`],
-//! completions in [`completion`], fair comparisons in [`comparison`], checkpoints in [`checkpoints`], inspections in [`inspections`], polls in [`polling`],
+//! completions in [`completion`], fair comparisons in [`comparison`], fits and replays in [`fits`], checkpoints in [`checkpoints`], inspections in [`inspections`], polls in [`polling`],
 //! tokens in [`access`], people in [`people`], projects in [`projects`], one's own account in [`account`], alerts in [`alerts`], share links in
 //! [`links`], device checks in [`checks`], rules and findings in [`diagnosis`], evaluation tasks in [`tasks`], experiments in [`experiments`], the
 //! research journal in [`journal`], sweeps in [`sweeps`], exports and imports in [`export`], devices and workers in [`fleet`]. All of
@@ -20,6 +20,7 @@ pub(crate) mod diagnosis;
 pub(crate) mod experiments;
 pub(crate) mod export;
 mod failure;
+pub(crate) mod fits;
 pub(crate) mod fleet;
 pub(crate) mod hub;
 pub(crate) mod inspections;
