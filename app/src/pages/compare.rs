@@ -1,9 +1,10 @@
-//! The Compare page: the losses of several runs in one chart, the verdict on groups of them with their scores on tasks, the difference of two of them, the tree of their
-//! segments, and the differences of their plans. The address names the runs, so that a comparison can be shared.
+//! The Compare page: the losses of several runs in one chart, the verdict on groups of them with their scores on tasks, the difference of two of them,
+//! fits over them or over more runs, the tree of their segments, and the differences of their plans. The address names the runs, so that a comparison can be shared.
 
 mod difference;
 mod fair;
 mod family;
+mod fits;
 mod groups;
 mod lineage;
 mod loss_chart;
@@ -30,6 +31,7 @@ use crate::open_view::{OpenView, PageView};
 use crate::route::{Router, compare_path};
 use difference::DifferencePanel;
 use fair::FairPanel;
+use fits::CompareFits;
 use groups::Grouping;
 use lineage::LineageTree;
 use loss_chart::{ChosenRuns, ComparedRuns, LossChart};
@@ -262,6 +264,7 @@ pub(crate) fn ComparePage() -> impl IntoView {
                         <ChosenRuns />
                         <FairPanel />
                         <DifferencePanel />
+                        <CompareFits />
                         <LineageTree />
                         <PlanTable />
                     }.into_any()

@@ -1,7 +1,8 @@
-//! One sweep: its state and controls, the table of its trials, parallel coordinates, slices, importance, curves and decisions.
+//! One sweep: its state and controls, the table of its trials, parallel coordinates, slices, importance, curves and decisions; replays of
+//! stopping rules, and fits over its trials.
 //!
 //! - [`state`]: what was fetched and what is chosen; [`quantity`]: parameters, seed and value of trials on axes; [`brushes`]: chosen ranges;
-//! - [`header`]: state and commands; [`table`], [`parallel`], [`slices`], [`importance`], [`curves`], [`decisions`]: the panels.
+//! - [`header`]: state and commands; [`table`], [`parallel`], [`slices`], [`importance`], [`curves`], [`decisions`], [`replay`]: the panels.
 
 mod brushes;
 mod curves;
@@ -12,20 +13,24 @@ mod median;
 mod parallel;
 mod quantity;
 mod ranges;
+mod replay;
 mod slices;
 mod sort;
 mod state;
 mod table;
 
 use leptos::prelude::*;
+use wire::sweep::record::{Trial, TrialState};
 
 use crate::base::at;
+use crate::components::fits::FitsPanel;
 use crate::components::{Empty, Failure, Skeleton, shows};
 use curves::CurvesPanel;
 use decisions::DecisionsPanel;
 use header::SweepHeader;
 use importance::ImportancePanel;
 use parallel::ParallelPanel;
+use replay::ReplayPanel;
 use slices::SlicesPanel;
 use state::OpenSweep;
 use table::TrialTable;
@@ -77,7 +82,24 @@ fn Panels() -> impl IntoView {
                 </div>
                 <SlicesPanel />
                 <CurvesPanel />
+                <ReplayPanel />
+                <SweepFits />
             }.into_any(),
         })}
     }
+}
+
+/// Fits over the runs of the finished trials.
+#[component]
+fn SweepFits() -> impl IntoView {
+    let open = expect_context::<OpenSweep>();
+    let finished = Memo::new(move |_| {
+        let trials = open.trials.read();
+        let is_finished = |trial: &&Trial| trial.state == TrialState::Finished;
+        let run = |trial: &Trial| Some((trial.run.as_ref()?.to_string(), format!("Trial {}", trial.number)));
+        trials.iter().filter(is_finished).filter_map(run).collect::<Vec<_>>()
+    });
+    let version = Memo::new(move |_| finished.read().len() as u64);
+    let runs = Signal::derive(move || format!("sweep:{}", open.id()));
+    view! { <FitsPanel runs single=finished version /> }
 }
