@@ -152,7 +152,6 @@ test("a viewer sees everything and can change nothing", async () => {
 });
 
 test("no rule of accessibility is broken, and a phone need not scroll sideways, in light and dark", async () => {
-  await order("pause");
   const [width, height] = [390, 844];
   const small = await openPage(browser, { viewport: { width, height }, hasTouch: true, isMobile: true });
   await signIn(small, lab.token("admin", "--sign-in"));

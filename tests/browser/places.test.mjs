@@ -37,13 +37,11 @@ test("no page scrolls sideways on a phone, and every control of a run is visible
     const inside = await page.evaluate(() => document.documentElement.scrollWidth);
     assert.ok(inside <= width, `${path} is ${inside} px wide on ${width}`);
   };
-  for (const path of ["/", `/runs/${run}`]) await fits(path);
+  for (const path of ["/", `/runs/${run}`, "/fleet", "/fleet/cpu"]) await fits(path);
   // The others are as wide whether the run trains or not.
   const order = (body) => lab.api(`/runs/${run}/commands`, { method: "POST", body });
   await order({ kind: "pause" });
-  for (const path of ["/start", "/data", "/settings", "/fleet", "/fleet/cpu", `/compare?runs=${run}`, `/playground?run=${run}`]) {
-    await fits(path);
-  }
+  for (const path of ["/start", "/data", "/settings", `/compare?runs=${run}`, `/playground?run=${run}`]) await fits(path);
   for (const view of ["overview", "attention", "logit_lens", "neurons", "weights", "embedding", "interventions", "emergence"]) {
     await fits(`/runs/${run}/xray?view=${view}`, view === "emergence" ? ".view table" : ".view");
     assert.equal(await page.locator(".model").isVisible(), view === "overview", `${view}: the overview leaves a phone's room to what was opened`);
