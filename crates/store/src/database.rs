@@ -2,6 +2,7 @@
 //! and its children. The children contain queries only, no logic.
 
 pub(crate) mod access;
+pub(crate) mod agent_acts;
 pub(crate) mod alerts;
 pub(crate) mod audit;
 pub(crate) mod checkpoints;
@@ -42,7 +43,7 @@ use crate::boxed::Boxed;
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 17] = [
+const MIGRATIONS: [&str; 18] = [
     include_str!("../migrations/1.sql"),
     include_str!("../migrations/pools.sql"),
     include_str!("../migrations/telemetry.sql"),
@@ -60,6 +61,7 @@ const MIGRATIONS: [&str; 17] = [
     include_str!("../migrations/sweeps.sql"),
     include_str!("../migrations/experiments.sql"),
     include_str!("../migrations/research_journal.sql"),
+    include_str!("../migrations/agent_acts.sql"),
 ];
 
 /// The first [`FRESH_SCHEMA`] migrations as one script, for a new file. Each `ALTER TABLE` reads the whole schema again: with the

@@ -10,6 +10,7 @@
 //! - `access` what a token reaches; `links` share links, `shares` what they and invitations still give; `people`, `invitations`, `projects`:
 //!   who may do what; `audit`: who did what;
 //! - `pools`, `workers`, `join_tokens`: the machines that train, and how they join;
+//! - `agent_acts` what agents did over MCP, by idempotency key;
 //! - `alerts` alerts, the channels to which they are sent, and the outbox of messages;
 //! - `run_table` the table of runs: filters, order, pages, tags and saved filters; `newest_metrics` the values of metrics in it;
 //! - `checkpoints` ids of checkpoints, `checkpoint_folders` their files, `readers` those that are being read, `retention` which are kept,
@@ -27,6 +28,7 @@
 //! - `database` the only module that contains SQL; `boxed` what keeps the code of the store out of the programs that use it.
 
 mod access;
+mod agent_acts;
 mod alerts;
 mod audit;
 mod backup;
@@ -90,6 +92,7 @@ pub use access::{Creator, Identity};
 pub use alerts::outbox::{OutgoingMessage, delivery_id};
 pub use audit::TokenUse;
 pub use backup::{Backup, BackupFile};
+pub use database::agent_acts::AgentAct;
 pub use database::alerts::{Attempt, ChannelRecord, NewAlert};
 pub use database::findings::{RuleState, StoredFinding};
 pub use database::links::LinkRecord;

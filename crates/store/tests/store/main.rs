@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "an unwrap that fails fails the test")]
 
+mod agent_acts;
 mod alerts;
 mod conditions;
 mod curves;
