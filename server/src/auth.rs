@@ -59,6 +59,9 @@ pub struct Viewer(pub Identity);
 pub struct Steerer(pub Identity);
 /// Someone who may also manage tokens, people and projects, and delete datasets.
 pub struct Admin(pub Identity);
+/// Marks a request that an agent makes over MCP: among its extensions.
+#[derive(Debug, Clone, Copy)]
+pub struct ByAgent;
 /// A worker process.
 pub struct Worker(pub Identity);
 /// A machine with a join token, valid or not: its text. The exchange says why it is refused.
@@ -69,9 +72,12 @@ pub fn cookie_name(lab_id: &str) -> String {
     format!("kindling_{lab_id}")
 }
 
-/// The author of a person's commands in the journal.
+/// The author of a sender's commands in the journal: a person, or an agent by the name of its token.
 pub fn author(identity: &Identity) -> Author {
-    Author::Person(identity.name.clone())
+    match identity.is_agent {
+        true => Author::Agent(identity.name.clone()),
+        false => Author::Person(identity.name.clone()),
+    }
 }
 
 /// The token of a request: from the Authorization header, or else from the cookie of this lab.
@@ -139,7 +145,8 @@ async fn sender(parts: &Parts, lab: &Lab) -> Result<Identity, ApiError> {
 
 /// The sender of a request, who is not a worker.
 async fn person(parts: &Parts, lab: &Lab) -> Result<Identity, ApiError> {
-    let identity = sender(parts, lab).await?;
+    let is_agent = parts.extensions.get::<ByAgent>().is_some();
+    let identity = Identity { is_agent, ..sender(parts, lab).await? };
     if identity.role != Role::Worker { Ok(identity) } else { Err(forbidden(&identity, Role::View, None)) }
 }
 

@@ -30,6 +30,8 @@ pub struct Identity {
     pub grants: Grants,
     /// Time at which the grants become less, because the token or a link expires, ms since 1970.
     pub expires_ms: Option<i64>,
+    /// Whether an agent sends the request, over MCP. The store does not know it.
+    pub is_agent: bool,
 }
 
 impl Identity {
@@ -164,7 +166,7 @@ async fn own_identity(connection: &mut Connection, token: TokenRow) -> Result<Op
         Role::Worker => Grants::default(),
         most => grants.limited(most, projects.as_deref()),
     };
-    Ok(Some(Identity { token_id: id, name, role, kind, person, grants, expires_ms }))
+    Ok(Some(Identity { token_id: id, name, role, kind, person, grants, expires_ms, is_agent: false }))
 }
 
 /// What a link gives access to: its role, at most that of its creator; nothing in a project that does not exist.
