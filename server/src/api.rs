@@ -7,6 +7,7 @@
 //! - [`audited`]: which requests the audit log records;
 //! - [`listener`]: TLS connections;
 //! - [`share`]: opening a share link; [`embeds`]: charts in pages of other sites;
+//! - [`mcp`]: tools for agents;
 //! - [`notice`]: HTML pages that the server writes itself.
 
 pub mod account;
@@ -40,6 +41,7 @@ mod leaving;
 pub mod links;
 pub mod listener;
 pub mod log;
+pub mod mcp;
 pub mod metrics;
 pub mod notice;
 pub mod oidc;

@@ -4,6 +4,7 @@
 //!
 //! - [`settings`]: the settings of a server; [`open`]: opening its folder;
 //! - [`public_url`]: the address behind a proxy; [`network`]: addresses of proxies;
+//! - [`agents`]: calls and acts of agents at a time;
 //! - [`alerting`]: settings of alerts, and which channels are being sent to;
 //! - [`certificate`]: the certificate of a server that speaks TLS itself;
 //! - [`hosts`]: the names that the server answers to; [`slots`]: how many models are in memory at a time;
@@ -13,6 +14,7 @@
 //! - [`oidc`]: sign-in with OpenID Connect; [`audit`]: the audit log and the uses of tokens, before they are written; [`name`]: valid names;
 //! - [`scores`]: scores of checkpoints that wait; [`evaluator`]: programs that compute them; [`limits`]: limits of projects; [`passwords`]: hashes of passwords; [`throttle`]: slows down guessing.
 
+pub mod agents;
 pub mod alerting;
 pub mod audit;
 pub mod certificate;
@@ -45,6 +47,7 @@ use wire::fingerprint::Fingerprint;
 
 use crate::data::disk_use::DiskUses;
 use crate::data::{Data, disk};
+use crate::lab::agents::Agents;
 use crate::lab::alerting::Alerting;
 use crate::lab::audit::AuditLog;
 use crate::lab::drawing::Drawings;
@@ -128,6 +131,8 @@ pub struct LabParts {
     pub access: AccessChanges,
     /// WebSockets of pages.
     pub sockets: Places,
+    /// Calls and acts of agents.
+    pub agents: Agents,
 }
 
 impl Lab {
@@ -169,6 +174,7 @@ impl Lab {
             started: Instant::now(),
             access: AccessChanges::default(),
             sockets: Places::new(SOCKETS),
+            agents: Agents::default(),
             settings,
             feed,
             diagnosis,

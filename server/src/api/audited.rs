@@ -18,6 +18,8 @@ use crate::live::clock::now_ms;
 
 /// Where the routes of the API begin.
 pub const API: &str = "/api/v1";
+/// Where agents connect.
+pub const AGENTS: &str = "/mcp";
 /// Operations that are the traffic of workers and of open pages.
 const TRAFFIC: [&str; 3] = ["open_link", "open_live", "poll_live"];
 /// Where the routes of workers of other machines begin, below the API.
@@ -88,7 +90,8 @@ fn is_recorded((method, route): &(Method, String), operation: Option<&Operation>
         return false;
     }
     let is_refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS);
-    let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    // What a tool changes is recorded as the request that it makes.
+    let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) || route == AGENTS;
     is_refused || route == CALLBACK || !reads && !COMPUTATIONS.contains(&id)
 }
 
@@ -112,6 +115,7 @@ fn page_action(route: &str) -> Option<&'static str> {
         "oidc" => Some("sign in with OpenID Connect"),
         "share" => Some("open share link"),
         "embed" => Some("open embedded chart"),
+        "mcp" => Some("call a tool"),
         _ => None,
     }
 }

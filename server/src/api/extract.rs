@@ -23,6 +23,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
+/// Reads JSON that is not the body of a request. Invalid JSON is refused as that of a body.
+///
+/// # Errors
+/// 400 for text that is not JSON, 422 for a field that is invalid.
+pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
+    Json::from_bytes(text).map(|Json(value)| value).map_err(body_refused)
+}
+
 fn body_refused(rejection: JsonRejection) -> ApiError {
     let text = rejection.body_text();
     let reason = text.split_once(": ").map_or(text.as_str(), |(_, reason)| reason).to_owned();

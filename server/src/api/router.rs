@@ -22,8 +22,8 @@ use super::routes::{Descriptions, Routes, routes};
 use super::{
     account, alert_conditions, alerts, audit, audited, backups, checkpoints, checks, commands, comparison, completions,
     corpora, embeds, experiments, exports, figures, filters, findings, fits, guard, headers, hub, inspections, journal,
-    lab, links, metrics, oidc, openapi, page, people, planning, pools, projects, reached, runs, series, session, share,
-    sockets, sweep_results, sweeps, tasks, telemetry, tokens, transfer, uploads, workers,
+    lab, links, mcp, metrics, oidc, openapi, page, people, planning, pools, projects, reached, runs, series, session,
+    share, sockets, sweep_results, sweeps, tasks, telemetry, tokens, transfer, uploads, workers,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -52,14 +52,22 @@ pub fn router(lab: Lab) -> Router {
         .route("/metrics", get(metrics::metrics))
         .method_not_allowed_fallback(refuse_method)
         .fallback(page::serve_page)
-        .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .layer(from_fn_with_state(lab.clone(), guard::check_origin))
-        .layer(from_fn_with_state(audited, audited::note_request))
-        .layer(from_fn(log_errors))
-        .layer(from_fn(headers::set_headers))
-        .with_state(lab.clone());
+        .layer(DefaultBodyLimit::max(BODY_BYTES));
+    let routes = guarded(routes, &lab, &audited);
+    // The tools of agents call the other routes.
+    let routes = routes.clone().merge(guarded(mcp::route(&lab, routes), &lab, &audited));
     // Around all of it, because a public path is removed before routing.
     Router::new().fallback_service(routes).layer(from_fn_with_state(lab, reached::note_address))
+}
+
+/// Routes with what holds for each request.
+fn guarded(routes: Router<Lab>, lab: &Lab, audited: &Audited) -> Router {
+    routes
+        .layer(from_fn_with_state(lab.clone(), guard::check_origin))
+        .layer(from_fn_with_state(audited.clone(), audited::note_request))
+        .layer(from_fn(log_errors))
+        .layer(from_fn(headers::set_headers))
+        .with_state(lab.clone())
 }
 
 /// The description of the API.

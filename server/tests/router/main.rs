@@ -17,6 +17,7 @@ mod inspections;
 mod journal;
 mod lab;
 mod link;
+mod mcp;
 mod people;
 mod polling;
 mod pools;

@@ -98,6 +98,7 @@ impl Trainer for FakeTrainer {
                         let (checkpoint, skip_batches, best_valid) = (*checkpoint, *skip_batches, None);
                         (Event::RolledBack { checkpoint, from_segment, from_step, skip_batches, best_valid }, None)
                     }
+                    Command::Annotate { text } => (Event::Annotated { text: text.clone() }, None),
                     other => match hyperparameters.change(other, step) {
                         Ok(Some(event)) => (event, None),
                         Ok(None) => {

@@ -1,0 +1,335 @@
+//! Acts of agents. A call that acts has a reason, perhaps an expected effect, and an idempotency key: it is stored before it is carried out and
+//! its result after that, so that a call that is repeated acts once, whatever happens to the server in between.
+
+use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use store::AgentAct;
+use wire::series::describe;
+
+use super::answer::Answer;
+use super::caller::Caller;
+use crate::error::ApiError;
+use crate::live::clock::now_ms;
+
+/// Longest reason, bytes.
+const REASON_BYTES: usize = 2_000;
+/// Length of an idempotency key, characters.
+const KEY_CHARS: (usize, usize) = (8, 100);
+/// Longest name of a metric, characters.
+const METRIC_CHARS: usize = 200;
+
+/// What is expected of an act, so that it can be compared with what comes of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedEffect {
+    /// Name of the series that changes: loss.valid.
+    pub metric: String,
+    /// Expected difference to what would happen without the act, in the unit of the metric.
+    pub difference: f64,
+    /// Step by which it is expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_step: Option<u64>,
+    /// Probability that the difference has this sign, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probability: Option<f64>,
+}
+
+/// The arguments that every call has that acts.
+#[derive(Debug, Clone)]
+pub struct Intent {
+    pub reason: String,
+    pub expected_effect: Option<ExpectedEffect>,
+    pub idempotency_key: String,
+    pub dry_run: bool,
+}
+
+/// Arguments of a tool that acts: those that are listed, and those of [`Intent`].
+macro_rules! acting {
+    ($name:ident { $($(#[$doc:meta])* $field:ident: $kind:ty,)* }) => {
+        #[derive(Debug, Clone, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        struct $name {
+            $($(#[$doc])* $field: $kind,)*
+            /// Why, in a sentence; the journal shows it.
+            reason: String,
+            /// The expected effect with a number; the journal shows it.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            expected_effect: Option<crate::api::mcp::acts::ExpectedEffect>,
+            /// A new text of 8 to 100 letters, digits and -_.: for each intention. A call that is repeated with it acts once and answers
+            /// the first result.
+            idempotency_key: String,
+            /// Answers what would be done, and does nothing.
+            #[serde(default, skip_serializing)]
+            dry_run: bool,
+        }
+
+        impl $name {
+            /// The act of this call. `run` is the run that it is about.
+            fn act(
+                &self,
+                caller: crate::api::mcp::caller::Caller,
+                tool: &'static str,
+                run: Option<&str>,
+            ) -> Result<crate::api::mcp::acts::Act, crate::error::ApiError> {
+                let intent = crate::api::mcp::acts::Intent {
+                    reason: self.reason.clone(),
+                    expected_effect: self.expected_effect.clone(),
+                    idempotency_key: self.idempotency_key.clone(),
+                    dry_run: self.dry_run,
+                };
+                let arguments = serde_json::to_value(self).unwrap_or_default();
+                crate::api::mcp::acts::Act::new(caller, tool, arguments, intent, run)
+            }
+        }
+    };
+}
+pub(super) use acting;
+
+/// A call that acts.
+#[derive(Clone)]
+pub struct Act {
+    pub caller: Caller,
+    tool: &'static str,
+    arguments: Value,
+    intent: Intent,
+    run: Option<String>,
+}
+
+/// Finds out what came of an act whose result was not stored; `None` where that is not known.
+pub type Recovery = BoxFuture<'static, Result<Option<Answer>, ApiError>>;
+
+impl Act {
+    /// # Errors
+    /// 422 for an invalid reason, key or expected effect.
+    pub fn new(
+        caller: Caller,
+        tool: &'static str,
+        arguments: Value,
+        intent: Intent,
+        run: Option<&str>,
+    ) -> Result<Self, ApiError> {
+        intent.check()?;
+        Ok(Self { caller, tool, arguments, intent, run: run.map(str::to_owned) })
+    }
+
+    /// Whether only the plan is asked for.
+    pub fn is_dry(&self) -> bool {
+        self.intent.dry_run
+    }
+
+    /// Reason and expected effect, for the journal.
+    pub fn text(&self) -> String {
+        self.intent.text()
+    }
+
+    /// Carries the act out once. `perform` does it; `recover` finds out what came of it when an earlier call got no result.
+    ///
+    /// # Errors
+    /// Those of the act; 409 for a key of another call, and for an act whose outcome is not known.
+    pub async fn carry_out<R>(
+        self,
+        perform: impl FnOnce(Caller, String) -> R + Send + 'static,
+        recover: impl FnOnce(Caller, AgentAct) -> Recovery + Send + 'static,
+    ) -> Result<Answer, ApiError>
+    where
+        R: Future<Output = Result<Answer, ApiError>> + Send + 'static,
+    {
+        let Some(under_way) = self.caller.begin(&self.intent.idempotency_key) else {
+            return Err(ApiError::conflict("act_under_way", "a call with this idempotency_key is being carried out")
+                .field("idempotency_key")
+                .hint("repeat it in a moment with the same key for its result"));
+        };
+        // A client that goes away interrupts no act.
+        let task = tokio::spawn(async move {
+            let _under_way = under_way;
+            self.once(perform, recover).await
+        });
+        task.await.map_err(|source| ApiError::internal("carrying out an act", source))?
+    }
+
+    async fn once<R>(
+        self,
+        perform: impl FnOnce(Caller, String) -> R + Send,
+        recover: impl FnOnce(Caller, AgentAct) -> Recovery + Send,
+    ) -> Result<Answer, ApiError>
+    where
+        R: Future<Output = Result<Answer, ApiError>> + Send,
+    {
+        let record = self.record().await?;
+        let (store, token, key) = (self.caller.store().clone(), record.token, record.key.clone());
+        if let Some(known) = store.begin_agent_act(&record).await? {
+            return self.again(&record, known, recover).await;
+        }
+        let done = perform(self.caller.clone(), self.text()).await;
+        match &done {
+            Ok(answer) => store.end_agent_act(token, &key, &to_text(answer)?).await?,
+            // Refused: nothing was done.
+            Err(error) if error.status.is_client_error() => store.forget_agent_act(token, &key).await?,
+            // It may have been done.
+            Err(_) => {}
+        }
+        done
+    }
+
+    /// Answers a call whose key is known.
+    async fn again(
+        self,
+        record: &AgentAct,
+        known: AgentAct,
+        recover: impl FnOnce(Caller, AgentAct) -> Recovery + Send,
+    ) -> Result<Answer, ApiError> {
+        if known.arguments != record.arguments {
+            let message = format!("this key was used for a call of {} with other arguments", known.tool);
+            return Err(ApiError::conflict("key_reused", message)
+                .field("idempotency_key")
+                .hint("give a new key for another intention, or the same arguments to repeat the call"));
+        }
+        let repeated =
+            |answer: Answer| answer.note("repeated: this call was carried out before, and this is its first result");
+        if let Some(text) = &known.answer {
+            let answer = serde_json::from_str(text);
+            return answer.map(repeated).map_err(|source| ApiError::internal("reading the result of an act", source));
+        }
+        let (token, key) = (known.token, known.key.clone());
+        let Some(answer) = recover(self.caller.clone(), known).await? else {
+            return Err(ApiError::conflict(
+                "outcome_unknown",
+                "the server stopped before the result of this call was stored",
+            )
+            .field("idempotency_key")
+            .hint("get_journal and list_runs show whether it was carried out; if not, call with a new key"));
+        };
+        self.caller.store().end_agent_act(token, &key, &to_text(&answer)?).await?;
+        Ok(repeated(answer))
+    }
+
+    async fn record(&self) -> Result<AgentAct, ApiError> {
+        let before = match &self.run {
+            Some(run) => self.caller.events(run, 0).await?.last().map_or(0, |record| record.number),
+            None => 0,
+        };
+        let hash = blake3::hash(format!("{}\n{}", self.tool, self.arguments).as_bytes());
+        let expected = self.intent.expected_effect.as_ref().map(|expected| serde_json::json!(expected).to_string());
+        Ok(AgentAct {
+            token: self.caller.token(),
+            key: self.intent.idempotency_key.clone(),
+            tool: self.tool.to_owned(),
+            arguments: hash.to_hex().to_string(),
+            run: self.run.clone(),
+            before,
+            reason: self.intent.reason.clone(),
+            expected,
+            started_ms: now_ms(),
+            answer: None,
+        })
+    }
+}
+
+fn to_text(answer: &Answer) -> Result<String, ApiError> {
+    serde_json::to_string(answer).map_err(|source| ApiError::internal("storing the result of an act", source))
+}
+
+impl Intent {
+    /// Reason and expected effect in a line: `the loss is flat (expected: loss.valid -0.02 nats/token by step 500)`.
+    fn text(&self) -> String {
+        let Some(ExpectedEffect { metric, difference, by_step, probability }) = &self.expected_effect else {
+            return self.reason.clone();
+        };
+        let unit = describe(metric).unit;
+        let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+        let by_step = by_step.map(|step| format!(" by step {step}")).unwrap_or_default();
+        let probability = probability.map(|probability| format!(", probability {probability}")).unwrap_or_default();
+        format!("{} (expected: {metric} {difference:+}{unit}{by_step}{probability})", self.reason)
+    }
+
+    fn check(&self) -> Result<(), ApiError> {
+        let invalid = |field: &str, message: String, hint: &str| {
+            Err(ApiError::invalid("arguments_invalid", message).field(field).hint(hint))
+        };
+        let (reason, key) = (self.reason.trim().len(), &self.idempotency_key);
+        if reason == 0 || self.reason.len() > REASON_BYTES {
+            return invalid(
+                "reason",
+                format!("the reason has {reason} bytes"),
+                "give a sentence of at most 2,000 bytes",
+            );
+        }
+        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.:".contains(letter);
+        if !(KEY_CHARS.0..=KEY_CHARS.1).contains(&key.chars().count()) || !key.chars().all(is_plain) {
+            let message = format!("a key of {} characters cannot be used", key.chars().count());
+            return invalid("idempotency_key", message, "give 8 to 100 letters, digits and -_.: such as halve-lr-1");
+        }
+        let Some(expected) = &self.expected_effect else { return Ok(()) };
+        let metric = expected.metric.trim();
+        if metric.is_empty() || metric.chars().count() > METRIC_CHARS || metric.chars().any(char::is_control) {
+            return invalid(
+                "expected_effect.metric",
+                "this cannot name a series".to_owned(),
+                "give a series: loss.valid",
+            );
+        }
+        if !expected.difference.is_finite() {
+            return invalid("expected_effect.difference", "the difference is not finite".to_owned(), "give a number");
+        }
+        match expected.probability {
+            Some(probability) if !(0.0..=1.0).contains(&probability) => {
+                let message = format!("{probability} is not a probability");
+                invalid("expected_effect.probability", message, "give 0 to 1")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn intent() -> Intent {
+        let expected = ExpectedEffect {
+            metric: "loss.valid".into(),
+            difference: -0.02,
+            by_step: Some(500),
+            probability: Some(0.7),
+        };
+        Intent {
+            reason: "the loss is flat".into(),
+            expected_effect: Some(expected),
+            idempotency_key: "halve-lr-1".into(),
+            dry_run: false,
+        }
+    }
+
+    #[test]
+    fn the_journal_has_reason_and_expected_effect() {
+        assert_eq!(
+            intent().text(),
+            "the loss is flat (expected: loss.valid -0.02 nats/token by step 500, probability 0.7)"
+        );
+        assert_eq!(Intent { expected_effect: None, ..intent() }.text(), "the loss is flat");
+    }
+
+    #[test]
+    fn an_invalid_intent_names_its_field() {
+        let field = |intent: Intent| intent.check().err().and_then(|error| error.body.field);
+        assert_eq!(field(intent()), None);
+        assert_eq!(field(Intent { reason: " ".into(), ..intent() }).as_deref(), Some("reason"));
+        for key in ["short", "with space", "é-not-ascii", &"x".repeat(101)] {
+            assert_eq!(
+                field(Intent { idempotency_key: key.into(), ..intent() }).as_deref(),
+                Some("idempotency_key"),
+                "{key}"
+            );
+        }
+        let with = |change: fn(&mut ExpectedEffect)| {
+            let mut changed = intent();
+            changed.expected_effect.iter_mut().for_each(change);
+            field(changed)
+        };
+        assert_eq!(with(|expected| expected.metric.clear()).as_deref(), Some("expected_effect.metric"));
+        assert_eq!(with(|expected| expected.difference = f64::NAN).as_deref(), Some("expected_effect.difference"));
+        assert_eq!(with(|expected| expected.probability = Some(1.5)).as_deref(), Some("expected_effect.probability"));
+    }
+}

@@ -1,0 +1,214 @@
+//! Commands to runs. Each is the command of the API, with the reason and the expected effect in the journal.
+
+use serde_json::{Value, json};
+use store::AgentAct;
+use wire::{Command, Event, EventRecord, RunState, RunView};
+
+use crate::api::extract::read;
+use crate::api::mcp::acts::{Act, Recovery, acting};
+use crate::api::mcp::answer::Answer;
+use crate::api::mcp::brief;
+use crate::api::mcp::caller::{Caller, encoded};
+use crate::api::mcp::tool::Tool;
+use crate::error::ApiError;
+use crate::runs::{commands, steering};
+
+pub fn tools() -> Vec<Tool> {
+    vec![
+        Tool::acting(
+            "set_hyperparameter",
+            "Change a hyperparameter",
+            "Changes one hyperparameter of a run from the next step on. get_run lists under now those that can change. A checkpoint is saved before a \
+             change that affects training.",
+            set_hyperparameter,
+        ),
+        Tool::acting("pause", "Pause a run", "Pauses a run before its next step; the model stays loaded.", pause),
+        Tool::acting(
+            "resume",
+            "Resume a run",
+            "Continues a paused run, or queues one that was suspended, stopped, failed or lost from its newest checkpoint.",
+            resume,
+        ),
+        Tool::acting("checkpoint", "Save a checkpoint", "Saves a checkpoint of a run now.", checkpoint),
+        Tool::acting(
+            "rollback",
+            "Roll a run back",
+            "Returns a run to one of its checkpoints. The training after it stays visible as an abandoned branch.",
+            rollback,
+        ),
+        Tool::acting(
+            "stop",
+            "Stop a run",
+            "Ends a run and saves a checkpoint, from which it can be resumed or forked.",
+            stop,
+        ),
+        Tool::acting("add_note", "Add a note", "Adds a note to the journal of a run, at its present step.", add_note),
+    ]
+}
+
+acting!(OnRun {
+    /// Id of the run.
+    run: String,
+});
+
+acting!(SetHyperparameter {
+    /// Id of the run.
+    run: String,
+    /// Path of the hyperparameter: optimizer.learning_rate.
+    path: String,
+    /// New value, in the unit of the table of hyperparameters.
+    value: f64,
+});
+
+acting!(Rollback {
+    /// Id of the run.
+    run: String,
+    /// Checkpoint to return to, which get_run lists: 0-1200.
+    checkpoint: String,
+    /// Batches to skip from there on; 0 by default.
+    #[serde(default)]
+    skip_batches: u64,
+});
+
+acting!(AddNote {
+    /// Id of the run.
+    run: String,
+    /// The note.
+    text: String,
+});
+
+async fn set_hyperparameter(caller: Caller, args: SetHyperparameter) -> Result<Answer, ApiError> {
+    let act = args.act(caller, "set_hyperparameter", Some(&args.run))?;
+    let command = json!({ "kind": "set", "path": args.path, "value": args.value, "reason": act.text() });
+    carry_out(act, args.run, command).await
+}
+
+async fn pause(caller: Caller, args: OnRun) -> Result<Answer, ApiError> {
+    let act = args.act(caller, "pause", Some(&args.run))?;
+    let command = json!({ "kind": "pause", "reason": act.text() });
+    carry_out(act, args.run, command).await
+}
+
+async fn resume(caller: Caller, args: OnRun) -> Result<Answer, ApiError> {
+    let act = args.act(caller, "resume", Some(&args.run))?;
+    let command = json!({ "kind": "resume", "reason": act.text() });
+    carry_out(act, args.run, command).await
+}
+
+async fn checkpoint(caller: Caller, args: OnRun) -> Result<Answer, ApiError> {
+    let act = args.act(caller, "checkpoint", Some(&args.run))?;
+    let command = json!({ "kind": "checkpoint", "reason": act.text() });
+    carry_out(act, args.run, command).await
+}
+
+async fn rollback(caller: Caller, args: Rollback) -> Result<Answer, ApiError> {
+    let act = args.act(caller, "rollback", Some(&args.run))?;
+    let (checkpoint, skip_batches) = (args.checkpoint, args.skip_batches);
+    let command =
+        json!({ "kind": "rollback", "checkpoint": checkpoint, "skip_batches": skip_batches, "reason": act.text() });
+    carry_out(act, args.run, command).await
+}
+
+async fn stop(caller: Caller, args: OnRun) -> Result<Answer, ApiError> {
+    let act = args.act(caller, "stop", Some(&args.run))?;
+    let command = json!({ "kind": "stop", "reason": act.text() });
+    carry_out(act, args.run, command).await
+}
+
+async fn add_note(caller: Caller, args: AddNote) -> Result<Answer, ApiError> {
+    let act = args.act(caller, "add_note", Some(&args.run))?;
+    carry_out(act, args.run, json!({ "kind": "annotate", "text": args.text })).await
+}
+
+/// Sends a command once, or answers what it would do.
+async fn carry_out(act: Act, run: String, command: Value) -> Result<Answer, ApiError> {
+    let checked: Command = read(command.to_string().as_bytes())?;
+    steering::check(&checked)?;
+    if act.is_dry() {
+        return plan(&act.caller, &run, &checked).await;
+    }
+    let path = format!("/runs/{}/commands", encoded(&run));
+    let (sent, found_in) = (run.clone(), run);
+    let perform = move |caller: Caller, _: String| async move {
+        let record: EventRecord = caller.post(&path, &command).await?;
+        Ok(taken_effect(&sent, &record))
+    };
+    let recover = move |caller: Caller, known: AgentAct| -> Recovery {
+        Box::pin(async move { find(&caller, &found_in, &checked, &known).await })
+    };
+    act.carry_out(perform, recover).await
+}
+
+fn taken_effect(run: &str, record: &EventRecord) -> Answer {
+    let data = json!({ "run": run, "event": brief::event(record) });
+    let answer = Answer::new(data)
+        .units(&[("step", "optimizer step before which it took effect"), ("at_ms", "ms since 1970, UTC")]);
+    answer.next(format!("wait_for with run {run} and since {}", record.number))
+}
+
+/// The event of a command whose result was not stored: the first one of this agent after the command was stored that has its reason.
+async fn find(caller: &Caller, run: &str, command: &Command, known: &AgentAct) -> Result<Option<Answer>, ApiError> {
+    let is_own = |record: &EventRecord| match (&record.event, command) {
+        (Event::Annotated { text }, Command::Annotate { text: sent }) => text == sent,
+        (Event::Refused { .. }, _) => false,
+        _ => record.reason.as_deref() == command.reason() && record.reason.is_some(),
+    };
+    let events = caller.events(run, known.before).await?;
+    let found = events.iter().find(|record| record.author == caller.author() && is_own(record));
+    Ok(found.map(|record| taken_effect(run, record)))
+}
+
+/// The answer to a dry run: the difference that a command would make now.
+async fn plan(caller: &Caller, run: &str, command: &Command) -> Result<Answer, ApiError> {
+    let view: RunView = caller.get(&format!("/runs/{}", encoded(run))).await?;
+    let data = brief::given(json!({
+        "dry_run": true,
+        "would": command.label(),
+        "run": brief::run(&view.summary),
+        "takes_effect_at_step": view.summary.step,
+        "difference": difference(&view, command),
+        "obstacle": obstacle(&view, command),
+    }));
+    let answer = Answer::new(data)
+        .units(&brief::UNITS)
+        .note("dry run: nothing was done; acting needs the role steer on the run");
+    Ok(answer.next("the same call without dry_run, with a new idempotency_key"))
+}
+
+/// The values that a command would change, before and after it.
+fn difference(view: &RunView, command: &Command) -> Value {
+    let (state, step) = (view.summary.state, view.summary.step);
+    let change = |now: Value, then: Value| json!({ "now": now, "then": then });
+    match command {
+        Command::Set { path, value, .. } => {
+            let row = path.row();
+            let now = brief::rounded(view.hyperparameters.get(*path, step));
+            json!({ "path": path, "now": now, "then": value, "unit": row.unit })
+        }
+        Command::Pause { .. } => json!({ "state": change(json!(state), json!(RunState::Paused)) }),
+        Command::Resume { .. } if state == RunState::Paused => {
+            json!({ "state": change(json!(state), json!(RunState::Running)) })
+        }
+        Command::Resume { .. } => json!({ "state": change(json!(state), json!(RunState::Queued)) }),
+        Command::Stop { .. } => json!({ "state": change(json!(state), json!(RunState::Stopped)) }),
+        Command::Rollback { checkpoint, skip_batches, .. } => json!({
+            "step": change(json!(step), json!(checkpoint.step)), "abandoned_steps": step.saturating_sub(checkpoint.step),
+            "skipped_batches": skip_batches,
+        }),
+        Command::Checkpoint { .. } => json!({ "saved_at_step": step }),
+        Command::Annotate { text } => json!({ "note": text }),
+        _ => Value::Null,
+    }
+}
+
+/// Why the run cannot do it in its state; `None` if it can.
+fn obstacle(view: &RunView, command: &Command) -> Option<String> {
+    let state = view.summary.state;
+    let can = match command {
+        Command::Annotate { .. } => true,
+        Command::Stop { .. } => !state.is_over(),
+        Command::Resume { .. } => !matches!(state, RunState::Queued | RunState::Starting | RunState::Finished),
+        _ => state.is_live(),
+    };
+    (!can).then(|| commands::not_trained(&view.summary).to_string())
+}

@@ -1,0 +1,143 @@
+//! What agents may use at a time over MCP: calls per minute and calls at once of a token, and which acts are under way. In memory, bounded.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use store::Identity;
+
+use crate::error::ApiError;
+use crate::live::places::{Limits, Owner, Place, Places};
+
+/// Calls that a token may make one after the other without a wait.
+const BURST: f64 = 120.0;
+/// Calls per second of a token in the long run.
+const PER_SEC: f64 = 4.0;
+/// Tokens that are remembered.
+const MOST: usize = 10_000;
+/// Calls of tools at a time: some wait for an event.
+const AT_ONCE: Limits = Limits { what: "calls of tools", all: 512, guests: 0, one: 16 };
+
+/// The calls and acts of agents; cloning shares them.
+#[derive(Clone)]
+pub struct Agents(Arc<Parts>);
+
+struct Parts {
+    rates: Mutex<HashMap<i64, Rate>>,
+    under_way: Mutex<HashSet<(i64, String)>>,
+    places: Places,
+}
+
+/// The calls that a token has left, as of a time.
+struct Rate {
+    left: f64,
+    at: Instant,
+}
+
+/// An act that is being carried out; dropped when it has ended.
+pub struct UnderWay {
+    agents: Agents,
+    act: (i64, String),
+}
+
+impl Default for Agents {
+    fn default() -> Self {
+        let (rates, under_way, places) = (Mutex::default(), Mutex::default(), Places::new(AT_ONCE));
+        Self(Arc::new(Parts { rates, under_way, places }))
+    }
+}
+
+impl Agents {
+    /// Counts a call of a token, which takes a place until the result is dropped.
+    ///
+    /// # Errors
+    /// 429 if it made too many calls shortly before, or makes too many at a time.
+    pub fn call(&self, identity: &Identity) -> Result<Place, ApiError> {
+        self.count(identity.token_id, Instant::now())?;
+        let full = |full: crate::live::places::Full| ApiError::busy(full.to_string()).retry_after(1);
+        self.0.places.take(Owner::of(identity)).map_err(full)
+    }
+
+    /// Begins an act; `None` while the same one is being carried out.
+    pub fn begin(&self, token: i64, key: &str) -> Option<UnderWay> {
+        let act = (token, key.to_owned());
+        let is_new = lock(&self.0.under_way).insert(act.clone());
+        is_new.then(|| UnderWay { agents: self.clone(), act })
+    }
+
+    fn count(&self, token: i64, now: Instant) -> Result<(), ApiError> {
+        let mut rates = lock(&self.0.rates);
+        if !rates.contains_key(&token) && rates.len() >= MOST {
+            rates.retain(|_, rate| rate.at(now) < BURST);
+        }
+        let rate = rates.entry(token).or_insert(Rate { left: BURST, at: now });
+        (rate.left, rate.at) = (rate.at(now), now);
+        if rate.left >= 1.0 {
+            rate.left -= 1.0;
+            return Ok(());
+        }
+        let secs = ((1.0 - rate.left) / PER_SEC).ceil() as u64;
+        let message = format!("this token makes more than {} calls per minute", 60.0 * PER_SEC);
+        Err(ApiError::busy(message)
+            .hint(format!("try again in {secs} s; wait_for waits without calls"))
+            .retry_after(secs))
+    }
+}
+
+impl Rate {
+    /// The calls that are left at a later time.
+    fn at(&self, now: Instant) -> f64 {
+        (self.left + PER_SEC * now.saturating_duration_since(self.at).as_secs_f64()).min(BURST)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        lock(&self.agents.0.under_way).remove(&self.act);
+    }
+}
+
+// Plain values are consistent also after a panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_token_makes_a_burst_of_calls_and_then_so_many_per_second() {
+        let (agents, began) = (Agents::default(), Instant::now());
+        (0..120).for_each(|_| agents.count(1, began).unwrap());
+        let refused = agents.count(1, began).unwrap_err();
+        assert_eq!((refused.status.as_u16(), refused.retry_after_secs), (429, Some(1)), "{refused}");
+        assert!(refused.to_string().contains("240 calls per minute"), "{refused}");
+        agents.count(2, began).unwrap();
+        let later = began + Duration::from_secs(2);
+        (0..8).for_each(|_| agents.count(1, later).unwrap());
+        assert!(agents.count(1, later).is_err());
+        let long_after = began + Duration::from_secs(3600);
+        (0..120).for_each(|_| agents.count(1, long_after).unwrap());
+        assert!(agents.count(1, long_after).is_err(), "no more than a burst is saved up");
+    }
+
+    #[test]
+    fn an_act_is_carried_out_once_at_a_time() {
+        let agents = Agents::default();
+        let first = agents.begin(1, "a").unwrap();
+        assert!(agents.begin(1, "a").is_none());
+        assert!(agents.begin(2, "a").is_some() && agents.begin(1, "b").is_some());
+        drop(first);
+        assert!(agents.begin(1, "a").is_some());
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let (agents, began) = (Agents::default(), Instant::now());
+        (0..3 * MOST as i64).for_each(|token| agents.count(token, began + Duration::from_secs(token as u64)).unwrap());
+        assert!(lock(&agents.0.rates).len() <= MOST);
+    }
+}
