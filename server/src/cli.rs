@@ -20,6 +20,7 @@ pub mod fit;
 pub mod full_check;
 pub mod inspect;
 pub mod join;
+pub mod mcp;
 mod memory;
 mod progress_bar;
 pub mod reference;
@@ -56,6 +57,7 @@ pub use export::ExportArgs;
 pub use fit::FitArgs;
 pub use inspect::InspectArgs;
 pub use join::JoinArgs;
+pub use mcp::McpArgs;
 pub use reference::ReferenceArgs;
 pub use replay::ReplayArgs;
 pub use report::ReportArgs;
@@ -106,6 +108,7 @@ pub enum Subcommand {
     Join(JoinArgs),
     Diagnose(DiagnoseArgs),
     Token(TokenArgs),
+    Mcp(McpArgs),
     Compare(CompareArgs),
     Replay(ReplayArgs),
     Fit(FitArgs),

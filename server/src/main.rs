@@ -8,7 +8,9 @@ use anyhow::Context;
 use clap::Parser;
 use server::cli::{Cli, Subcommand};
 use tokio::runtime::Runtime;
+use tracing::{Level, Metadata};
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::writer::MakeWriterExt;
 use worker::WorkerLog;
 
 /// A third faster training than with the system's allocator (measured; docs/LAB_LOG.md).
@@ -42,6 +44,7 @@ fn run(subcommand: Subcommand, began: Instant, log: WorkerLog) -> anyhow::Result
         Subcommand::Join(args) => runtime()?.block_on(args.run(log))?,
         Subcommand::Diagnose(args) => runtime()?.block_on(args.run())?,
         Subcommand::Token(args) => runtime()?.block_on(args.run())?,
+        Subcommand::Mcp(args) => runtime()?.block_on(args.run())?,
         Subcommand::Compare(args) => runtime()?.block_on(args.run())?,
         Subcommand::Replay(args) => runtime()?.block_on(args.run())?,
         Subcommand::Fit(args) => runtime()?.block_on(args.run())?,
@@ -83,6 +86,11 @@ impl Write for LogWriter {
     }
 }
 
+/// Whether a line of the log is written: the library of the Model Context Protocol notes the end of each request.
+fn is_logged(line: &Metadata<'_>) -> bool {
+    *line.level() <= Level::WARN || !line.target().starts_with("rmcp")
+}
+
 /// The log goes to standard error; standard output is for results.
 fn start_log(log: WorkerLog) {
     let wanted = std::env::var("KINDLING_LOG").ok();
@@ -91,7 +99,7 @@ fn start_log(log: WorkerLog) {
         .with_max_level(*level.as_ref().unwrap_or(&LevelFilter::INFO))
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(move || LogWriter(log.clone()))
+        .with_writer((move || LogWriter(log.clone())).with_filter(is_logged))
         .init();
     if level.is_err() {
         let wanted = wanted.unwrap_or_default();

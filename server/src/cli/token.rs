@@ -43,7 +43,7 @@ pub struct TokenArgs {
 
 /// A [`Role`], as the command line spells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum RoleArg {
+pub(super) enum RoleArg {
     /// Read everything
     View,
     /// Also start, steer and delete runs, and add datasets

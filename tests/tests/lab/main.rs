@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // the whole crate is tests
 
 mod access;
+mod agents;
 mod backup;
 mod branches;
 mod completions;

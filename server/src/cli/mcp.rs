@@ -1,0 +1,238 @@
+//! `kindling mcp`: for programs that start the server of the Model Context Protocol as a child process and speak with it over its standard input
+//! and output. It passes each message on to `/mcp` of a lab, and each answer back.
+
+use std::io::{self, BufRead, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+use store::{Store, StoreError};
+use tokio::task::JoinSet;
+use ureq::Agent;
+use ureq::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use wire::ApiErrorBody;
+use wire::access::TokenKind;
+
+use super::data::{DataArgs, UnusedFolder};
+use super::token::RoleArg;
+use crate::live::clock::now_ms;
+use crate::workers::local;
+
+const EXAMPLES: &str = "\
+Examples:
+  The command for a client that may only look, on the machine of the lab:
+    kindling mcp --data my-lab
+  For a client that may also act:
+    kindling mcp --data my-lab --role steer
+  For a lab on another machine, with a token of `kindling token` in the environment:
+    KINDLING_TOKEN=... kindling mcp --url https://lab.example";
+
+/// How long the server may take to answer: some tools wait for an event.
+const WITHIN: Duration = Duration::from_secs(120);
+/// Largest answer, bytes: an image.
+const ANSWER_BYTES: u64 = 16 << 20;
+/// Validity of the token of this process, ms. It is revoked at the end of the input.
+const TOKEN_MS: i64 = 24 * 3600 * 1000;
+/// JSON-RPC code of an error of the server.
+const SERVER_ERROR: i64 = -32_000;
+/// JSON-RPC code of a message that is not JSON.
+const PARSE_ERROR: i64 = -32_700;
+/// Where a message of the newest version of the protocol names the version.
+const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+
+/// Connects an agent to a lab over standard input and output (Model Context Protocol).
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct McpArgs {
+    /// Address of the lab [default: that of the server of the folder]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// API token; give it in the environment, because other programs can read a command line [default: one that ends with this process]
+    #[arg(long, value_name = "TOKEN", env = "KINDLING_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// What a token that ends with this process allows [default: view]
+    #[arg(long, value_enum, conflicts_with = "token")]
+    role: Option<RoleArg>,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+/// Errors of `kindling mcp`.
+#[derive(Debug, thiserror::Error)]
+pub enum McpError {
+    #[error(transparent)]
+    Unused(#[from] UnusedFolder),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("no server uses the folder {0}: start one with `kindling serve`, or name one with --url")]
+    NoServer(String),
+    #[error("a lab at --url needs a token: set KINDLING_TOKEN to one of `kindling token`")]
+    NoToken,
+    #[error("standard input cannot be read: {0}")]
+    Input(io::Error),
+}
+
+impl McpArgs {
+    /// Passes messages on until the end of the input.
+    ///
+    /// # Errors
+    /// There is no server or no token, the store fails, or the input cannot be read.
+    pub async fn run(self) -> Result<(), McpError> {
+        if self.url.is_some() && self.token.is_none() {
+            return Err(McpError::NoToken);
+        }
+        let url = match &self.url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => self.own_server()?,
+        };
+        match &self.token {
+            Some(token) => Bridge::new(url, token).serve().await,
+            None => self.with_own_token(url).await,
+        }
+    }
+
+    fn own_server(&self) -> Result<String, McpError> {
+        let folder = self.data.used()?;
+        let address = local::server_of(folder).and_then(|_| local::read_address(folder));
+        address.ok_or_else(|| McpError::NoServer(folder.display().to_string()))
+    }
+
+    /// With a token that is revoked at the end of the input.
+    async fn with_own_token(&self, url: String) -> Result<(), McpError> {
+        let store = Store::open_access(self.data.used()?).await?;
+        let role = self.role.unwrap_or(RoleArg::View).into();
+        let token = store.add_token("mcp", role, TokenKind::Api, Some(now_ms() + TOKEN_MS)).await?;
+        let served = Bridge::new(url, &token).serve().await;
+        if let Some(own) = store.identify(&token).await? {
+            store.revoke(own.token_id).await?;
+        }
+        served
+    }
+}
+
+/// The way to a server, shared by the messages that are under way.
+#[derive(Clone)]
+struct Bridge {
+    agent: Agent,
+    url: String,
+    bearer: String,
+    /// The version of the protocol that was agreed on; empty before that.
+    version: Arc<Mutex<String>>,
+}
+
+impl Bridge {
+    fn new(url: String, token: &str) -> Self {
+        let config = Agent::config_builder().timeout_global(Some(WITHIN)).http_status_as_error(false);
+        let bearer = format!("Bearer {token}");
+        Self { agent: config.build().into(), url: format!("{url}/mcp"), bearer, version: Arc::default() }
+    }
+
+    /// Passes each line of the input on, several at a time: some answers take long.
+    async fn serve(self) -> Result<(), McpError> {
+        let mut under_way = JoinSet::new();
+        let (lines, mut input) = tokio::sync::mpsc::channel(16);
+        // A thread of its own: reading the input blocks.
+        std::thread::spawn(move || {
+            for line in io::stdin().lock().lines() {
+                if lines.blocking_send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        while let Some(line) = input.recv().await {
+            let line = line.map_err(McpError::Input)?;
+            if line.trim().is_empty() {
+                continue;
+            }
+            // The next message may depend on the version that the first one agrees on.
+            let is_first = self.agreed().is_empty();
+            let bridge = self.clone();
+            let passing = move || bridge.pass(&line);
+            match is_first {
+                true => drop(tokio::task::spawn_blocking(passing).await),
+                false => drop(under_way.spawn_blocking(passing)),
+            }
+        }
+        while under_way.join_next().await.is_some() {}
+        Ok(())
+    }
+
+    /// Sends a message and writes its answer.
+    fn pass(&self, line: &str) {
+        let answer = match serde_json::from_str::<Value>(line) {
+            Ok(message) => self.send(&message, line),
+            Err(error) => Some(failure(&Value::Null, PARSE_ERROR, &format!("the message is not JSON: {error}"))),
+        };
+        let Some(answer) = answer else { return };
+        if let Some(version) = answer["result"]["protocolVersion"].as_str() {
+            version.clone_into(&mut self.version.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        let mut out = io::stdout().lock();
+        // A client that does not read any more closes the input next.
+        let _ = writeln!(out, "{answer}").and_then(|()| out.flush());
+    }
+
+    /// The answer to a message; `None` for a notification.
+    fn send(&self, message: &Value, line: &str) -> Option<Value> {
+        let id = message.get("id");
+        match self.exchange(message, line) {
+            Ok(text) if text.trim().is_empty() => None,
+            Ok(text) => match serde_json::from_str::<Value>(&text) {
+                Ok(answer) if answer.get("jsonrpc").is_some() => Some(answer),
+                _ => id.map(|id| failure(id, SERVER_ERROR, &in_words(&text))),
+            },
+            Err(error) => {
+                id.map(|id| failure(id, SERVER_ERROR, &format!("the lab at {} did not answer: {error}", self.url)))
+            }
+        }
+    }
+
+    fn exchange(&self, message: &Value, line: &str) -> Result<String, ureq::Error> {
+        let mut request = self.agent.post(&self.url).header(AUTHORIZATION, &self.bearer);
+        request =
+            request.header(CONTENT_TYPE, "application/json").header(ACCEPT, "application/json, text/event-stream");
+        let stated = message["params"]["_meta"][VERSION].as_str().map(str::to_owned);
+        let version = stated.unwrap_or_else(|| self.agreed());
+        if !version.is_empty() {
+            request = request.header("MCP-Protocol-Version", version);
+        }
+        for (header, value) in [("Mcp-Method", &message["method"]), ("Mcp-Name", &message["params"]["name"])] {
+            if let Some(value) = value.as_str().filter(|value| value.bytes().all(|byte| byte.is_ascii_graphic())) {
+                request = request.header(header, value);
+            }
+        }
+        request.send(line)?.into_body().into_with_config().limit(ANSWER_BYTES).read_to_string()
+    }
+
+    fn agreed(&self) -> String {
+        self.version.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// An error as the protocol has it.
+fn failure(id: &Value, code: i64, message: &str) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } })
+}
+
+/// An answer that is not one of the protocol: the refusal of a token, for example.
+fn in_words(text: &str) -> String {
+    match serde_json::from_str::<ApiErrorBody>(text) {
+        Ok(ApiErrorBody { message, hint, .. }) => message + &hint.map(|hint| format!(" ({hint})")).unwrap_or_default(),
+        Err(_) => format!("the server answered: {}", text.chars().take(200).collect::<String>()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_an_answer_of_the_protocol_is_said_in_words() {
+        let refused = r#"{"code":"unauthorized","message":"the token is unknown or has expired","hint":"create one"}"#;
+        assert_eq!(in_words(refused), "the token is unknown or has expired (create one)");
+        assert_eq!(in_words("<html>"), "the server answered: <html>");
+        let failed = failure(&json!(7), SERVER_ERROR, "no");
+        assert_eq!(failed, json!({ "jsonrpc": "2.0", "id": 7, "error": { "code": -32000, "message": "no" } }));
+    }
+}
