@@ -1,5 +1,7 @@
 //! `kindling reference`: prints docs/reference.md, made from the tables of hyperparameters and metrics, the API document and the command
-//! line. A test checks that docs/reference.md is up to date.
+//! line. A test checks that docs/reference.md is up to date. [`tools`]: the tools of agents.
+
+mod tools;
 
 use std::fmt::Write as _;
 
@@ -14,7 +16,7 @@ Examples:
   Write docs/reference.md again:
     kindling reference > docs/reference.md";
 
-/// Prints the reference of hyperparameters, commands, metrics, inspections, command line and API as Markdown.
+/// Prints the reference of hyperparameters, commands, metrics, inspections, command line, API and tools as Markdown.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ReferenceArgs {}
@@ -59,6 +61,7 @@ pub fn markdown(api: &Value, cli: &clap::Command) -> String {
     metrics(&mut text);
     command_line(&mut text, cli);
     routes(&mut text, api);
+    tools::write(&mut text);
     text
 }
 
@@ -228,6 +231,7 @@ mod tests {
             "| `loss.train` |",
             "### kindling serve",
             "| `GET /api/v1/runs` |",
+            "### lab_status",
         ] {
             assert!(text.contains(row), "{row}");
         }
