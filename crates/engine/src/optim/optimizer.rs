@@ -312,7 +312,7 @@ mod tests {
             matrix_keep: 1.0,
             keep: 1.0,
         };
-        let (mut weight, mut first, mut second) = ([1.0], [1e-3], [1e-6]);
+        let (mut weight, mut first, mut second) = ([1f32], [1e-3f32], [1e-6f32]);
         for _ in 0..12_000 {
             adamw(&mut weight, &mut first, &mut second, &[0.0], step);
             assert!(!first[0].is_subnormal() && !second[0].is_subnormal(), "{first:?} {second:?}");
