@@ -25,7 +25,7 @@ use words::{Targets, label, meaning};
 /// A fit to compute: the kind, the list of runs, and the version of their results.
 type Wanted = (FitKind, String, u64);
 
-/// What the panel shows.
+/// The state of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
     Unchosen,

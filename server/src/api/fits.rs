@@ -32,7 +32,7 @@ const MAX_PARALLEL: usize = 1_000;
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct FitQuery {
-    /// Which fit.
+    /// One of the four fits.
     kind: FitKind,
     /// The runs, separated by commas: ids, `tag:NAME` and `project:NAME` for the runs that trained all their steps, `sweep:ID` for the finished
     /// trials of a sweep. `learning_rate` and `batch_size` need one run.
@@ -49,7 +49,7 @@ pub struct FitQuery {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ReplayQuery {
-    /// Which rule.
+    /// One of the three rules.
     rule: RuleKind,
     /// The runs, as those of a fit. A single `sweep:ID` stands for its trials that have ended, with its metric and the thresholds of its rule.
     runs: String,
@@ -107,7 +107,7 @@ pub async fn replay_rule(
     }
 }
 
-/// What a list names.
+/// The runs of a list.
 enum Named {
     /// One sweep and nothing else.
     Sweep(Box<Sweep>),

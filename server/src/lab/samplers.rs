@@ -31,9 +31,8 @@ impl SamplerSlots {
     /// # Errors
     /// 500 if the computation panicked.
     pub async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| {
-            ApiError::internal("a computation about runs", source)
-        };
+        let failed =
+            |source: Box<dyn std::error::Error + Send + Sync>| ApiError::internal("a computation about runs", source);
         let place = Arc::clone(&self.0).acquire_owned().await.map_err(|source| failed(source.into()))?;
         // The thread computes on if nobody waits for it any more, so the place is its own.
         let computed = tokio::task::spawn_blocking(move || {

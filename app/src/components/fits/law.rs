@@ -31,7 +31,7 @@ struct LawCurve {
     colour: Option<u8>,
 }
 
-/// What is drawn.
+/// Curves and extrapolation, computed again when a target changes and not when the chart is drawn.
 #[derive(Debug, Clone, PartialEq)]
 struct Drawn {
     curves: Vec<LawCurve>,

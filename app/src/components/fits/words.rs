@@ -24,7 +24,7 @@ pub(super) const fn label(kind: FitKind) -> &'static str {
     }
 }
 
-/// What a fit answers.
+/// The question of a fit and its source, as a sentence for tooltips.
 pub(super) const fn meaning(kind: FitKind) -> &'static str {
     match kind {
         FitKind::ScalingLaw => {
@@ -83,7 +83,7 @@ impl Targets {
     }
 }
 
-/// A field of a target.
+/// An optional number; its placeholder is the default of the server.
 #[component]
 pub(super) fn TargetField(
     label: &'static str,

@@ -15,7 +15,7 @@ use crate::refused::Refused;
 /// Points of a series in a report.
 const POINTS: usize = 400;
 
-/// The kind of a fit.
+/// The fits of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -127,7 +127,7 @@ pub struct ScalingLawFit {
     pub law: ScalingLaw,
 }
 
-/// What a batch size follows from.
+/// The noise scale of a run with the length of its sequences.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BatchSizeFit {

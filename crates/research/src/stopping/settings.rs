@@ -128,11 +128,11 @@ pub struct ReplayReport {
     /// In increasing thresholds: of the median rule by percentile, of ASHA by eta and then by the first rung, of Hyperband by brackets and
     /// then by eta. Empty if there is no replay.
     pub settings: Vec<ReplayedSetting>,
-    /// Why there is no replay.
+    /// The reason, if there is no replay.
     pub refused: Option<Refused>,
 }
 
-/// A run to replay.
+/// The values of a run with its id and name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunToReplay {
     /// Id.
@@ -142,7 +142,7 @@ pub struct RunToReplay {
     pub curve: Curve,
 }
 
-/// What is replayed.
+/// A rule, the metric that it reads, and how many runs train at the same time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReplayRequest {
     /// The rule, whose thresholds are varied; the others stay.
