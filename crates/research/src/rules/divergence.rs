@@ -42,10 +42,10 @@ impl Detector for Divergence {
         label: "Divergence",
         meaning: "The training loss rises and does not come back down.",
         reason: "The model is worse than it was, and a run seldom recovers without a lower learning rate.",
-        seen: "The lowest of the 5 training losses up to step {step} is {now} nats/token, {value} times the mean of the 100 losses before them, {before} (threshold {threshold}).",
+        seen: "The lowest of the 5 training losses up to step {step}, {now} nats/token, is {value} times the mean of the 100 losses before them, {before} nats/token (threshold: {threshold} times).",
         seen_if: &[(
             DRIFT,
-            "The median of the 50 training losses up to step {step} is {now} nats/token, {value} times the median of the 50 losses from step {first} on, {before} (threshold {threshold}).",
+            "The median of the 50 training losses up to step {step}, {now} nats/token, is {value} times the median of the 50 losses from step {first} on, {before} nats/token (threshold: {threshold} times).",
         )],
         formula: "min(last 5) / mean(100 before), or median(last 50) / median(50, 100 steps earlier)",
         source: "llm-foundry, callbacks on runaway loss; standard error of a median",

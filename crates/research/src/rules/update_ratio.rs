@@ -29,13 +29,13 @@ pub(super) struct UpdateRatio {
 impl Detector for UpdateRatio {
     const RULE: Rule = Rule {
         id: "update_ratio",
-        label: "Update-to-weight ratio",
+        label: "Update-to-weight ratio out of range",
         meaning: "The weights of a matrix change much faster or slower than usual.",
         reason: "The learning rate or the initialization does not suit this matrix.",
-        seen: "From step {first} to {step} update-to-weight ratios were out of range; the farthest at step {step} is {value}, that of {subject}, above {threshold}: the matrix changes too fast and forgets.",
+        seen: "From step {first} to {step}, update-to-weight ratios were out of range. The most extreme one at step {step} is that of {subject}, {value}, above {threshold}: its updates are large relative to its weights.",
         seen_if: &[(
             "low",
-            "From step {first} to {step} update-to-weight ratios were out of range; the farthest at step {step} is {value}, that of {subject}, below {threshold}: the matrix hardly learns.",
+            "From step {first} to {step}, update-to-weight ratios were out of range. The most extreme one at step {step} is that of {subject}, {value}, below {threshold}: its updates are small relative to its weights.",
         )],
         formula: "norm(update) / norm(weights) outside 1e-5 to 0.15",
         source: "CS231n; Karpathy; range of this lab's small models",

@@ -222,10 +222,10 @@ fn sentences_have_the_numbers_of_the_finding() {
 
 #[test]
 fn a_divergence_names_the_losses_that_were_compared() {
-    let factor = "The lowest of the 5 training losses up to step 904 is 5 nats/token, 2.5 times the mean of the 100 losses before them, 2 \
-                  (threshold 2).";
-    let medians = "The median of the 50 training losses up to step 929 is 2.2 nats/token, 1.1 times the median of the 50 losses from step 780 \
-                   on, 2 (threshold 1.05).";
+    let factor = "The lowest of the 5 training losses up to step 904, 5 nats/token, is 2.5 times the mean of the 100 losses before \
+                  them, 2 nats/token (threshold: 2 times).";
+    let medians = "The median of the 50 training losses up to step 929, 2.2 nats/token, is 1.1 times the median of the 50 losses from \
+                   step 780 on, 2 nats/token (threshold: 1.05 times).";
     for (loss, window, text) in [(5.0, (800, 904), factor), (2.2, (780, 929), medians)] {
         let mut rows = healthy(1, STEPS);
         change(&mut rows, "loss.train", 0, |step, _| if step < 900 { 2.0 } else { loss });
