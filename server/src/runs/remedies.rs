@@ -179,8 +179,8 @@ impl PresentRun {
             steps => format!("The {} steps since then become", grouped(steps)),
         };
         format!(
-            "The run returns to the checkpoint of step {} and continues with {values}.{skip} {since} an abandoned branch, which stays \
-             visible. You can undo this with another rollback.{paused}",
+            "The run returns to the checkpoint of step {}, which restores weights, optimizer state and hyperparameters, and continues with \
+             {values}.{skip} {since} an abandoned branch, which stays visible. You can undo this with another rollback.{paused}",
             grouped(checkpoint.step)
         )
     }

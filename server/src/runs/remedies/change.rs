@@ -166,16 +166,20 @@ impl PresentRun {
         Some(after)
     }
 
-    /// `Set the learning rate back to 1.84e-3`. The value is that of the present step: a schedule has another one when the command arrives.
+    /// `Return to the earlier learning-rate schedule (1.84e-3 at step 600)`, `Set the weight decay back to 0.1`. The value is that of the present
+    /// step: a schedule has another one when the command arrives, and had another one at the change.
     fn inverse_label(&self, command: &Command, event: &Event) -> String {
         let step = self.view.summary.step;
         let after = self.after(command, step);
         let value = |path: LivePath| brief(after.as_ref().unwrap_or(&self.view.hyperparameters).get(path, step));
         match event {
+            Event::Changed { path: LivePath::LEARNING_RATE, .. }
+            | Event::ScheduleChanged { new: SavedSchedule::LearningRate { .. }, .. } => format!(
+                "Return to the earlier learning-rate schedule ({} at step {})",
+                value(LivePath::LEARNING_RATE),
+                grouped(step)
+            ),
             Event::Changed { path, .. } => format!("Set the {} back to {}", path.row().label_in_text(), value(*path)),
-            Event::ScheduleChanged { new: SavedSchedule::LearningRate { .. }, .. } => {
-                format!("Restore the learning-rate schedule, with the learning rate {}", value(LivePath::LEARNING_RATE))
-            }
             Event::ScheduleChanged { new, .. } => format!("Restore the {}", schedule_name(new)),
             _ => "Revert the weight edit".to_owned(),
         }

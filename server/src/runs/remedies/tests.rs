@@ -25,11 +25,16 @@ async fn the_change_before_a_finding_is_named_and_undone_first() {
     let remedies = present.remedies(&found);
     let labels: Vec<&str> = remedies.iter().map(|remedy| remedy.label.as_str()).collect();
     assert_eq!(labels[0], "Roll back to step 150, before the change");
-    assert!(labels[1].starts_with("Set the learning rate back to "), "{labels:?}");
+    assert!(labels[1].starts_with("Return to the earlier learning-rate schedule ("), "{labels:?}");
     assert_eq!(labels[2], "Roll back to step 150 and skip 200 batches");
     assert!(labels[3].starts_with("Clip gradients to norm "), "{labels:?}");
     assert!(!labels.iter().any(|label| label.contains("Multiply the learning rate")), "{labels:?}");
     assert!(remedies[0].effect.contains(&format!("its learning rate {planned} instead of ")), "{}", remedies[0].effect);
+    assert!(
+        remedies[0].effect.contains("restores weights, optimizer state and hyperparameters"),
+        "{}",
+        remedies[0].effect
+    );
     assert!(remedies[0].effect.contains("stays paused"), "{}", remedies[0].effect);
     assert!(remedies[2].effect.contains("skips the next 200 batches"), "{}", remedies[2].effect);
     // By hand and by the rule.
@@ -46,7 +51,8 @@ async fn the_remedy_that_sets_a_value_back_names_the_value_of_the_present_step()
     for (state, secs_per_step) in [(RunState::Paused, None), (RunState::Running, Some(0.01))] {
         (present.view.summary.state, present.view.summary.secs_per_step) = (state, secs_per_step);
         let remedies = present.remedies(&found("divergence", Level::Alert, 159, 9));
-        assert_eq!(remedies[1].label, format!("Set the learning rate back to {}", brief(planned)), "{state:?}");
+        let label = format!("Return to the earlier learning-rate schedule ({} at step 160)", brief(planned));
+        assert_eq!(remedies[1].label, label, "{state:?}");
     }
 }
 
@@ -97,7 +103,10 @@ async fn the_remedy_of_an_update_ratio_follows_its_direction() {
         assert_eq!(labels, [label]);
         (found.finding.step, found.finding.first_step) = (155, 151);
         let labels: Vec<String> = present.remedies(&found).into_iter().map(|remedy| remedy.label).collect();
-        assert!(labels[0].starts_with("Set the learning rate back to "), "a note: the weights may be kept: {labels:?}");
+        assert!(
+            labels[0].starts_with("Return to the earlier learning-rate schedule ("),
+            "a note: the weights may be kept: {labels:?}"
+        );
         assert_eq!(labels[1..], ["Roll back to step 150, before the change"]);
     }
 }
