@@ -168,7 +168,10 @@ fn reference_places(
     let is_clear = |(end, y): &(f64, f64)| {
         let (from, to) = (layout.from_x(end - width - 3.0), layout.from_x(end + 3.0));
         let crossed = curves.iter().flat_map(|curve| drawn(curve, from, to)).filter(|bucket| has_value(bucket));
-        let mut heights = crossed.map(|bucket| extent(bucket)).map(|(low, high)| (layout.to_y(high), layout.to_y(low)));
+        let heights = crossed.map(|bucket| extent(bucket)).map(|(low, high)| (layout.to_y(high), layout.to_y(low)));
+        let lines = curves.iter().flat_map(|curve| drawn(curve, from, to).windows(2));
+        let lines = lines.filter_map(|ends| line_heights(layout, &ends[0], &ends[1], from, to));
+        let mut heights = heights.chain(lines);
         (plot.y + SMALL..=plot.bottom()).contains(y) && !heights.any(|(top, bottom)| top < y + 3.0 && bottom > y - 9.0)
     };
     let places = ends.into_iter().flat_map(|end| heights.iter().map(move |y| (end, *y)));
@@ -181,6 +184,19 @@ fn drawn<'a>(curve: &Curve<'a>, from: f64, to: f64) -> &'a [Bucket] {
         [only] if only.last_x < from || only.x > to => &[],
         buckets => buckets,
     }
+}
+
+/// Top and bottom of the line between two neighboring buckets of a curve, pixels, where it is between two positions. A steep line crosses
+/// heights at which neither bucket is. `None` if there is no line.
+fn line_heights(layout: &Layout, one: &Bucket, next: &Bucket, from: f64, to: f64) -> Option<(f64, f64)> {
+    let (start, end) = (middle(one), middle(next));
+    let (left, right) = (from.max(start), to.min(end));
+    if !has_value(one) || !has_value(next) || start >= end || left > right {
+        return None;
+    }
+    let (first, last) = (layout.to_y(one.mean), layout.to_y(next.mean));
+    let at = |x: f64| first + (last - first) * (x - start) / (end - start);
+    Some((at(left).min(at(right)), at(left).max(at(right))))
 }
 
 /// Names of abandoned segments and labelled curves at their ends, since the legend cannot distinguish them.

@@ -278,6 +278,23 @@ fn the_label_of_a_reference_and_the_name_of_a_curve_have_places_of_their_own() {
 }
 
 #[test]
+fn the_label_of_a_reference_is_not_on_a_steep_line_between_two_points() {
+    let rising = [(0, 1.0), (500, 1.0), (590, 5.0), (599, 5.0)].map(|(step, loss)| point(step, step as f64, loss));
+    let reference = Reference { label: "unigram entropy".into(), value: 3.0, role: Role::InkFaint };
+    let frame = Frame { has_header: false, ..Frame::default() };
+    let spec = ChartSpec { frame, references: vec![reference], has_zero: true, ..ChartSpec::default() };
+    let mut rights = vec![];
+    chart(&spec, &[Curve::new("val", Role::Run(0), &rising)], Size::new(640.0, 300.0)).scene.walk(&mut |shape| {
+        match shape {
+            Shape::Text(text) if text.text.starts_with("unigram entropy") => rights.push(text.at.x),
+            _ => {}
+        }
+    });
+    // The right edge, where the curve crosses the line, is at more than 600 pixels.
+    assert!(rights.len() == 1 && rights[0] < 500.0, "{rights:?}");
+}
+
+#[test]
 fn the_name_of_a_short_branch_is_near_its_end() {
     let line = |from: u64, to: u64, height: f64| -> Vec<Bucket> {
         (from..to).map(|step| point(step, step as f64, height)).collect()
