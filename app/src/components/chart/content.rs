@@ -51,6 +51,8 @@ pub(crate) struct Line {
     pub(crate) buckets: Vec<Bucket>,
     /// The value of the last step, which the legend shows without a crosshair; the mean of the last bucket if not set.
     pub(crate) newest: Option<f64>,
+    /// The step of that value, if the legend names it: it was measured long before the other values.
+    pub(crate) measured_at: Option<u64>,
 }
 
 impl Line {
@@ -66,6 +68,7 @@ impl Line {
             is_past: false,
             buckets,
             newest: None,
+            measured_at: None,
         }
     }
 

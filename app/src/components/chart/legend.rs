@@ -41,7 +41,11 @@ pub(super) fn entries(drawn: &Drawn, curves: &[Curve], x: Option<f64>) -> Vec<En
         if bucket.is_none() && (is_aside || has_other_part()) {
             continue;
         }
-        entries.push(entry(line.name.clone(), line.role, curve.style, bucket, spec, &line.meaning));
+        let mut entry = entry(line.name.clone(), line.role, curve.style, bucket, spec, &line.meaning);
+        if let Some(step) = line.measured_at.filter(|_| readings.is_none()) {
+            entry.value = format!("{} at step {}", entry.value, number::whole(step));
+        }
+        entries.push(entry);
     }
     entries
 }

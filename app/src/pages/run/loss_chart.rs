@@ -7,7 +7,7 @@ use figure::scene::Role;
 use figure::spec::{Marker, Reference};
 use figure::{ChartSpec, SMOOTHING, ScaleKind, Style};
 use leptos::prelude::*;
-use wire::series::{Axis, describe, name};
+use wire::series::{Axis, Bucket, describe, name};
 use wire::{Event, EventRecord};
 
 use super::RunContext;
@@ -95,6 +95,7 @@ fn paint(context: RunContext) -> ChartContent {
         ..measured(&run, name::TRAIN, "train", own_role(&run))
     };
     let valid = Line { newest: newest_loss(summary.loss_valid), ..measured(&run, name::VALID, "val", Role::Run(0)) };
+    let valid = Line { measured_at: earlier_evaluation(&run, &valid.buckets), ..valid };
     // Live curves are drawn last, and validation must be on top: only the newest training loss glows, as a curve of its
     // own.
     let newest = Line {
@@ -121,6 +122,15 @@ fn paint(context: RunContext) -> ChartContent {
         ..content.spec.clone()
     };
     ChartContent { spec, lines, ..content }
+}
+
+/// The step of the newest evaluation as the journal counts it, if the run has trained for more than an evaluation interval since, or does
+/// not train.
+fn earlier_evaluation(run: &OpenRun, evaluations: &[Bucket]) -> Option<u64> {
+    let step = evaluations.last()?.last_step + 1;
+    let since = run.view.summary.step.saturating_sub(step);
+    let usual = if run.is_training() { run.view.hyperparameters.intervals.eval_every } else { 0 };
+    (since > usual).then_some(step)
 }
 
 /// Length of the running mean on the x axis.
