@@ -287,7 +287,7 @@ pub fn describe(series: &str) -> SeriesInfo {
     let by_name = [
         (
             UPDATE_RATIO,
-            "update / weight",
+            "update-to-weight ratio",
             "ratio",
             "Norm of the update of the step divided by the norm of the weights. Typical: 1e-3.",
         ),
@@ -312,7 +312,11 @@ pub fn describe(series: &str) -> SeriesInfo {
     ];
     for (prefix, label, unit, meaning) in by_name {
         if let Some(rest) = series.strip_prefix(prefix) {
-            return info(&format!("{label}, {}", place(prefix, rest)), unit, meaning);
+            // All series of the prefix have its label.
+            return match rest {
+                "" => info(label, unit, meaning),
+                rest => info(&format!("{label}, {}", place(prefix, rest)), unit, meaning),
+            };
         }
     }
     match series {

@@ -50,7 +50,7 @@ pub(super) fn EvidenceView(found: RunFinding, state: FindingsState, rule: Memo<O
             }
         });
     });
-    let words = |one: &Evidence| describe(one.series.trim_end_matches('/')).label;
+    let words = |one: &Evidence| describe(&one.series).label;
     let buttons = evidence.with_value(|all| {
         let several = all.len() > 1;
         let button = |(place, one): (usize, &Evidence)| {
@@ -88,8 +88,9 @@ pub(super) fn EvidenceView(found: RunFinding, state: FindingsState, rule: Memo<O
         let unit =
             evidence.with_value(|all| all.get(shown.get()).map(|one| describe(&one.series).unit).unwrap_or_default());
         // Without a unit, the value of the rule may be another quantity than that of the series.
-        let is_of_series = rule.read().as_ref().is_some_and(|rule| rule.unit == unit)
-            && (!unit.is_empty() || value.is_some_and(|value| has_value(windows, step, value)));
+        let of_rule = if unit == "ratio" { "" } else { unit };
+        let is_of_series = rule.read().as_ref().is_some_and(|rule| rule.unit == of_rule)
+            && (!of_rule.is_empty() || value.is_some_and(|value| has_value(windows, step, value)));
         let references = match is_of_series {
             true => vec![Reference { label: "threshold".into(), value: threshold, role: Role::InkFaint }],
             false => vec![],
