@@ -185,7 +185,8 @@ test("watchers follow page, step and pointer of a presenter, look around, and re
   // Scrolling, and a page that a guest may not see.
   await presenter.mouse.wheel(0, 600);
   await lab.until("the watcher to be scrolled", async () => (await watcher.evaluate(() => scrollY)) > 100);
-  await presenter.getByRole("link", { name: "Fleet" }).click();
+  await presenter.getByRole("button", { name: "Pages" }).click();
+  await presenter.locator(".menu-list").getByRole("link", { name: "Fleet" }).click();
   await watcher.waitForURL(/\/fleet/);
   await bar(visitor).getByText("shows a page that is not shared with you").waitFor();
 
