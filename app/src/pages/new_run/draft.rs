@@ -216,9 +216,9 @@ impl Draft {
         unreadable.iter().map(|field| (*field).to_owned()).chain(refused.map(str::to_owned)).collect()
     }
 
-    /// How many fields must be corrected.
+    /// How many hyperparameters must be corrected; steps and seed are fields of other sections.
     pub(super) fn faulty_count(self) -> usize {
-        self.faulty().len()
+        self.faulty().iter().filter(|field| table::find(field).is_some()).count()
     }
 
     /// The labels of the fields that must be corrected.
