@@ -69,7 +69,7 @@ test("a hypothesis is stated, its change is trained in pairs, and a verdict foll
   await page.getByLabel("Predicted difference").fill("0.5");
   await page.getByLabel("Probability of confirmation").fill("0.9");
   await page.getByLabel("Smallest effect that counts").fill("0.02");
-  await page.getByLabel("Most pairs", { exact: true }).fill("6");
+  await page.getByLabel("Maximum pairs", { exact: true }).fill("6");
   await page.getByText("At most 12 runs of at most 60 steps").waitFor();
   assert.deepEqual(await violations(page), []);
   await start.click();

@@ -188,14 +188,14 @@ fn PredictionFields() -> impl IntoView {
         <section class="stack part">
             <h2>"Prediction"</h2>
             <p class="small dim">
-                "The difference is that of the metric, variant minus baseline, in "{unit}
-                ". Its sign says which direction the verdict confirms; below 0 the variant has the lower value."
+                "Enter the difference that you expect: metric of the variant minus metric of the baseline, in "{unit}
+                " (negative: the variant is lower). The verdict is “confirmed” only for a difference of this sign."
             </p>
             <div class="fields">
                 <LabeledNumber label="Predicted difference" meaning="Such as -0.05" number=draft.difference />
                 <LabeledNumber
                     label="Probability of confirmation"
-                    meaning="How sure you are that the verdict will be confirmed, 0 to 1. It is scored."
+                    meaning="How sure you are that the verdict will be “confirmed”, 0 to 1. This forecast is scored."
                     number=draft.probability
                 />
             </div>
@@ -210,10 +210,14 @@ fn RuleFields() -> impl IntoView {
         <section class="stack part">
             <h2>"Decision rule"</h2>
             <div class="fields">
-                <LabeledNumber label="Smallest effect that counts" meaning="An effect below it is refuted, even if it is proven" number=draft.effect />
+                <LabeledNumber
+                    label="Smallest effect that counts"
+                    meaning="If the effect is smaller than this, the verdict is “refuted”, even when the effect is clearly not zero"
+                    number=draft.effect
+                />
                 <LabeledNumber label="Level alpha" meaning="Probability of a wrong verdict that you accept" number=draft.alpha placeholder="0.05" />
-                <LabeledNumber label="Fewest pairs" meaning="No verdict before this many pairs; 3 give the first interval" number=draft.min_pairs placeholder="3" />
-                <LabeledNumber label="Most pairs" meaning="Without a verdict until then, it is inconclusive" number=draft.max_pairs placeholder="10" />
+                <LabeledNumber label="Minimum pairs" meaning="No verdict before this many pairs; 3 give the first interval" number=draft.min_pairs placeholder="3" />
+                <LabeledNumber label="Maximum pairs" meaning="Without a verdict until then, it is inconclusive" number=draft.max_pairs placeholder="10" />
             </div>
         </section>
     }
@@ -228,9 +232,9 @@ fn BudgetFields() -> impl IntoView {
         <section class="stack part">
             <h2>"Budget"</h2>
             <div class="fields">
-                <LabeledNumber label="Most steps per run" meaning="By default the steps of the baseline" number=draft.budget_steps placeholder=steps />
-                <LabeledNumber label="Most device hours" meaning="Training time of all runs, failed ones included" number=draft.hours />
-                <LabeledNumber label="Most pairs in the budget" meaning="By default as many as the rule allows" number=draft.budget_pairs placeholder=pairs />
+                <LabeledNumber label="Maximum steps per run" meaning="By default the steps of the baseline" number=draft.budget_steps placeholder=steps />
+                <LabeledNumber label="Maximum device hours" meaning="Training time of all runs, failed ones included" number=draft.hours />
+                <LabeledNumber label="Maximum pairs (budget)" meaning="By default as many as the rule allows" number=draft.budget_pairs placeholder=pairs />
             </div>
         </section>
     }

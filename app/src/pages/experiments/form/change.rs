@@ -6,7 +6,7 @@ use wire::hyperparameters::table::{self, TABLE, Values};
 
 use super::draft::{ChangeRow, Draft};
 use crate::components::hyperparameters::{choice_name, group_title, with_comma};
-use crate::components::{Icon, Select, clicks, says, shows};
+use crate::components::{Icon, Select, clicks, says, sentence, shows};
 
 /// Most hyperparameters of a change in the form.
 const MOST_ROWS: usize = 8;
@@ -87,7 +87,7 @@ fn RowFields(row: ChangeRow) -> impl IntoView {
     });
     let meaning = says(move || {
         let found = table::find(&row.path.read());
-        found.map(|found| format!("{} {}", found.meaning, found.values)).unwrap_or_default()
+        found.map(|found| format!("{} {}", found.meaning, sentence(&found.values.to_string()))).unwrap_or_default()
     });
     let choose = move |path: String| {
         row.path.set(path);

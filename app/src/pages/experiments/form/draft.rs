@@ -161,11 +161,11 @@ impl Draft {
             ("Probability of confirmation", self.probability),
             ("Smallest effect that counts", self.effect),
             ("Level alpha", self.alpha),
-            ("Fewest pairs", self.min_pairs),
-            ("Most pairs", self.max_pairs),
-            ("Most steps per run", self.budget_steps),
-            ("Most device hours", self.hours),
-            ("Most pairs in the budget", self.budget_pairs),
+            ("Minimum pairs", self.min_pairs),
+            ("Maximum pairs", self.max_pairs),
+            ("Maximum steps per run", self.budget_steps),
+            ("Maximum device hours", self.hours),
+            ("Maximum pairs (budget)", self.budget_pairs),
         ]
     }
 
