@@ -142,7 +142,7 @@ fn Condition(row: Row) -> impl IntoView {
                 "" => "Only under a condition".to_owned(),
                 when => format!("Only if {when}"),
             })}</summary>
-            <label class="field" title="The parameter varies where each of these parameters has one of its values, and has the value of the base elsewhere">
+            <label class="field" title="The parameter is drawn only for points at which the parameters named here have the values listed; at all other points it keeps its base value">
                 <span class="label">"Condition: NAME = VALUE, VALUE; NAME = VALUE"</span>
                 <input
                     type="text"

@@ -60,7 +60,6 @@ fn Figures(spec: SweepSpec, preview: SweepPreview) -> impl IntoView {
     let SweepPreview { trials, configurations, tokens, training_secs, points } = preview;
     let seeds = trials.checked_div(configurations).unwrap_or(1);
     let tokens = tokens.map_or_else(|| "unknown".to_owned(), short);
-    let at_once = spec.at_once;
     let hours = training_secs.map_or_else(|| "unknown".to_owned(), duration);
     view! {
         <dl class="figures">
@@ -83,8 +82,8 @@ fn Figures(spec: SweepSpec, preview: SweepPreview) -> impl IntoView {
                 <dd>
                     <Number
                         text=hours
-                        meaning=format!("Of all trials, without early stopping, at the measured speed of the device. {} at once take less time \
-                            on several devices.", counted(u64::from(at_once), "trial"))
+                        meaning="Of all trials, without early stopping, at the measured speed of the device. On several devices, more trials \
+                            at once take less time."
                     />
                 </dd>
             </div>

@@ -30,13 +30,13 @@ pub(super) fn StoppingFields() -> impl IntoView {
             </div>
             <p class="small dim">{move || rule.get().meaning()}</p>
             <FieldError field="stopping" />
-            <label class="check" title="A finding of level alert, such as a diverged loss, stops its trial. Default: on.">
+            <label class="check" title="An alert of a rule, such as a diverged loss, stops the trial in which it was found. Default: on.">
                 <input
                     type="checkbox"
                     prop:checked=draft.stop_on_alerts
                     on:change:target=move |event| draft.stop_on_alerts.set(event.target().checked())
                 />
-                "Findings of level alert stop their trial"
+                "Stop a trial when a rule raises an alert"
             </label>
         </section>
     }
