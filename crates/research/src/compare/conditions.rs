@@ -79,8 +79,8 @@ pub enum Reason {
     RepeatedSeed { seed: u64 },
     /// Too few runs for a variance, and no noise floor.
     #[error(
-        "the spread over seeds is unknown: the baseline has {} and the change {}; run at least 3 seeds of each, or more seeds of one of them, \
-         whose spread is then the noise floor of both",
+        "the spread over seeds is unknown, because the baseline has {} and the compared group {}; run at least 3 seeds of each, or more seeds \
+         of one group only, whose spread is then used as the noise floor for both",
         wire::number::counted(*.baseline as u64, "run"), wire::number::counted(*.change as u64, "run")
     )]
     TooFewRuns { baseline: usize, change: usize },
