@@ -102,8 +102,8 @@ pub(crate) fn AlertConditions(
     };
     view! {
         <p class="small dim">
-            "A value beyond the threshold raises one alert, and the next one after the metric was back: for one value of a score or a validation \
-             loss, for ten values of other metrics."
+            "A condition raises one alert when the metric crosses its threshold. It can raise another only after the metric has been back on the \
+             other side: for one value of a score or validation loss, or for ten values in a row of any other metric."
         </p>
         {shows(list)}
         {shows(new)}

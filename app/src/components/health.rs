@@ -7,8 +7,8 @@ use super::Icon;
 use super::number::counted;
 
 /// The levels of findings: a note of a person is another thing.
-const LEVELS: &str =
-    "A note is a finding that is worth knowing; an alert means that the run is failing or its result is wrong.";
+const LEVELS: &str = "A note is worth knowing. An alert needs action: the run is failing, its result is wrong, or it wastes much of its \
+                      training.";
 
 /// The mark of a run.
 #[component]

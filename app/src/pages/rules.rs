@@ -38,8 +38,8 @@ pub(crate) fn RulesPage() -> impl IntoView {
             <p class="dim prose">
                 "These rules check every run while it trains. A rule reads metrics of the run and computes a value by its formula. When \
                  the value passes a threshold, the rule reports a finding. A finding is a note, which is worth knowing, or an alert, which \
-                 means that the run is failing or that its result is wrong. The page of a run shows its findings. There you can mute a \
-                 rule, change its thresholds, and allow it to pause, roll back or stop the run."
+                 needs action: the run is failing, its result is wrong, or it wastes much of its training. The page of a run shows its \
+                 findings. There you can mute a rule, change its thresholds, and allow it to pause, roll back or stop the run."
             </p>
             {shows(content)}
         </main>

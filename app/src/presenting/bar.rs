@@ -75,7 +75,7 @@ fn OwnBar(presenting: Presenting) -> impl IntoView {
         <p class="grow" role="status">
             <strong>"Presenting"</strong>
             {shows(move || match watchers() {
-                (0, _) => "; nobody follows yet. Everyone who can see this page is offered to follow you.".to_owned(),
+                (0, _) => "; nobody follows yet. Everyone who can see this page can choose to follow you.".to_owned(),
                 (_, followers) => format!("; {followers}"),
             })}
         </p>

@@ -19,7 +19,7 @@ const ROLES: [(Role, &str, &str, &str); 2] = [
         Role::View,
         "View",
         "They can view it but change nothing",
-        "Anyone with the link can view {} without an account, and nothing else; they cannot change anything.",
+        "Anyone with the link can view {} without an account. They see nothing else and cannot change anything.",
     ),
     (
         Role::Steer,
@@ -92,8 +92,8 @@ pub(super) fn LinkForm(scope: LinkScope, path: String, links: Links) -> impl Int
         }
     };
     let (opens, shared_part) = match &shared.read_value().0 {
-        LinkScope::Runs(runs) if runs.len() == 1 => ("The link opens this view: ", "this run, with its X-ray"),
-        LinkScope::Runs(_) => ("The link opens this view: ", "these runs, with their X-ray"),
+        LinkScope::Runs(runs) if runs.len() == 1 => ("The link opens this view: ", "this run and its X-ray"),
+        LinkScope::Runs(_) => ("The link opens this view: ", "these runs and their X-ray"),
         LinkScope::Project(_) => {
             ("The link opens the list of runs of the project: ", "the runs and datasets of the project")
         }

@@ -101,8 +101,9 @@ pub(super) fn TaskChoice() -> impl IntoView {
     view! {
         <FormSection title="Evaluation tasks" note="Optional.">
             <p class="small dim">
-                "Checkpoints at multiples of the interval and the last one are scored. Each score is a forward pass over all items of the task, \
-                 for multiple choice over each of their choices. The server computes one score at a time, at low priority, on its own \
+                "Checkpoints at multiples of the scoring interval, which is set below for each task, are scored, and the newest checkpoint when \
+                 the run ends or is suspended. Each score is a forward pass over all items of the task, for multiple choice over each of \
+                 their choices. The server computes one score at a time, at low priority, on its own \
                  machine. Training does not wait for it; on a machine that also trains, it takes processor time from the runs."
             </p>
             {shows(failure)}

@@ -82,9 +82,8 @@ fn AlertSettings() -> impl IntoView {
         <section class="sheet padded stack" id="alerts" aria-labelledby="alerts-title">
             <h2 id="alerts-title">"Alerts"</h2>
             <p>
-                "An alert is raised when a rule finds that a run is failing (a finding of the level alert; notes raise none), when a run ends \
-                 or fails, when a worker stops reporting or its machine needs attention, and when a metric meets a condition. Alerts are \
-                 shown on open pages and sent to channels."
+                "An alert is raised when a rule reports an alert and not only a note, when a run ends or fails, when a worker stops reporting or \
+                 its machine needs attention, and when a metric meets a condition. Alerts are shown on open pages and sent to channels."
             </p>
             <BrowserNotices />
             <MetricAlerts />

@@ -25,7 +25,8 @@ pub fn built_in(name: &str) -> Option<Task> {
             TaskItems::MultipleChoice(holder_items(ITEMS).into_iter().map(|(item, _)| item).collect()),
         ),
         MODULAR_ADDITION => (
-            "The sum of two numbers modulo 97 that the training text does not have, all digits right. Guessing scores about 1/97.",
+            "Sums of two numbers modulo 97 that do not occur in the training text. An answer counts only if all its digits are right. Guessing \
+             scores about 1/97.",
             TaskItems::Completion(sums(ITEMS)),
         ),
         _ => return None,

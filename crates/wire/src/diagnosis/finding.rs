@@ -15,7 +15,7 @@ use crate::run::health::Health;
 pub enum Level {
     /// Worth knowing; the run can continue.
     Note,
-    /// The run is failing, or its result is wrong.
+    /// Needs action: the run is failing, its result is wrong, or it wastes much of its training.
     Alert,
 }
 

@@ -137,11 +137,9 @@ fn ReceiverFields(draft: Draft, offers: ChannelOffers, is_new: bool) -> impl Int
             "The topic of ntfy, 1 to 64 letters, digits, - and _. Anyone who knows it can read the messages",
             "a topic that is hard to guess",
         ),
-        _ => (
-            "Address of the webhook",
-            "The server sends JSON to this address; the guide describes it",
-            "https://example.org/…",
-        ),
+        _ => {
+            ("Address of the webhook", "The server sends each alert to this address, as JSON", "https://example.org/…")
+        }
     };
     let placeholder = move || match (is_new, draft.of.with_value(|of| of.as_ref().is_some_and(|of| is_kind(&of.kind))))
     {

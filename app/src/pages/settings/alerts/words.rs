@@ -3,8 +3,8 @@
 use wire::alert::AlertKind;
 
 /// What is urgent, as a sentence.
-pub(super) const URGENT: &str = "Urgent alerts are failed and lost runs, non-finite values, findings of the level alert, workers that have \
-                                 stopped reporting, nearly full disks, memory errors and conditions that are marked as urgent.";
+pub(super) const URGENT: &str = "Urgent alerts are failed and lost runs, non-finite values, alerts of rules, workers that have stopped \
+                                 reporting, nearly full disks, memory errors and conditions that are marked as urgent.";
 
 /// Label of a kind of alert.
 pub(super) fn kind_word(kind: AlertKind) -> &'static str {
@@ -20,9 +20,7 @@ pub(super) fn kind_word(kind: AlertKind) -> &'static str {
 /// Tooltip of a kind: the events that raise its alerts.
 pub(super) fn kind_meaning(kind: AlertKind) -> &'static str {
     match kind {
-        AlertKind::Finding => {
-            "A rule has found that a run is failing: a finding of the level alert, such as a loss spike"
-        }
+        AlertKind::Finding => "A rule has raised an alert, such as a loss spike. Its notes are not included.",
         AlertKind::RunEnded => "A run has finished or was stopped",
         AlertKind::Metric => {
             "A value of a metric, such as the score of a task, meets a condition that somebody has set"
