@@ -18,6 +18,9 @@ pub struct Cut {
 /// Texts are not cut below this length, characters.
 const SHORTEST_TEXT: usize = 64;
 
+/// The part of the size that is left that is used, so that few repetitions are needed.
+const SHARE: f64 = 0.97;
+
 /// A list or a text that can be cut.
 struct Candidate {
     pointer: String,
@@ -70,7 +73,8 @@ fn longest(texts: Vec<Candidate>) -> Option<Candidate> {
 /// How many entries or characters stay: at least one less, and at least one.
 fn kept(chosen: &Candidate, excess: usize) -> usize {
     let Candidate { length, bytes, .. } = *chosen;
-    let share = bytes.saturating_sub(excess + excess / 16) as f64 / bytes.max(1) as f64;
+    // Entries differ in size, so it is repeated until it fits.
+    let share = SHARE * bytes.saturating_sub(excess) as f64 / bytes.max(1) as f64;
     ((length as f64 * share) as usize).clamp(1, length - 1)
 }
 
