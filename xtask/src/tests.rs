@@ -28,7 +28,10 @@ enum Verdict {
 pub(crate) fn run_all() -> Outcome<()> {
     let missing = install::for_tests();
     let page_programs = Compilation::start(&[programs::PAGE]);
-    server::build()?;
+    if let Err(reason) = server::build() {
+        page_programs.wait();
+        return Err(reason);
+    }
     let lint = verdict(lint::run_all());
     let other_programs = Compilation::start(&[programs::WORKSPACE, programs::XTASK]);
     let browser = browser_tests();

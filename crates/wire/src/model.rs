@@ -355,7 +355,7 @@ impl ModelPlan {
 
     fn check_mup(&self) -> Result<(), PlanError> {
         let base = self.mup_base_width;
-        if base > 0 && self.d_model > MAX_WIDTH_MULTIPLIER * base {
+        if base > 0 && self.d_model > MAX_WIDTH_MULTIPLIER.saturating_mul(base) {
             let message = format!("d_model {} is more than {MAX_WIDTH_MULTIPLIER} times {base}", self.d_model);
             return Err(PlanError::new("model.mup_base_width", message)
                 .hint("enter the width of the model whose learning rate you have found, or 0 for no muP"));

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::PlanError;
 use crate::number::{counted, grouped};
 
+/// Maximum number of overrides in a curve that restores a schedule.
+const MAX_RESTORED: usize = 1_000;
+
 /// The shape of the learning-rate schedule after warm-up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -179,6 +182,15 @@ impl Schedule {
                 "only steps from the current one on can be drawn",
             ),
             ScheduleCurve::Points(points) => check_points("curve", points),
+            ScheduleCurve::Restore(overrides) if overrides.len() > MAX_RESTORED => {
+                let message = format!("the schedule to restore has {} overrides", grouped(overrides.len() as u64));
+                failed(message, "give at most 1\u{202f}000")
+            }
+            ScheduleCurve::Restore(overrides)
+                if overrides.iter().any(|over| matches!(over.curve, ScheduleCurve::Restore(_))) =>
+            {
+                failed("the schedule to restore restores another one".into(), "give the overrides of that one")
+            }
             ScheduleCurve::Restore(overrides) => {
                 overrides.iter().try_for_each(|over| Self::check_curve(&over.curve, over.from_step))
             }
@@ -460,6 +472,7 @@ mod tests {
             ScheduleCurve::Cosine { to_step: 20, learning_rate: -1.0 },
             ScheduleCurve::Scaled(f64::INFINITY),
             ScheduleCurve::Restore(vec![ScheduleOverride { from_step: 3, curve: ScheduleCurve::Scaled(1e300) }]),
+            ScheduleCurve::Restore(vec![ScheduleOverride { from_step: 3, curve: ScheduleCurve::Restore(vec![]) }]),
         ] {
             assert!(Schedule::check_curve(&bad, 10).is_err(), "{bad:?}");
         }

@@ -11,7 +11,8 @@ impl Schedule {
         let mut rates: Vec<(u64, f64)> = steps.map(|step| (step, self.planned(step))).collect();
         for (at, ScheduleOverride { from_step, curve }) in overrides.iter().enumerate() {
             let here = rates[at].1;
-            for (step, rate) in &mut rates[at..] {
+            // The own entry of an override is not read after `here`.
+            for (step, rate) in &mut rates[at + 1..] {
                 if *step >= *from_step {
                     *rate = self.along_curve(curve, (*from_step, here), (*step, *rate));
                 }
@@ -45,15 +46,20 @@ impl Schedule {
 /// The curve that restores a schedule with these overrides after a later one. Overrides whose effect has ended are left out, so that a
 /// schedule that is changed and restored many times does not contain itself again and again.
 pub fn restoring(overrides: &[ScheduleOverride]) -> ScheduleCurve {
+    ScheduleCurve::Restore(in_effect(overrides))
+}
+
+/// The overrides that decide the learning rate after the last of them, none of them a [`ScheduleCurve::Restore`].
+fn in_effect(overrides: &[ScheduleOverride]) -> Vec<ScheduleOverride> {
     let is_independent =
         |over: &ScheduleOverride| matches!(over.curve, ScheduleCurve::Restore(_) | ScheduleCurve::Refit { .. });
     let from = overrides.iter().rposition(is_independent).unwrap_or(0);
-    ScheduleCurve::Restore(match &overrides[from..] {
+    match &overrides[from..] {
         [ScheduleOverride { curve: ScheduleCurve::Restore(earlier), .. }, later @ ..] => {
-            [earlier.as_slice(), later].concat()
+            [in_effect(earlier).as_slice(), later].concat()
         }
         all => all.to_vec(),
-    })
+    }
 }
 
 #[cfg(test)]
