@@ -1,9 +1,10 @@
-//! `/mcp`: a language model that acts (an agent) watches and steers the lab by tools of the Model Context Protocol, over streamable HTTP.
+//! `/mcp`: a language model that acts (an agent) watches and steers the lab with tools of the Model Context Protocol, over streamable HTTP.
 //!
-//! A tool works by requests to the routes of the API with the token of the agent ([`caller`]), so it may do what the token may do there.
+//! A tool sends requests to the routes of the API with the token of the agent ([`caller`]), so it has the permissions of that token.
 //!
-//! - here: the route; [`service`]: the protocol; [`tool`]: what a tool is; [`tools`]: all tools; [`acts`]: acting once;
-//! - [`answer`]: the answer of a tool; [`untrusted`]: texts that others wrote; [`shrink`]: values cut to a size; [`brief`]: runs in few words.
+//! - here: the route; [`service`]: the protocol; [`tool`]: what a tool is; [`tools`]: all tools; [`acts`]: each act once;
+//! - [`answer`]: the answer of a tool; [`untrusted`]: texts that others wrote; [`shrink`]: values shortened to a size; [`brief`]: short
+//!   forms of runs.
 
 pub mod acts;
 pub mod answer;
@@ -36,7 +37,7 @@ pub fn route(lab: &Lab, api: Router) -> Router<Lab> {
     Router::new().route(AGENTS, any(answer_message)).layer(map_response(name_scheme)).layer(Extension(service))
 }
 
-/// Answers a message of an agent. It proves itself by a token in the Authorization header; the cookie of a browser is not enough.
+/// Answers a message of an agent. The agent must send a token in the Authorization header; a browser cookie is not accepted.
 async fn answer_message(
     SignedIn(identity): SignedIn,
     State(lab): State<Lab>,
@@ -44,16 +45,16 @@ async fn answer_message(
     mut request: Request,
 ) -> Result<Response, ApiError> {
     if !request.headers().contains_key(AUTHORIZATION) {
-        let message = "agents are identified by a token, not by the cookie of a browser";
+        let message = "an agent must send a token; a browser cookie is not accepted";
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
-            .hint("send Authorization: Bearer with a token from `kindling token --role view`"));
+            .hint("send the header \"Authorization: Bearer TOKEN\"; `kindling token --role view` creates a token"));
     }
     let _place = lab.agents.call(&identity)?;
     request.extensions_mut().insert(identity);
     Ok(service.handle(request).await.map(Body::new))
 }
 
-/// Says how to identify oneself where that is missing.
+/// Names the authentication scheme in responses with status 401.
 async fn name_scheme(mut response: Response) -> Response {
     if response.status() == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"kindling\""));

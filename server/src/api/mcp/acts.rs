@@ -1,5 +1,5 @@
-//! Acts of agents. A call that acts has a reason, perhaps an expected effect, and an idempotency key: it is stored before it is carried out and
-//! its result after that, so that a call that is repeated acts once, whatever happens to the server in between.
+//! Acts of agents: calls that change something. Each has a reason, an idempotency key and optionally an expected effect. It is stored
+//! before it is carried out, and its result after that, so that a repeated call is carried out once even if the server stops in between.
 
 use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
@@ -20,15 +20,15 @@ const KEY_CHARS: (usize, usize) = (8, 100);
 /// Longest name of a metric, characters.
 const METRIC_CHARS: usize = 200;
 
-/// What is expected of an act, so that it can be compared with what comes of it.
+/// The expected effect of an act, which can be compared with the measured one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedEffect {
     /// Name of the series that changes: loss.valid.
     pub metric: String,
-    /// Expected difference to what would happen without the act, in the unit of the metric.
+    /// Expected value minus the value without the act, in the unit of the metric.
     pub difference: f64,
-    /// Step by which it is expected.
+    /// Step by which the difference is expected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_step: Option<u64>,
     /// Probability that the difference has this sign, 0 to 1.
@@ -36,7 +36,7 @@ pub struct ExpectedEffect {
     pub probability: Option<f64>,
 }
 
-/// The arguments that every call has that acts.
+/// The arguments that all acts have.
 #[derive(Debug, Clone)]
 pub struct Intent {
     pub reason: String,
@@ -45,28 +45,28 @@ pub struct Intent {
     pub dry_run: bool,
 }
 
-/// Arguments of a tool that acts: those that are listed, and those of [`Intent`].
+/// Arguments of a tool that changes something: the listed ones and those of [`Intent`].
 macro_rules! acting {
     ($name:ident { $($(#[$doc:meta])* $field:ident: $kind:ty,)* }) => {
         #[derive(Debug, Clone, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         #[serde(deny_unknown_fields)]
         struct $name {
             $($(#[$doc])* $field: $kind,)*
-            /// Why, in a sentence; the journal shows it.
+            /// The reason, in one sentence; the journal shows it.
             reason: String,
-            /// The expected effect with a number; the journal shows it.
+            /// The expected effect as a number; the journal shows it.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             expected_effect: Option<crate::api::mcp::acts::ExpectedEffect>,
-            /// A new text of 8 to 100 letters, digits and -_.: for each intention. A call that is repeated with it acts once and answers
-            /// the first result.
+            /// A new key of 8 to 100 letters, digits and -_.: for each act. A call that is repeated with the same key is carried out once
+            /// and returns the first result.
             idempotency_key: String,
-            /// Answers what would be done, and does nothing.
+            /// Returns what the call would change, and changes nothing.
             #[serde(default, skip_serializing)]
             dry_run: bool,
         }
 
         impl $name {
-            /// The act of this call. `run` is the run that it is about.
+            /// The act of this call. `run` is the run that it changes.
             fn act(
                 &self,
                 caller: crate::api::mcp::caller::Caller,
@@ -97,7 +97,7 @@ pub struct Act {
     run: Option<String>,
 }
 
-/// Finds out what came of an act whose result was not stored; `None` where that is not known.
+/// Looks up the result of an act whose result was not stored; `None` if it is not known.
 pub type Recovery = BoxFuture<'static, Result<Option<Answer>, ApiError>>;
 
 impl Act {
@@ -114,7 +114,7 @@ impl Act {
         Ok(Self { caller, tool, arguments, intent, run: run.map(str::to_owned) })
     }
 
-    /// Whether only the plan is asked for.
+    /// Whether the call only asks for the plan.
     pub fn is_dry(&self) -> bool {
         self.intent.dry_run
     }
@@ -124,10 +124,10 @@ impl Act {
         self.intent.text()
     }
 
-    /// Carries the act out once. `perform` does it; `recover` finds out what came of it when an earlier call got no result.
+    /// Carries the act out once. `perform` carries it out; `recover` looks up the result of an earlier call that got none.
     ///
     /// # Errors
-    /// Those of the act; 409 for a key of another call, and for an act whose outcome is not known.
+    /// Those of the act; 409 if another call has used the key, and if the outcome of the act is unknown.
     pub async fn carry_out<R>(
         self,
         perform: impl FnOnce(Caller, String) -> R + Send + 'static,
@@ -139,9 +139,9 @@ impl Act {
         let Some(under_way) = self.caller.begin(&self.intent.idempotency_key) else {
             return Err(ApiError::conflict("act_under_way", "a call with this idempotency_key is being carried out")
                 .field("idempotency_key")
-                .hint("repeat it in a moment with the same key for its result"));
+                .hint("repeat the call with the same key in a few seconds to get its result"));
         };
-        // A client that goes away interrupts no act.
+        // A client that disconnects does not interrupt an act.
         let task = tokio::spawn(async move {
             let _under_way = under_way;
             self.once(perform, recover).await
@@ -184,10 +184,11 @@ impl Act {
             let message = format!("this key was used for a call of {} with other arguments", known.tool);
             return Err(ApiError::conflict("key_reused", message)
                 .field("idempotency_key")
-                .hint("give a new key for another intention, or the same arguments to repeat the call"));
+                .hint("give a new key for a different call, or the same arguments to repeat the earlier one"));
         }
-        let repeated =
-            |answer: Answer| answer.note("repeated: this call was carried out before, and this is its first result");
+        let repeated = |answer: Answer| {
+            answer.note("this call is repeated: it was carried out before, and this is its first result")
+        };
         if let Some(text) = &known.answer {
             let answer = serde_json::from_str(text);
             return answer.map(repeated).map_err(|source| ApiError::internal("reading the result of an act", source));
@@ -232,7 +233,7 @@ fn to_text(answer: &Answer) -> Result<String, ApiError> {
 }
 
 impl Intent {
-    /// Reason and expected effect in a line: `the loss is flat (expected: loss.valid -0.02 nats/token by step 500)`.
+    /// Reason and expected effect on one line: `the loss is flat (expected: loss.valid -0.02 nats/token by step 500)`.
     fn text(&self) -> String {
         let Some(ExpectedEffect { metric, difference, by_step, probability }) = &self.expected_effect else {
             return self.reason.clone();
@@ -258,7 +259,7 @@ impl Intent {
         }
         let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.:".contains(letter);
         if !(KEY_CHARS.0..=KEY_CHARS.1).contains(&key.chars().count()) || !key.chars().all(is_plain) {
-            let message = format!("a key of {} characters cannot be used", key.chars().count());
+            let message = format!("the key of {} characters is invalid", key.chars().count());
             return invalid("idempotency_key", message, "give 8 to 100 letters, digits and -_.: such as halve-lr-1");
         }
         let Some(expected) = &self.expected_effect else { return Ok(()) };
@@ -266,8 +267,8 @@ impl Intent {
         if metric.is_empty() || metric.chars().count() > METRIC_CHARS || metric.chars().any(char::is_control) {
             return invalid(
                 "expected_effect.metric",
-                "this cannot name a series".to_owned(),
-                "give a series: loss.valid",
+                "the name of the series is empty, longer than 200 characters or has control characters".to_owned(),
+                "give the name of a series, such as loss.valid",
             );
         }
         if !expected.difference.is_finite() {
@@ -275,8 +276,8 @@ impl Intent {
         }
         match expected.probability {
             Some(probability) if !(0.0..=1.0).contains(&probability) => {
-                let message = format!("{probability} is not a probability");
-                invalid("expected_effect.probability", message, "give 0 to 1")
+                let message = format!("the probability {probability} is out of range");
+                invalid("expected_effect.probability", message, "give a number from 0 to 1")
             }
             _ => Ok(()),
         }

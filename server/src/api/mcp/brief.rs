@@ -1,4 +1,4 @@
-//! Runs and events in few words, as tools answer them.
+//! Short forms of runs and events for the answers of tools.
 
 use serde_json::{Map, Value, json};
 use wire::control::checkpoint::CheckpointView;
@@ -15,7 +15,7 @@ pub const UNITS: [(&str, &str); 6] = [
     ("secs_left, elapsed_secs", "s of training"),
     ("step, steps", "optimizer steps"),
     ("created_ms", "ms since 1970, UTC"),
-    ("health", "numbers of findings"),
+    ("health", "counts of findings"),
 ];
 
 /// A run in a list.

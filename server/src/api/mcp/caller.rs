@@ -1,5 +1,5 @@
-//! The agent that calls a tool, and its requests to the routes of the API. A tool does all its work by such requests, with the token of the
-//! agent: so it may do what the token may do there, and nothing else, and the audit log has each change. Nothing here sends DELETE.
+//! The agent that calls a tool, and its requests to the routes of the API. A tool reads and changes the lab only by such requests, with the
+//! token of the agent: it has the permissions of that token, and the audit log records each change. Nothing here sends DELETE.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -50,7 +50,7 @@ pub struct Reply {
 }
 
 impl Caller {
-    /// The sender of a request to `/mcp`; `None` without what the routes before have noted.
+    /// The sender of a request to `/mcp`; `None` if the middleware before has not added its extensions.
     pub fn of(lab: &Lab, api: &Router, parts: &Parts) -> Option<Self> {
         Some(Self {
             lab: lab.clone(),
@@ -63,7 +63,7 @@ impl Caller {
         })
     }
 
-    /// Where the acts of the agent are stored.
+    /// The store, which has the acts of the agent.
     pub fn store(&self) -> &Store {
         self.lab.store()
     }
@@ -78,7 +78,7 @@ impl Caller {
         Author::Agent(self.identity.name.clone())
     }
 
-    /// Begins an act; `None` while the same one is being carried out.
+    /// Begins an act; `None` while an act with the same key is being carried out.
     pub fn begin(&self, key: &str) -> Option<UnderWay> {
         self.lab.agents.begin(self.token(), key)
     }
@@ -94,7 +94,7 @@ impl Caller {
         encode::from_bytes(&reply.body).map_err(|source| ApiError::internal("reading an answer of the API", source))
     }
 
-    /// The events of a run after a number, all of them.
+    /// All events of a run after a number.
     pub async fn events(&self, run: &str, since: u64) -> Result<Vec<EventRecord>, ApiError> {
         let mut all: Vec<EventRecord> = vec![];
         loop {
@@ -108,7 +108,7 @@ impl Caller {
         }
     }
 
-    /// Reads what is at a path below the API.
+    /// Reads the response of a path below the API.
     pub async fn fetch(&self, path: &str, accept: &'static str) -> Result<Reply, ApiError> {
         self.send(self.request(Method::GET, path).header(ACCEPT, accept).body(Body::empty())).await
     }

@@ -1,4 +1,4 @@
-//! Values cut to a size: entries are left out at the end of the longest lists, then characters at the end of the longest texts.
+//! Values shortened to a size: first entries at the end of the longest lists are left out, then characters at the end of the longest texts.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +9,16 @@ use serde_json::{Value, json};
 pub struct Cut {
     /// JSON pointer of the list or text.
     pub field: String,
-    /// Entries or characters that are left.
+    /// Entries or characters that are kept.
     pub shown: usize,
     /// Entries or characters before.
     pub of: usize,
 }
 
-/// Texts are not cut below this length, characters.
+/// Texts are not shortened below this length, characters.
 const SHORTEST_TEXT: usize = 64;
 
-/// The part of the size that is left that is used, so that few repetitions are needed.
+/// Fraction of the remaining size that is used, so that few repetitions are needed.
 const SHARE: f64 = 0.97;
 
 /// A list or a text that can be cut.
@@ -28,7 +28,7 @@ struct Candidate {
     bytes: usize,
 }
 
-/// A value of at most so many bytes of JSON, and what was left out, in the order of the fields.
+/// The value in at most `most` bytes of JSON, and what was left out, in the order of the fields.
 pub fn shrink(mut value: Value, most: usize) -> (Value, Vec<Cut>) {
     let mut cuts: BTreeMap<String, Cut> = BTreeMap::new();
     loop {
@@ -39,13 +39,13 @@ pub fn shrink(mut value: Value, most: usize) -> (Value, Vec<Cut>) {
         }
         let excess = bytes - most;
         let Some(chosen) = choose(lists, excess).or_else(|| longest(texts)) else {
-            // Only fields are left, more than fit.
+            // Only fields remain, and they do not fit.
             return (json!({}), vec![Cut { field: String::new(), shown: 0, of: bytes }]);
         };
         let kept = kept(&chosen, excess);
         cut(value.pointer_mut(&chosen.pointer), kept);
         let Candidate { pointer, length, .. } = chosen;
-        // What was cut in entries that are left out themselves is of no interest.
+        // Cuts inside entries that are left out are not reported.
         cuts.retain(|field, _| !is_cut_away(field, &pointer, kept));
         let cut = cuts.entry(pointer.clone()).or_insert(Cut { field: pointer, shown: length, of: length });
         cut.shown = kept;
@@ -59,7 +59,7 @@ fn is_cut_away(field: &str, list: &str, kept: usize) -> bool {
     entry.and_then(|entry| entry.parse::<usize>().ok()).is_some_and(|entry| entry >= kept)
 }
 
-/// The list with most entries among those that are large enough, else the largest.
+/// The list with the most entries among those that are large enough, else the largest list.
 fn choose(lists: Vec<Candidate>, excess: usize) -> Option<Candidate> {
     let (large, small): (Vec<_>, Vec<_>) = lists.into_iter().partition(|list| list.bytes >= excess / 4);
     let most_entries = large.into_iter().max_by_key(|list| (list.length, list.bytes));
@@ -70,10 +70,10 @@ fn longest(texts: Vec<Candidate>) -> Option<Candidate> {
     texts.into_iter().filter(|text| text.length > SHORTEST_TEXT).max_by_key(|text| text.bytes)
 }
 
-/// How many entries or characters stay: at least one less, and at least one.
+/// How many entries or characters are kept: fewer than before, and at least one.
 fn kept(chosen: &Candidate, excess: usize) -> usize {
     let Candidate { length, bytes, .. } = *chosen;
-    // Entries differ in size, so it is repeated until it fits.
+    // Entries differ in size, so the caller repeats this until the value fits.
     let share = SHARE * bytes.saturating_sub(excess) as f64 / bytes.max(1) as f64;
     ((length as f64 * share) as usize).clamp(1, length - 1)
 }
@@ -92,7 +92,7 @@ fn cut(value: Option<&mut Value>, kept: usize) {
     }
 }
 
-/// The bytes of a value as JSON, with the lists and texts in it that can be cut.
+/// The bytes of a value as JSON; collects its lists and texts that can be cut.
 fn measure(value: &Value, at: &mut String, lists: &mut Vec<Candidate>, texts: &mut Vec<Candidate>) -> usize {
     match value {
         Value::Array(items) => {

@@ -1,4 +1,4 @@
-//! A tool: its description for a model, with the schemas of arguments and answer, and what it does.
+//! A tool: its description for a model, the schemas of its arguments and answer, and its function.
 
 use std::sync::Arc;
 
@@ -33,14 +33,14 @@ impl Tool {
         Self::new(name, title, about, ToolAnnotations::new().read_only(true).open_world(false), call)
     }
 
-    /// A tool that changes something. Repeated with the same key, it acts once.
+    /// A tool that changes something. A call that is repeated with the same key is carried out once.
     pub fn acting<A, F, R>(name: &'static str, title: &str, about: &'static str, call: F) -> Self
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,
         F: Fn(Caller, A) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Answer, ApiError>> + Send + 'static,
     {
-        // Nothing is deleted; these two end or abandon training that a person may want to continue.
+        // No tool deletes anything; these two end or abandon training that a person may want to continue.
         let interrupts = matches!(name, "stop" | "rollback");
         let hints = ToolAnnotations::new().read_only(false).destructive(interrupts).idempotent(true).open_world(false);
         Self::new(name, title, about, hints, call)

@@ -1,9 +1,9 @@
-//! All tools, few, each of which answers one question completely. Each reads its arguments, asks the routes of the API, and answers what
-//! a model needs next.
+//! All tools. They are few, and each answers one question completely: it reads its arguments, requests routes of the API, and returns what
+//! a model needs for its next decision.
 //!
 //! - [`watch`]: the lab and its runs; [`curves`]: time series and figures; [`journal`]: events and samples; [`wait`]: waiting for an event;
 //!   [`inspect`]: inside the model;
-//! - [`judge`]: findings, comparisons, laws, cost;
+//! - [`judge`]: findings, comparisons, scaling laws, costs;
 //! - [`steer`]: commands to runs; [`create`]: runs, forks, sweeps and experiments.
 
 pub mod create;

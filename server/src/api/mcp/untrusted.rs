@@ -1,8 +1,7 @@
-//! Text that others wrote: names, notes, samples, datasets, messages. A model must not take it for an instruction, so every text of an answer
-//! is fenced and labelled as data, without control characters and invisible ones, and bounded in length. Texts of the program itself (hints,
-//! next calls) are added afterwards.
-//!
-//! What is not fenced are ids, words of enums and paths of hyperparameters: values of known fields that are a single word of plain characters.
+//! Text that others wrote: names, notes, samples, datasets, messages. A model must not take it for an instruction, so every text of an
+//! answer is fenced (enclosed in delimiters that label it as data), freed of control and invisible characters, and bounded in length. Texts
+//! of the program itself (hints, next calls) are added afterwards.
+//! Ids, words of enums and paths of hyperparameters are not fenced: values of known fields that are a single word of plain characters.
 
 use serde_json::{Map, Value};
 use wire::number::grouped;
@@ -13,7 +12,7 @@ pub const TEXT_CHARS: usize = 2_000;
 const FIELD_CHARS: usize = 120;
 /// Longest word that is not fenced, characters.
 const WORD_CHARS: usize = 100;
-/// What a fence is made of. Texts contain neither of them.
+/// The delimiters of a fence. Texts contain neither of them.
 const OPEN: char = '⟦';
 const CLOSE: char = '⟧';
 
@@ -61,7 +60,7 @@ const WORDS: [&str; 40] = [
     "x",
 ];
 
-/// A value with all its texts fenced, but for single words of known fields.
+/// A value with all its texts fenced, except single words of known fields.
 pub fn fenced(value: Value) -> Value {
     of_field("text", value)
 }
@@ -82,7 +81,7 @@ fn of_field(field: &str, value: Value) -> Value {
     }
 }
 
-/// A single word of plain characters: a sentence needs spaces.
+/// Whether a text is a single word of plain characters: a sentence needs spaces.
 fn is_word(text: &str) -> bool {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-.:/+%".contains(letter);
     text.chars().count() <= WORD_CHARS && text.chars().all(is_plain)

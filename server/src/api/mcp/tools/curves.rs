@@ -1,4 +1,4 @@
-//! Time series: exactly, in a summary, and as an image.
+//! Time series: exact values, a summary, and a chart as an image.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -12,15 +12,15 @@ use crate::api::mcp::caller::{Caller, encoded, query};
 use crate::api::mcp::tool::Tool;
 use crate::error::ApiError;
 
-/// Buckets that a summary is computed from.
+/// Buckets from which a summary is computed.
 const SUMMARIZED: u32 = 500;
 /// Points of the curve of a summary.
 const CURVE: usize = 20;
-/// Most points that are read for an exact answer.
+/// Maximum number of points that are read for an exact answer.
 const READ: u32 = 10_000;
-/// Points of an exact answer, all series together.
+/// Points of an exact answer in all series together.
 const EXACT: usize = 400;
-/// Size of an image, pixels: a model sees larger ones at most at this size.
+/// Size of an image, pixels. Models scale larger images down to about this size.
 const SIZE: (u32, u32) = (960, 480);
 
 pub fn tools() -> Vec<Tool> {
@@ -28,8 +28,8 @@ pub fn tools() -> Vec<Tool> {
         Tool::reading(
             "get_series",
             "Time series of a run",
-            "Values of metrics of a run. mode summary (default): first, last, minimum, maximum, mean of the last tenth and a curve of 20 points. mode \
-             exact: every point of a range. get_run lists the names.",
+            "Values of metrics of a run. mode summary (default): first, last, minimum, maximum, mean of the last \
+             tenth and a curve of 20 points. mode exact: every point of a range. get_run lists the names.",
             get_series,
         ),
         Tool::reading(
@@ -125,8 +125,8 @@ async fn get_series(caller: Caller, args: GetSeries) -> Result<Answer, ApiError>
     answer.units.extend(args.series.iter().take(8).map(unit));
     Ok(match args.mode {
         Mode::Summary => answer
-            .note("curve has [step, mean, minimum, maximum] of equal parts of the range")
-            .next("get_series with mode exact and from, to around what matters"),
+            .note("curve contains [step, mean, minimum, maximum] for equal parts of the range")
+            .next("get_series with mode exact, and from and to around the steps of interest"),
         Mode::Exact => answer,
     })
 }
@@ -192,10 +192,10 @@ fn exact(windows: &[SeriesWindow], x: XAxis) -> Result<Answer, ApiError> {
     };
     let answer = Answer::new(json!({ "series": windows.iter().map(shown).collect::<Vec<_>>() }));
     let answer = answer.note(match x {
-        XAxis::Step => "values has [step, value]; null is a value that is not finite".to_owned(),
-        other => format!("values has [step, value, {}]; null is a value that is not finite", other.word()),
+        XAxis::Step => "values contains [step, value]; null is a non-finite value".to_owned(),
+        other => format!("values contains [step, value, {}]; null is a non-finite value", other.word()),
     });
-    Ok(answer.note("next_from is where the next call continues, where not all points are shown"))
+    Ok(answer.note("if not all points are shown, the next call continues from next_from"))
 }
 
 async fn get_figure(caller: Caller, args: GetFigure) -> Result<Answer, ApiError> {

@@ -11,8 +11,9 @@ use crate::api::mcp::tool::Tool;
 use crate::error::ApiError;
 
 pub fn tools() -> Vec<Tool> {
-    let about = "Computes one inspection of the model of a run: of its current weights while it trains, else of the newest checkpoint. The run does not \
-                 change. Attention patterns, logit lens, neurons, weights, embeddings, the text of a batch, the effect of ablations.";
+    let about = "Computes one inspection of the model of a run, with its current weights while it trains, else from \
+                 the newest checkpoint: attention patterns, logit lens, neurons, weights, embeddings, the text of a \
+                 batch, or the effect of ablations. The run does not change.";
     vec![Tool::reading("inspect", "Inspect a model", about, inspect)]
 }
 
@@ -24,9 +25,9 @@ struct Inspect {
     /// One of {"overview":{}}, {"attention":{"layer":0}}, {"logit_lens":{}}, {"neurons":{"layer":0}}, {"neuron":{"layer":0,"neuron":5}},
     /// {"weights":{}}, {"matrix":{"tensor":"block.0.attention.query","window":{"row":0,"column":0,"rows":8,"columns":8}}}, {"embedding":{}},
     /// {"batch":{"step":100}}, {"interventions":{"interventions":[{"component":{"head":{"layer":0,"head":1}},"factor":0}]}},
-    /// {"parameter_stats":{}}. Those of a text take "text": {"prompt": "Once upon"} or {"validation": 0}.
+    /// {"parameter_stats":{}}. Inspections of a text take "text": {"prompt": "Once upon"} or {"validation": 0}.
     inspection: Map<String, Value>,
-    /// Checkpoint to inspect: 0-1200.
+    /// Checkpoint to inspect, such as 0-1200.
     checkpoint: Option<String>,
     /// Inspects the newest checkpoint at or before this step.
     step: Option<u64>,

@@ -1,4 +1,4 @@
-//! What has happened: events of a run, its samples, and what this agent has done.
+//! The journal: events of a run, its samples, and the acts of this agent.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -11,10 +11,10 @@ use crate::api::mcp::caller::Caller;
 use crate::api::mcp::tool::Tool;
 use crate::error::ApiError;
 
-/// Events in an answer: the default, and the most.
+/// Events in an answer: the default and the maximum.
 const EVENTS: usize = 30;
 const MOST_EVENTS: usize = 50;
-/// Samples in an answer: the default, and the most.
+/// Samples in an answer: the default and the maximum.
 const SAMPLES: usize = 3;
 const MOST_SAMPLES: usize = 10;
 
@@ -23,14 +23,14 @@ pub fn tools() -> Vec<Tool> {
         Tool::reading(
             "get_journal",
             "Journal",
-            "What happened to a run, in order: who changed what, when and why. Without a run: what your token has done, with the effects that were \
-             expected, newest first.",
+            "The events of a run in order: who changed what, when and why. Without run: the acts of your token with \
+             their expected effects, newest first.",
             get_journal,
         ),
         Tool::reading(
             "get_samples",
             "Samples of a run",
-            "Texts that the model of a run has generated while it trained, newest first.",
+            "Texts that the model of a run generated during training, newest first.",
             get_samples,
         ),
     ]
@@ -39,7 +39,7 @@ pub fn tools() -> Vec<Tool> {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct GetJournal {
-    /// Id of the run; by default what your token has done.
+    /// Id of the run; without it, the acts of your token are returned.
     run: Option<String>,
     /// Events after this number; by default the newest.
     since: Option<u64>,
@@ -70,10 +70,10 @@ async fn get_journal(caller: Caller, args: GetJournal) -> Result<Answer, ApiErro
     });
     let answer =
         Answer::new(data).units(&[("at_ms", "ms since 1970, UTC"), ("left", "events of the range that are not shown")]);
-    Ok(answer.more("give a smaller limit, and since with the last number that was shown"))
+    Ok(answer.more("give a smaller limit, and as since the last number that was shown"))
 }
 
-/// What the token has done over MCP.
+/// The acts of the token.
 async fn own_acts(caller: &Caller, limit: usize) -> Result<Answer, ApiError> {
     let acts = caller.store().agent_acts(caller.token(), limit as u32).await?;
     let act = |act: &store::AgentAct| {

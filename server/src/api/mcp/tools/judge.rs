@@ -1,4 +1,4 @@
-//! Judgements that the lab computes: findings of its rules, fair comparisons, scaling laws, costs.
+//! Analyses that the lab computes: findings of its rules, fair comparisons, scaling laws, costs, replays; sweeps and experiments.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -17,7 +17,7 @@ use crate::error::ApiError;
 
 /// Findings in an answer.
 const FINDINGS: usize = 15;
-/// Trials of a sweep in an answer, the best.
+/// Trials of a sweep in an answer: the best ones.
 const TRIALS: usize = 20;
 
 pub fn tools() -> Vec<Tool> {
@@ -25,33 +25,36 @@ pub fn tools() -> Vec<Tool> {
         Tool::reading(
             "diagnose",
             "What is wrong with a run",
-            "What the rules of the lab found in a run, with numbers, the change that may be the cause, and remedies that can be carried out now.",
+            "The findings of the lab's rules in a run, with measured values and thresholds, the change that may be \
+             the cause, and remedies that can be carried out now.",
             diagnose,
         ),
         Tool::reading(
             "compare",
             "Compare runs",
-            "Compares runs or groups of runs by validation loss at an equal budget: difference, confidence interval, noise floor, and a conclusion. Refuses \
-             where a fair comparison is not possible, with the reasons.",
+            "Compares runs or groups of runs by validation loss at an equal budget: difference, confidence interval, \
+             noise floor, and a conclusion. If a fair comparison is not possible, it returns the reasons.",
             compare,
         ),
         Tool::reading(
             "fit_scaling_law",
             "Fit a scaling law",
-            "Fits L = E + A / N^alpha + B / D^beta to finished runs, with 95 % intervals, and extrapolates it. Refuses where the runs do not determine the \
-             law.",
+            "Fits L = E + A / N^alpha + B / D^beta to finished runs, with 95 % intervals, and extrapolates it. If \
+             the runs do not determine the law, it returns the reason.",
             fit_scaling_law,
         ),
         Tool::reading(
             "estimate_cost",
             "Estimate a cost",
-            "Parameters, tokens, FLOPs, memory and training time of a run or a sweep, without starting it. Names the first invalid field.",
+            "Parameters, tokens, FLOPs, memory and training time of a run or a sweep, without starting it. Names the \
+             first invalid field.",
             estimate_cost,
         ),
         Tool::reading(
             "replay_early_stopping",
             "Replay a stopping rule",
-            "Replays a rule that stops trials early over runs that have ended, for a range of its thresholds: compute saved, regret, winners lost.",
+            "Simulates a rule that stops trials early on runs that have ended, for a range of its thresholds: \
+             compute saved, regret, winners lost.",
             replay_early_stopping,
         ),
         Tool::reading(
@@ -63,7 +66,8 @@ pub fn tools() -> Vec<Tool> {
         Tool::reading(
             "get_experiment",
             "One experiment",
-            "An experiment: hypothesis, prediction, values of its pairs, and the verdict once the decision rule has given one.",
+            "An experiment: hypothesis, prediction, values of its pairs, and the verdict after the decision rule has \
+             given it.",
             get_experiment,
         ),
     ]
@@ -92,14 +96,14 @@ enum Equal {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Compare {
-    /// Ids of the runs of the baseline, or tag:NAME for the finished runs with a tag.
+    /// Ids of the runs of the baseline, or tag:NAME for all finished runs with a tag.
     baseline: Vec<String>,
-    /// The groups that are compared with it, each a list of ids or tag:NAME.
+    /// The groups that are compared with the baseline; each is a list of ids or tag:NAME.
     changes: Vec<Vec<String>>,
     /// Tokens by default.
     #[serde(default)]
     equal: Equal,
-    /// How much of it; by default as much as all the runs have used.
+    /// The budget; by default the largest one that all runs have reached.
     at: Option<f64>,
 }
 
@@ -110,7 +114,7 @@ struct FitScalingLaw {
     runs: Vec<String>,
     /// Parameters without embeddings to extrapolate to; 4 times the largest by default.
     parameters: Option<f64>,
-    /// Training tokens to extrapolate to; 4 times the most by default.
+    /// Training tokens to extrapolate to; 4 times the largest by default.
     tokens: Option<f64>,
     /// Training FLOPs to find the best size for; those of the extrapolation by default.
     flops: Option<f64>,
@@ -170,12 +174,12 @@ async fn diagnose(caller: Caller, Diagnose { run, all }: Diagnose) -> Result<Ans
         "all": shown.len(),
         "findings": shown.iter().take(FINDINGS).map(|view| finding(view)).collect::<Vec<_>>(),
     });
-    let answer = Answer::new(data)
-        .units(&[("step", "optimizer steps"), ("value, threshold", "in the unit of the rule, as text says")]);
+    let answer =
+        Answer::new(data).units(&[("step", "optimizer steps"), ("value, threshold", "in the unit that text names")]);
     let answer = answer.more("get_series shows the evidence");
     Ok(match shown.first() {
-        None => answer.note("no rule has found anything that counts"),
-        Some(_) => answer.next("set_hyperparameter, rollback or fork, as a remedy says; dry_run shows the plan"),
+        None => answer.note("no rule has an active finding"),
+        Some(_) => answer.next("set_hyperparameter, rollback or fork, according to a remedy; dry_run shows the plan"),
     })
 }
 
@@ -216,13 +220,13 @@ async fn compare(caller: Caller, args: Compare) -> Result<Answer, ApiError> {
         ("at", args.at.map(|at| at.to_string())),
     ];
     let mut found: Value = caller.get(&format!("/compare?{}", query(fields))).await?;
-    // For the chart only.
+    // Only for the chart.
     if let Some(band) = found.get_mut("band") {
         band.take();
     }
     let answer = Answer::new(given(found)).units(&[("loss", "as unit says"), ("budget", equal)]);
     let answer = answer.more("compare fewer groups, or fewer runs in each");
-    Ok(answer.next("propose_experiment where the runs do not decide it"))
+    Ok(answer.next("propose_experiment, if the runs are not enough for a conclusion"))
 }
 
 async fn fit_scaling_law(caller: Caller, args: FitScalingLaw) -> Result<Answer, ApiError> {
@@ -235,7 +239,7 @@ async fn fit_scaling_law(caller: Caller, args: FitScalingLaw) -> Result<Answer, 
         ("flops", number(args.flops)),
     ];
     let mut fit: Value = caller.get(&format!("/fit?{}", query(fields))).await?;
-    // The fits of drawn residuals, for the chart only.
+    // The fits of the residual bootstrap are only for the chart.
     if let Some(value) = fit.pointer_mut("/result/value").and_then(Value::as_object_mut) {
         value.remove("law");
     }
@@ -250,7 +254,7 @@ async fn fit_scaling_law(caller: Caller, args: FitScalingLaw) -> Result<Answer, 
         "L = E + A / (N / 1e6)^alpha + B / (D / 1e9)^beta; N counts parameters without embeddings, D training tokens",
     );
     Ok(answer
-        .note("result.kind refused: the runs do not determine the law, for the reason that is given")
+        .note("if result.kind is refused, the runs do not determine the law; result.value gives the reason")
         .more("fit fewer runs"))
 }
 
@@ -266,7 +270,7 @@ async fn estimate_cost(caller: Caller, args: EstimateCost) -> Result<Answer, Api
                 Answer::new(json!({ "preview": preview })).units(&[("tokens", "tokens"), ("secs, training_secs", "s")]);
             Ok(answer.next("start_sweep with this spec"))
         }
-        _ => Err(ApiError::invalid("arguments_invalid", "exactly one of spec and sweep is needed")
+        _ => Err(ApiError::invalid("arguments_invalid", "exactly one of spec and sweep is required")
             .field("spec")
             .hint("give the specification of a run as spec, or of a sweep as sweep")),
     }
@@ -284,7 +288,7 @@ async fn replay_early_stopping(caller: Caller, args: ReplayEarlyStopping) -> Res
         ("parallel", args.parallel.map(|parallel| parallel.to_string())),
     ];
     let replay: Value = caller.get(&format!("/replay?{}", query(fields))).await?;
-    Ok(Answer::new(replay).units(&[("steps", "optimizer steps")]).more("replay over fewer runs"))
+    Ok(Answer::new(replay).units(&[("steps", "optimizer steps")]).more("replay the rule over fewer runs"))
 }
 
 async fn get_sweep(caller: Caller, args: GetSweep) -> Result<Answer, ApiError> {
@@ -306,7 +310,7 @@ async fn get_sweep(caller: Caller, args: GetSweep) -> Result<Answer, ApiError> {
     let answer = Answer::new(data).units(&[("last", "value of the metric"), ("last_step", "optimizer steps")]);
     Ok(answer
         .more("list_runs with the name of the sweep as query, sorted by the metric")
-        .next("compare of the best trials with a baseline"))
+        .next("compare the best trials with a baseline"))
 }
 
 async fn get_experiment(caller: Caller, args: GetExperiment) -> Result<Answer, ApiError> {

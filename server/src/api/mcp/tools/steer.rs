@@ -18,15 +18,16 @@ pub fn tools() -> Vec<Tool> {
         Tool::acting(
             "set_hyperparameter",
             "Change a hyperparameter",
-            "Changes one hyperparameter of a run from the next step on. get_run lists under now those that can change. A checkpoint is saved before a \
-             change that affects training.",
+            "Changes one hyperparameter of a run from the next step on. get_run lists those that can change in its \
+             field now. A checkpoint is saved before a change that affects training.",
             set_hyperparameter,
         ),
         Tool::acting("pause", "Pause a run", "Pauses a run before its next step; the model stays loaded.", pause),
         Tool::acting(
             "resume",
             "Resume a run",
-            "Continues a paused run, or queues one that was suspended, stopped, failed or lost from its newest checkpoint.",
+            "Continues a paused run, or queues one that was suspended, stopped, failed or lost from its newest \
+             checkpoint.",
             resume,
         ),
         Tool::acting("checkpoint", "Save a checkpoint", "Saves a checkpoint of a run now.", checkpoint),
@@ -42,7 +43,7 @@ pub fn tools() -> Vec<Tool> {
             "Ends a run and saves a checkpoint, from which it can be resumed or forked.",
             stop,
         ),
-        Tool::acting("add_note", "Add a note", "Adds a note to the journal of a run, at its present step.", add_note),
+        Tool::acting("add_note", "Add a note", "Adds a note to the journal of a run, at its current step.", add_note),
     ]
 }
 
@@ -63,9 +64,9 @@ acting!(SetHyperparameter {
 acting!(Rollback {
     /// Id of the run.
     run: String,
-    /// Checkpoint to return to, which get_run lists: 0-1200.
+    /// Checkpoint to return to, such as 0-1200; get_run lists them.
     checkpoint: String,
-    /// Batches to skip from there on; 0 by default.
+    /// Number of batches to skip after the checkpoint; 0 by default.
     #[serde(default)]
     skip_batches: u64,
 });
@@ -120,7 +121,7 @@ async fn add_note(caller: Caller, args: AddNote) -> Result<Answer, ApiError> {
     carry_out(act, args.run, json!({ "kind": "annotate", "text": args.text })).await
 }
 
-/// Sends a command once, or answers what it would do.
+/// Sends a command once, or returns what it would change.
 async fn carry_out(act: Act, run: String, command: Value) -> Result<Answer, ApiError> {
     let checked: Command = read(command.to_string().as_bytes())?;
     steering::check(&checked)?;
@@ -158,7 +159,7 @@ async fn find(caller: &Caller, run: &str, command: &Command, known: &AgentAct) -
     Ok(found.map(|record| taken_effect(run, record)))
 }
 
-/// The answer to a dry run: the difference that a command would make now.
+/// The answer to a dry run: what a command would change now.
 async fn plan(caller: &Caller, run: &str, command: &Command) -> Result<Answer, ApiError> {
     let view: RunView = caller.get(&format!("/runs/{}", encoded(run))).await?;
     let data = brief::given(json!({
@@ -171,7 +172,7 @@ async fn plan(caller: &Caller, run: &str, command: &Command) -> Result<Answer, A
     }));
     let answer = Answer::new(data)
         .units(&brief::UNITS)
-        .note("dry run: nothing was done; acting needs the role steer on the run");
+        .note("dry run: nothing was changed; the call needs the role steer on the run");
     Ok(answer.next("the same call without dry_run, with a new idempotency_key"))
 }
 
@@ -201,7 +202,7 @@ fn difference(view: &RunView, command: &Command) -> Value {
     }
 }
 
-/// Why the run cannot do it in its state; `None` if it can.
+/// Why the run cannot carry out the command in its state; `None` if it can.
 fn obstacle(view: &RunView, command: &Command) -> Option<String> {
     let state = view.summary.state;
     let can = match command {

@@ -1,4 +1,4 @@
-//! Waiting for an event of a run, without calls meanwhile.
+//! Waiting for an event of a run without polling.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::api::mcp::caller::{Caller, encoded};
 use crate::api::mcp::tool::Tool;
 use crate::error::ApiError;
 
-/// Time to wait, seconds: the default, and the most. Clients give up after 60 s.
+/// Time to wait, seconds: the default and the maximum. Clients give up after 60 s.
 const WAITS: u64 = 30;
 const MOST: u64 = 50;
 /// Time between two reads of the run.
@@ -23,8 +23,8 @@ const EVERY: Duration = Duration::from_millis(400);
 const EVENTS: usize = 20;
 
 pub fn tools() -> Vec<Tool> {
-    let about = "Waits until a run has an event, reaches a step or ends, or until a time has passed, at most 50 s. Use it instead of calling get_run \
-                 again and again.";
+    let about = "Waits until a run has an event, reaches a step or ends, or until a time of at most 50 s has passed. \
+                 Use it instead of calling get_run repeatedly.";
     vec![Tool::reading("wait_for", "Wait for an event", about, wait_for)]
 }
 
@@ -33,12 +33,12 @@ pub fn tools() -> Vec<Tool> {
 struct WaitFor {
     /// Id of the run.
     run: String,
-    /// Events after this number count; by default those after the call.
+    /// Only events after this number end the wait; by default those after the call.
     since: Option<u64>,
     /// Kinds of events to wait for, such as evaluated, paused, checkpointed, finished; by default any event.
     #[serde(default)]
     kinds: Vec<String>,
-    /// Also ends when the run has done this many steps.
+    /// The wait also ends when the run has done this many steps.
     step: Option<u64>,
     /// Seconds to wait, at most 50; 30 by default.
     timeout_s: Option<u64>,

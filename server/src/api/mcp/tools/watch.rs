@@ -1,4 +1,4 @@
-//! What happens in the lab: its state, the list of runs, one run.
+//! The state of the lab, the list of runs, one run.
 
 use std::collections::BTreeMap;
 
@@ -17,12 +17,12 @@ use crate::api::mcp::caller::{Caller, encoded, query};
 use crate::api::mcp::tool::Tool;
 use crate::error::ApiError;
 
-/// Runs in a list: the default, and the most.
+/// Runs in a list: the default and the maximum.
 const RUNS: u32 = 20;
 const MOST_RUNS: u32 = 25;
-/// Queued runs that the state of the lab names.
+/// Queued runs that the state of the lab lists.
 const QUEUED: usize = 10;
-/// Checkpoints of a run that are named, the newest.
+/// Newest checkpoints of a run that are listed.
 const CHECKPOINTS: usize = 8;
 
 pub fn tools() -> Vec<Tool> {
@@ -30,19 +30,22 @@ pub fn tools() -> Vec<Tool> {
         Tool::reading(
             "lab_status",
             "State of the lab",
-            "What happens in the lab now: runs that train, the queue, devices, jobs, and what your token may do. Begin here.",
+            "The state of the lab: runs that train, the queue, devices, jobs, and the permissions of your token. \
+             Begin with this tool.",
             lab_status,
         ),
         Tool::reading(
             "list_runs",
             "List runs",
-            "Finds runs: by words, state, tag, project or comparisons such as lr>1e-3, sorted by any column, newest first by default.",
+            "Finds runs by words, state, tag, project or comparisons such as lr>1e-3. Sorts them by any column, \
+             newest first by default.",
             list_runs,
         ),
         Tool::reading(
             "get_run",
             "One run",
-            "A run in full: state, plan with all hyperparameters, those in force now, cost estimate, checkpoints, names of its time series.",
+            "The details of a run: state, plan with all hyperparameters, their current values, cost estimate, \
+             checkpoints, names of its time series.",
             get_run,
         ),
     ]
@@ -57,7 +60,7 @@ struct Nothing {}
 #[serde(deny_unknown_fields)]
 struct ListRuns {
     /// Words of name, id, state, preset, dataset, device, tags and notes; `tag:NAME`, `parent:ID`, and comparisons such as `lr>1e-3` or
-    /// `model.layers=6`. All of them must hold.
+    /// `model.layers=6`. A run must match all of them.
     query: Option<String>,
     /// States, separated by commas: queued, starting, running, paused, suspended, finished, stopped, failed, lost.
     state: Option<String>,
@@ -71,7 +74,7 @@ struct ListRuns {
     columns: Option<String>,
     /// Number of runs, at most 25; 20 by default.
     limit: Option<u32>,
-    /// Cursor of the next page, from the answer before.
+    /// Cursor of the next page, from the previous answer.
     cursor: Option<String>,
 }
 
@@ -105,8 +108,8 @@ async fn lab_status(caller: Caller, _: Nothing) -> Result<Answer, ApiError> {
         "jobs": lab.jobs.iter().map(job).collect::<Vec<_>>(),
     }));
     let answer = answer
-        .note("by_state counts the active and queued runs and the newest 200 others.")
-        .more("list_runs with a state lists all");
+        .note("by_state counts the active and queued runs and the newest 200 others")
+        .more("list_runs with a state lists all of them");
     let first = of_state(RunState::is_live).next().map(|run| format!("get_run or diagnose with run {}", run.id));
     Ok(answer
         .units(&brief::UNITS)
@@ -185,7 +188,7 @@ async fn get_run(caller: Caller, GetRun { run }: GetRun) -> Result<Answer, ApiEr
         ("estimate", "memory_bytes: bytes; secs: s; flops: FLOPs"),
         ("now, plan.recipe", "units of the table of hyperparameters"),
     ]);
-    let answer = answer.more("get_series, get_journal and list_runs answer the parts");
+    let answer = answer.more("get_series, get_journal and list_runs return the parts");
     Ok(answer
         .next(format!("diagnose with run {id}"))
         .next(format!("get_series with run {id}, series [\"loss.train\", \"loss.valid\"]")))
