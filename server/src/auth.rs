@@ -7,7 +7,8 @@
 //! - [`session`]: signing in and the cookie; [`tokens`]: creating and revoking tokens; [`links`]: share links;
 //! - [`people`]: accounts and invitations; [`projects`]: projects and their members.
 
-/// Extracts who may do something with what the path names: the sender, if the function `require` of the module finds the role.
+/// Defines an extractor of the sender of a request, if the function `require` of the module finds that the sender has the role on the
+/// resource in the path.
 macro_rules! path_extractor {
     ($name:ident, $role:expr) => {
         impl axum::extract::FromRequestParts<crate::lab::Lab> for $name {
@@ -59,7 +60,7 @@ pub struct Viewer(pub Identity);
 pub struct Steerer(pub Identity);
 /// Someone who may also manage tokens, people and projects, and delete datasets.
 pub struct Admin(pub Identity);
-/// Marks a request that an agent makes over MCP: among its extensions.
+/// An extension of a request that marks it as sent by an agent over MCP.
 #[derive(Debug, Clone, Copy)]
 pub struct ByAgent;
 /// A worker process.
@@ -72,7 +73,7 @@ pub fn cookie_name(lab_id: &str) -> String {
     format!("kindling_{lab_id}")
 }
 
-/// The author of a sender's commands in the journal: a person, or an agent by the name of its token.
+/// The author of a sender's commands in the journal: a person, or an agent, which has the name of its token.
 pub fn author(identity: &Identity) -> Author {
     match identity.is_agent {
         true => Author::Agent(identity.name.clone()),

@@ -4,12 +4,12 @@
 //!
 //! - [`settings`]: the settings of a server; [`open`]: opening its folder;
 //! - [`public_url`]: the address behind a proxy; [`network`]: addresses of proxies;
-//! - [`agents`]: calls and acts of agents at a time;
+//! - [`agents`]: limits of the calls of agents, and their current acts;
 //! - [`alerting`]: settings of alerts, and which channels are being sent to;
 //! - [`certificate`]: the certificate of a server that speaks TLS itself;
 //! - [`hosts`]: the names that the server answers to; [`slots`]: how many models are in memory at a time;
-//! - [`samplers`]: how many samplers of sweeps compute at a time; [`sweep_results`]: the results of sweeps that people look at;
-//!   [`fit_slots`]: how many fits and replays are computed or wait;
+//! - [`samplers`]: how many samplers of sweeps compute at a time; [`sweep_results`]: cached results of sweeps;
+//!   [`fit_slots`]: how many fits and replays are computed or wait at a time;
 //! - [`drawing`]: images, and how many are drawn at a time; [`openings`]: how often embeds are requested;
 //! - [`oidc`]: sign-in with OpenID Connect; [`audit`]: the audit log and the uses of tokens, before they are written; [`name`]: valid names;
 //! - [`scores`]: scores of checkpoints that wait; [`evaluator`]: programs that compute them; [`limits`]: limits of projects; [`passwords`]: hashes of passwords; [`throttle`]: slows down guessing.

@@ -86,7 +86,7 @@ impl Write for LogWriter {
     }
 }
 
-/// Whether a line of the log is written: the library of the Model Context Protocol notes the end of each request.
+/// Whether a line of the log is written. The library of the Model Context Protocol logs the end of each request, which is left out.
 fn is_logged(line: &Metadata<'_>) -> bool {
     *line.level() <= Level::WARN || !line.target().starts_with("rmcp")
 }

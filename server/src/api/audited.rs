@@ -18,7 +18,7 @@ use crate::live::clock::now_ms;
 
 /// Where the routes of the API begin.
 pub const API: &str = "/api/v1";
-/// Where agents connect.
+/// The path at which agents connect.
 pub const AGENTS: &str = "/mcp";
 /// Operations that are the traffic of workers and of open pages.
 const TRAFFIC: [&str; 3] = ["open_link", "open_live", "poll_live"];
@@ -90,7 +90,7 @@ fn is_recorded((method, route): &(Method, String), operation: Option<&Operation>
         return false;
     }
     let is_refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS);
-    // What a tool changes is recorded as the request that it makes.
+    // The changes of a tool are recorded as the requests that it sends.
     let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) || route == AGENTS;
     is_refused || route == CALLBACK || !reads && !COMPUTATIONS.contains(&id)
 }

@@ -72,7 +72,7 @@ pub async fn add_comparison(
         let names = projects.into_iter().collect::<Vec<_>>().join(", ");
         return Err(ApiError::invalid("projects_differ", format!("the runs are in several projects: {names}"))
             .field("change")
-            .hint("compare runs of one project, whose journal gets the comparison"));
+            .hint("compare runs of one project, so that the comparison can be added to its journal"));
     };
     project::check(&identity, project, Role::Steer)?;
     let new = NewComparison {

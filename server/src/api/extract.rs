@@ -23,7 +23,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
-/// Reads JSON that is not the body of a request. Invalid JSON is refused as that of a body.
+/// Reads JSON that is not the body of a request. Invalid JSON gives the same errors as in a body.
 ///
 /// # Errors
 /// 400 for text that is not JSON, 422 for a field that is invalid.
@@ -67,7 +67,7 @@ fn field_of(reason: &str) -> Option<String> {
 /// The limit of a page of a list, from 1 to `most`.
 ///
 /// # Errors
-/// 422 for another one.
+/// 422 for a limit out of this range.
 pub(super) fn checked_limit(limit: u32, most: u32) -> Result<u32, ApiError> {
     match (1..=most).contains(&limit) {
         true => Ok(limit),

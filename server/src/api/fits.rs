@@ -1,4 +1,4 @@
-//! Fits over runs, and replays of stopping rules: of runs, of those with a tag, of a sweep or of a project.
+//! Fits over runs and replays of stopping rules. The runs are named by id, tag, sweep or project.
 
 use axum::Json;
 use axum::extract::State;
@@ -21,14 +21,14 @@ use crate::lab::Lab;
 use crate::runs::comparison::tagged;
 use crate::runs::fits;
 
-/// Most names in a list of runs.
+/// Maximum number of names in a list of runs.
 const MAX_NAMES: usize = 500;
 /// Largest size, number of tokens and compute that a law is extrapolated to.
 const LARGEST: f64 = 1e30;
-/// Most runs that train at the same time in a replay.
+/// Maximum number of runs that train at the same time in a replay.
 const MAX_PARALLEL: usize = 1_000;
 
-/// What is fitted, and where a scaling law is extrapolated to.
+/// The fit, its runs, and the targets of the extrapolation of a scaling law.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct FitQuery {
@@ -39,7 +39,7 @@ pub struct FitQuery {
     runs: String,
     /// Parameters without embeddings to extrapolate a scaling law to; 4 times the largest by default.
     parameters: Option<f64>,
-    /// Training tokens to extrapolate a scaling law to; 4 times the most by default.
+    /// Training tokens to extrapolate a scaling law to; 4 times the largest by default.
     tokens: Option<f64>,
     /// Training FLOPs for which a scaling law gives the best size; those of the extrapolation by default.
     flops: Option<f64>,
@@ -58,12 +58,12 @@ pub struct ReplayQuery {
 }
 
 /// Fits a law to runs, with 95 % intervals: a scaling law, isoFLOP profiles, a learning-rate range test or the batch size that the gradient
-/// noise scale suggests. Where the runs do not determine it, the answer has the reason instead.
+/// noise scale suggests. If the runs do not determine the fit, the response contains the reason instead.
 #[utoipa::path(get, path = "/fit", tag = "runs", params(FitQuery),
     responses((status = 200, body = FitReport),
         (status = 404, description = "A run, a sweep or a project does not exist.", body = ApiErrorBody),
         (status = 410, description = "The folder with the curves of the run was removed.", body = ApiErrorBody),
-        (status = 429, description = "Too many fits and replays are computed or wait.", body = ApiErrorBody)))]
+        (status = 429, description = "Too many fits and replays are being computed or waiting.", body = ApiErrorBody)))]
 pub async fn fit_runs(
     SignedIn(identity): SignedIn,
     State(lab): State<Lab>,
@@ -74,7 +74,7 @@ pub async fn fit_runs(
         if value.is_some_and(|value| !(1.0..=LARGEST).contains(&value)) {
             return Err(ApiError::invalid("query_invalid", format!("{field} is out of range"))
                 .field(field)
-                .hint("enter a number from 1 to 1e30"));
+                .hint("give a number from 1 to 1e30"));
         }
     }
     let _place = lab.fits.enter(&identity)?;
@@ -89,7 +89,7 @@ pub async fn fit_runs(
 #[utoipa::path(get, path = "/replay", tag = "runs", params(ReplayQuery),
     responses((status = 200, body = ReplayReport),
         (status = 404, description = "A run, a sweep or a project does not exist.", body = ApiErrorBody),
-        (status = 429, description = "Too many fits and replays are computed or wait.", body = ApiErrorBody)))]
+        (status = 429, description = "Too many fits and replays are being computed or waiting.", body = ApiErrorBody)))]
 pub async fn replay_rule(
     SignedIn(identity): SignedIn,
     State(lab): State<Lab>,
@@ -98,7 +98,7 @@ pub async fn replay_rule(
     if parallel.is_some_and(|parallel| !(1..=MAX_PARALLEL).contains(&parallel)) {
         return Err(ApiError::invalid("query_invalid", "parallel is out of range")
             .field("parallel")
-            .hint("enter 1 to 1000"));
+            .hint("give a number from 1 to 1000"));
     }
     let _place = lab.fits.enter(&identity)?;
     match named(&lab, &identity, &runs).await? {

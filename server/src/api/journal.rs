@@ -17,7 +17,7 @@ use crate::error::ApiError;
 use crate::export::report::{self, Format, Gathered};
 use crate::lab::Lab;
 
-/// Entries of a page by default, and at most.
+/// Entries of a page: the default and the maximum.
 const ENTRIES: u32 = 100;
 const MAX_ENTRIES: u32 = 500;
 
@@ -25,7 +25,7 @@ const MAX_ENTRIES: u32 = 500;
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct TimelineQuery {
-    /// Only entries before this place: `next` of the page before. The newest by default.
+    /// Only entries before this place: the `next` of the previous page. By default the newest entries.
     before: Option<String>,
     /// Maximum number of entries, 1 to 500; 100 by default.
     limit: Option<u32>,
@@ -71,8 +71,8 @@ pub async fn list_journal(
     Ok(Json(lab.store().research_journal(&query.resolve(name)?).await?))
 }
 
-/// Returns how often what was predicted came true in a project: of each rule, the fraction of its judged findings that were correct;
-/// of each author of experiments, the Brier score and the reliability diagram.
+/// Returns how often predictions came true in a project: for each rule, the fraction of its judged findings that were correct; for each
+/// author of experiments, the Brier score and the reliability diagram.
 #[utoipa::path(get, path = "/projects/{name}/calibration", tag = "experiments", params(("name" = String, Path)),
     responses((status = 200, body = ProjectCalibration)))]
 pub async fn get_calibration(
@@ -96,7 +96,7 @@ pub async fn export_report_markdown(
     export(&lab, name, Format::Markdown).await
 }
 
-/// Exports the research journal of a project as one HTML file that needs nothing else, with the contents of report.md.
+/// Exports the research journal of a project as one HTML file that loads no other file, with the contents of report.md.
 #[utoipa::path(get, path = "/projects/{name}/report.html", tag = "experiments", params(("name" = String, Path)),
     responses((status = 200, content_type = "text/html", body = String),
         (status = 429, description = "Too many figures are being drawn at once.", body = ApiErrorBody)))]

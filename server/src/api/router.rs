@@ -60,7 +60,7 @@ pub fn router(lab: Lab) -> Router {
     Router::new().fallback_service(routes).layer(from_fn_with_state(lab, reached::note_address))
 }
 
-/// Routes with what holds for each request.
+/// The routes with the middleware of all requests.
 fn guarded(routes: Router<Lab>, lab: &Lab, audited: &Audited) -> Router {
     routes
         .layer(from_fn_with_state(lab.clone(), guard::check_origin))

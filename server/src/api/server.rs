@@ -66,7 +66,7 @@ pub async fn serve_until(
     let fingerprint = tls.as_ref().and_then(|tls| tls.certificate.fingerprint);
     let lab = Lab::new(settings, store, fingerprint);
     pools::load_limits(&lab).await?;
-    // Stored with the findings, so that titles of alerts name them; rules of an earlier version had other labels.
+    // Labels are stored with the findings, because titles of alerts contain them; rules of an earlier version had other labels.
     lab.store().set_finding_labels(&RULES.iter().map(|rule| (rule.id, rule.label)).collect()).await?;
     // Before a page connects: alerts above the first number that it gets are new to it.
     lab.alerting.set_newest(lab.store().newest_alert().await?);

@@ -22,7 +22,7 @@ use crate::export::trials as table;
 use crate::lab::Lab;
 use crate::runs::sweeps::{command, start};
 
-/// Most sweeps or decisions of a page.
+/// Maximum number of sweeps or decisions of a page.
 const MOST: u32 = 1_000;
 
 /// A page of the list of sweeps.

@@ -69,7 +69,7 @@ async fn permit_parent(
     Ok(Some(summary))
 }
 
-/// Checks that the sender may start a run of a priority in a project: a priority above the usual one changes the order of the queue.
+/// Checks that the sender may start a run of a priority in a project: a priority above the default changes the order of the queue.
 ///
 /// # Errors
 /// Those of [`permit_order`].

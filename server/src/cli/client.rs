@@ -1,4 +1,4 @@
-//! Requests to the server of a folder, of commands that start something there and follow it.
+//! Requests to the server of a folder, for commands that start a sweep or an experiment there and follow it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,9 +12,9 @@ use ureq::http::Response;
 use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use wire::ApiErrorBody;
 
-/// How long the server may take to answer: planning a large dataset takes a while.
+/// Time limit of a response: a plan of a large dataset takes a while.
 const WITHIN: Duration = Duration::from_secs(60);
-/// How often a request is repeated that the server does not answer, and the time between two of them: the server may be restarted meanwhile.
+/// How often a request without an answer is repeated, and the time between two attempts: the server may be restarted meanwhile.
 const AGAIN: u32 = 120;
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Largest answer, bytes: a sweep with all its trials.
@@ -34,7 +34,7 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// Whether the server has refused the request. After any other error it may have carried the request out.
+    /// Whether the server has refused the request. After any other error the server may have carried it out.
     pub(super) const fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused { status: 400..=499, .. })
     }
@@ -51,7 +51,7 @@ pub(super) struct Client {
     agent: Agent,
     url: String,
     bearer: String,
-    /// Whether the server was one of this process and has ended.
+    /// Whether the server ran in this process and has ended.
     has_ended: Arc<AtomicBool>,
 }
 
@@ -60,19 +60,20 @@ impl Client {
         Self::of_own_server(url, token, Arc::default())
     }
 
-    /// A client of a server of this process, which sets `has_ended` at its end: no answer is awaited after that.
+    /// A client of a server in this process. The server sets `has_ended` when it ends, and the client then awaits no answer.
     pub(super) fn of_own_server(url: String, token: &str, has_ended: Arc<AtomicBool>) -> Self {
         let config = Agent::config_builder().timeout_global(Some(WITHIN)).http_status_as_error(false);
         Self { agent: config.build().into(), url, bearer: format!("Bearer {token}"), has_ended }
     }
 
-    /// Gets what is at a path of the API.
+    /// Sends a GET request to a path of the API.
     pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         let request = self.agent.get(self.address(path)).header(AUTHORIZATION, &self.bearer);
         self.read(request.call())
     }
 
-    /// As [`Self::get`], and asks again for some minutes if the server does not answer: what it is asked about continues without this program.
+    /// As [`Self::get`], but repeats the request for some minutes if the server does not answer: the sweep or experiment continues without
+    /// this program.
     pub(super) fn get_patiently<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         for _ in 0..AGAIN {
             match self.get(path) {

@@ -175,7 +175,7 @@ async fn start(folder: &Path, spec: &ExperimentSpec, author: &str, as_json: bool
     let token = access.add_token(author, Role::Steer, TokenKind::Api, Some(expires_ms)).await?;
     let (spec, client) = (spec.clone(), Client::new(url, &token));
     let followed = tokio::task::spawn_blocking(move || follow::start(&client, &spec)).await?;
-    // An experiment that goes on without this command needs the rights of its token, and so does a paused one when it is resumed.
+    // An experiment that continues without this command needs the rights of its token, and so does a paused one when it is resumed.
     let is_over = match &followed {
         Ok(view) => view.summary.ended_ms.is_some(),
         Err(error) => error.is_refusal(),

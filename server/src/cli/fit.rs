@@ -186,10 +186,10 @@ fn described(law: &ScalingLaw, held_out: Option<HeldOut>, parameters: f64, token
         format!("Standard deviation of the residuals: {} % of the loss", brief(100.0 * law.residual)),
         match held_out {
             Some(HeldOut { runs, error }) => format!(
-                "Error of a fit without the {runs} runs of the most compute on these runs: {} % of the loss (root mean square)",
+                "Prediction error on the {runs} runs with the most compute, held out of the fit: {} % of the loss (root mean square)",
                 brief(100.0 * error)
             ),
-            None => "Too few runs to hold some out and measure the error of an extrapolation".to_owned(),
+            None => "Too few runs to hold some out and measure the prediction error".to_owned(),
         },
         format!(
             "Loss at {} parameters and {} tokens: {} nats/token",
@@ -253,7 +253,10 @@ mod tests {
         let run = |parameters: f64, tokens: f64| ScalingRun { parameters, tokens, loss: loss(parameters, tokens) };
         let runs: Vec<ScalingRun> = sizes.iter().flat_map(|n| [2e6, 8e6, 32e6, 128e6].map(|d| run(*n, d))).collect();
         let text = described(&ScalingLaw::fit(&runs, SEED).unwrap(), held_out(&runs), 1e8, 2e9, 1e17);
-        assert!(text.contains("\nError of a fit without the 4 runs of the most compute on these runs: "), "{text}");
+        assert!(
+            text.contains("\nPrediction error on the 4 runs with the most compute, held out of the fit: "),
+            "{text}"
+        );
         assert!(text.contains("\nalpha  0.5 (95 % interval "), "{text}");
         assert!(text.contains("Loss at 1e8 parameters and 2e9 tokens: 1.32 (95 % interval 1.32 to 1.32)"), "{text}");
         let refused = ScalingLaw::fit(&runs[..8], SEED).unwrap_err().to_string();

@@ -1,5 +1,5 @@
-//! `kindling mcp`: for programs that start the server of the Model Context Protocol as a child process and speak with it over its standard input
-//! and output. It passes each message on to `/mcp` of a lab, and each answer back.
+//! `kindling mcp`: for programs that start a server of the Model Context Protocol as a child process and communicate over its standard
+//! input and output. It forwards each message to `/mcp` of a lab and writes each answer to standard output.
 
 use std::io::{self, BufRead, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,7 +28,7 @@ Examples:
   For a lab on another machine, with a token of `kindling token` in the environment:
     KINDLING_TOKEN=... kindling mcp --url https://lab.example";
 
-/// How long the server may take to answer: some tools wait for an event.
+/// Time limit of a response: some tools wait for an event.
 const WITHIN: Duration = Duration::from_secs(120);
 /// Largest answer, bytes: an image.
 const ANSWER_BYTES: u64 = 16 << 20;
@@ -38,20 +38,21 @@ const TOKEN_MS: i64 = 24 * 3600 * 1000;
 const SERVER_ERROR: i64 = -32_000;
 /// JSON-RPC code of a message that is not JSON.
 const PARSE_ERROR: i64 = -32_700;
-/// Where a message of the newest version of the protocol names the version.
+/// Field of a message in which the newest version of the protocol names the version.
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 
 /// Connects an agent to a lab over standard input and output (Model Context Protocol).
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct McpArgs {
-    /// Address of the lab [default: that of the server of the folder]
+    /// Address of the lab [default: the server of the folder]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// API token; give it in the environment, because other programs can read a command line [default: one that ends with this process]
+    /// API token; set the environment variable, because other programs can read a command line [default: a new token that is revoked when
+    /// this command ends]
     #[arg(long, value_name = "TOKEN", env = "KINDLING_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// What a token that ends with this process allows [default: view]
+    /// Role of the new token, if none is given [default: view]
     #[arg(long, value_enum, conflicts_with = "token")]
     role: Option<RoleArg>,
     #[command(flatten)]
@@ -74,7 +75,7 @@ pub enum McpError {
 }
 
 impl McpArgs {
-    /// Passes messages on until the end of the input.
+    /// Forwards messages until the end of the input.
     ///
     /// # Errors
     /// There is no server or no token, the store fails, or the input cannot be read.
@@ -98,7 +99,7 @@ impl McpArgs {
         address.ok_or_else(|| McpError::NoServer(folder.display().to_string()))
     }
 
-    /// With a token that is revoked at the end of the input.
+    /// Forwards messages with a token that is revoked at the end of the input.
     async fn with_own_token(&self, url: String) -> Result<(), McpError> {
         let store = Store::open_access(self.data.used()?).await?;
         let role = self.role.unwrap_or(RoleArg::View).into();
@@ -111,13 +112,13 @@ impl McpArgs {
     }
 }
 
-/// The way to a server, shared by the messages that are under way.
+/// The connection to a server, shared by concurrent messages.
 #[derive(Clone)]
 struct Bridge {
     agent: Agent,
     url: String,
     bearer: String,
-    /// The version of the protocol that was agreed on; empty before that.
+    /// The negotiated version of the protocol; empty before the negotiation.
     version: Arc<Mutex<String>>,
 }
 
@@ -128,11 +129,11 @@ impl Bridge {
         Self { agent: config.build().into(), url: format!("{url}/mcp"), bearer, version: Arc::default() }
     }
 
-    /// Passes each line of the input on, several at a time: some answers take long.
+    /// Forwards each line of the input, several at a time, because some answers take long.
     async fn serve(self) -> Result<(), McpError> {
         let mut under_way = JoinSet::new();
         let (lines, mut input) = tokio::sync::mpsc::channel(16);
-        // A thread of its own: reading the input blocks.
+        // In its own thread, because reading the input blocks.
         std::thread::spawn(move || {
             for line in io::stdin().lock().lines() {
                 if lines.blocking_send(line).is_err() {
@@ -145,7 +146,7 @@ impl Bridge {
             if line.trim().is_empty() {
                 continue;
             }
-            // The next message may depend on the version that the first one agrees on.
+            // The next message may depend on the version that the first one negotiates.
             let is_first = self.agreed().is_empty();
             let bridge = self.clone();
             let passing = move || bridge.pass(&line);
@@ -169,7 +170,7 @@ impl Bridge {
             version.clone_into(&mut self.version.lock().unwrap_or_else(PoisonError::into_inner));
         }
         let mut out = io::stdout().lock();
-        // A client that does not read any more closes the input next.
+        // A client that stops reading closes the input next.
         let _ = writeln!(out, "{answer}").and_then(|()| out.flush());
     }
 
@@ -210,12 +211,12 @@ impl Bridge {
     }
 }
 
-/// An error as the protocol has it.
+/// An error in the form of the protocol.
 fn failure(id: &Value, code: i64, message: &str) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } })
 }
 
-/// An answer that is not one of the protocol: the refusal of a token, for example.
+/// The error of a response that is not a message of the protocol, such as the refusal of a token.
 fn in_words(text: &str) -> String {
     match serde_json::from_str::<ApiErrorBody>(text) {
         Ok(ApiErrorBody { message, hint, .. }) => message + &hint.map(|hint| format!(" ({hint})")).unwrap_or_default(),

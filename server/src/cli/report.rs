@@ -22,7 +22,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ReportArgs {
-    /// Project, by its name; a lab with one person has the project `default`
+    /// Name of the project; a lab with one person has the project `default`
     #[arg(value_name = "PROJECT")]
     project: String,
     /// File format [default: html if the name of the file ends in .html, else markdown]

@@ -1,6 +1,6 @@
 //! `kindling sweep`: starts a sweep of a file and follows it to its end. If no server uses the folder, this process is one until then.
 //!
-//! [`Client`] sends requests to the server, [`progress`] shows what comes back.
+//! [`Client`] sends requests to the server, [`progress`] prints its progress.
 
 mod progress;
 
@@ -185,7 +185,7 @@ impl SweepArgs {
         }
     }
 
-    /// Starts and follows the sweep on a server; `has_ended` becomes true at the end of one of this process.
+    /// Starts and follows the sweep on a server; `has_ended` becomes true when a server in this process ends.
     async fn on(self, url: String, spec: SweepSpec, has_ended: Arc<AtomicBool>) -> Result<(), SweepError> {
         let access = Store::open_access(self.data.used()?).await?;
         let name = format!("sweep {}", spec.name);
@@ -238,7 +238,7 @@ enum Ended {
     Detached,
 }
 
-/// The error of a request with a specification. After an answer that refuses it there is no sweep that needs the token.
+/// The error of a request with a specification. If the server has refused it, no sweep needs the token.
 fn of_specification(error: ClientError) -> SweepError {
     match error {
         ClientError::Refused { .. } => SweepError::Refused { source: error },

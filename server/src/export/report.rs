@@ -1,8 +1,8 @@
-//! The report of a project: its research journal as one file that reads like a lab notebook, as Markdown or as HTML. Neither needs the server,
-//! nor anything else than the file.
+//! The report of a project: its research journal as one Markdown or HTML file, which can be read without the server and without other
+//! files.
 //!
-//! - [`gathered`]: what is read of the store; [`chapters`]: what is written about it, as a list of [`document`] blocks;
-//! - [`markdown`] and [`html`] write a document; each escapes all texts in one place, because names and notes are anybody's;
+//! - [`gathered`]: the data from the store; [`chapters`]: its text, as a list of [`document`] blocks;
+//! - [`markdown`] and [`html`] write a document; each escapes all texts in one place, because anyone may write names and notes;
 //! - [`figures`]: the loss curves.
 
 mod chapters;
@@ -51,7 +51,7 @@ pub async fn calibration_of(store: &Store, project: &str) -> Result<ProjectCalib
     Ok(calibration(store.finding_counts(project).await?, &experiments))
 }
 
-/// Writes a report from what was gathered. It blocks the thread for the time of drawing some charts.
+/// Writes a report from the gathered data. It blocks the thread while it draws some charts.
 pub fn write(gathered: &Gathered, format: Format) -> String {
     let document: Document = chapters::document(gathered);
     match format {

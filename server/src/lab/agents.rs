@@ -1,4 +1,5 @@
-//! What agents may use at a time over MCP: calls per minute and calls at once of a token, and which acts are under way. In memory, bounded.
+//! Limits of agents over MCP: calls per minute and concurrent calls of a token; and the acts that are being carried out. All of it is in
+//! memory and bounded.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,13 +10,13 @@ use store::Identity;
 use crate::error::ApiError;
 use crate::live::places::{Limits, Owner, Place, Places};
 
-/// Calls that a token may make one after the other without a wait.
+/// Calls that a token may make in a burst.
 const BURST: f64 = 120.0;
-/// Calls per second of a token in the long run.
+/// Mean calls per second of a token.
 const PER_SEC: f64 = 4.0;
-/// Tokens that are remembered.
+/// Maximum number of tokens whose calls are counted.
 const MOST: usize = 10_000;
-/// Calls of tools at a time: some wait for an event.
+/// Concurrent calls of tools: some wait for an event.
 const AT_ONCE: Limits = Limits { what: "calls of tools", all: 512, guests: 0, one: 16 };
 
 /// The calls and acts of agents; cloning shares them.
@@ -48,17 +49,17 @@ impl Default for Agents {
 }
 
 impl Agents {
-    /// Counts a call of a token, which takes a place until the result is dropped.
+    /// Counts a call of a token, which takes a slot until the result is dropped.
     ///
     /// # Errors
-    /// 429 if it made too many calls shortly before, or makes too many at a time.
+    /// 429 if the token has made too many calls recently, or makes too many at a time.
     pub fn call(&self, identity: &Identity) -> Result<Place, ApiError> {
         self.count(identity.token_id, Instant::now())?;
         let full = |full: crate::live::places::Full| ApiError::busy(full.to_string()).retry_after(1);
         self.0.places.take(Owner::of(identity)).map_err(full)
     }
 
-    /// Begins an act; `None` while the same one is being carried out.
+    /// Begins an act; `None` while an act with the same key is being carried out.
     pub fn begin(&self, token: i64, key: &str) -> Option<UnderWay> {
         let act = (token, key.to_owned());
         let is_new = lock(&self.0.under_way).insert(act.clone());
@@ -79,7 +80,7 @@ impl Agents {
         let secs = ((1.0 - rate.left) / PER_SEC).ceil() as u64;
         let message = format!("this token makes more than {} calls per minute", 60.0 * PER_SEC);
         Err(ApiError::busy(message)
-            .hint(format!("try again in {secs} s; wait_for waits without calls"))
+            .hint(format!("try again in {secs} s; use wait_for instead of repeated calls"))
             .retry_after(secs))
     }
 }
@@ -97,7 +98,7 @@ impl Drop for UnderWay {
     }
 }
 
-// Plain values are consistent also after a panic.
+// Plain values are consistent even after a panic.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -118,7 +118,7 @@ impl Drawings {
         Ok(Image { etag: format!("\"{}\"", &hash[..32]), content, format: look.format, is_growing: false })
     }
 
-    /// Draws an image, or a report with several, on a thread of its own, when it is its turn.
+    /// Draws an image, or a report with several, on its own thread, after the ones before it.
     ///
     /// # Errors
     /// 429 if too many images are drawn; the errors of `draw`.

@@ -1,5 +1,5 @@
-//! How many fits and replays are computed at a time: one, so that requests and training do not wait for them. The others wait, a few of each
-//! sender.
+//! How many fits and replays are computed at a time: one, so that requests and training do not wait for them. The others wait; each sender
+//! may have a few.
 
 use store::Identity;
 
@@ -12,7 +12,7 @@ const AT_ONCE: usize = 1;
 /// Requests that are computed or wait. A page that shows a sweep sends one for the fit and one for the replay.
 const REQUESTS: Limits = Limits { what: "fits and replays", all: 16, guests: 8, one: 4 };
 
-/// Places of fits and replays.
+/// Slots of fits and replays.
 #[derive(Clone)]
 pub struct FitSlots {
     requests: Places,
@@ -26,18 +26,18 @@ impl Default for FitSlots {
 }
 
 impl FitSlots {
-    /// Takes a place for a request, until the result is dropped.
+    /// Takes a slot for a request, until the result is dropped.
     ///
     /// # Errors
-    /// 429 if the sender, the guests or all have as many as they may.
+    /// 429 if the sender, the guests or all senders together have the maximum number of requests.
     pub fn enter(&self, identity: &Identity) -> Result<Place, ApiError> {
         let full = |full: Full| {
-            ApiError::busy(full.to_string()).hint("wait until the earlier ones are answered").retry_after(2)
+            ApiError::busy(full.to_string()).hint("try again after the earlier ones were answered").retry_after(2)
         };
         self.requests.take(Owner::of(identity)).map_err(full)
     }
 
-    /// Computes on a thread of its own, once no other fit is computed.
+    /// Computes on its own thread, after the other fits.
     ///
     /// # Errors
     /// 500 if the computation panicked.

@@ -1,4 +1,4 @@
-//! How many computations of a kind, such as those of samplers of sweeps, run at a time. They have threads of their own, so that requests and
+//! How many computations of a kind, such as those of samplers of sweeps, run at a time. They run on their own threads, so that requests and
 //! training do not wait for them.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::error::ApiError;
 /// Samplers that compute at a time.
 const AT_ONCE: usize = 2;
 
-/// Places of samplers, or of other computations.
+/// Slots of samplers, or of other computations.
 #[derive(Clone)]
 pub struct SamplerSlots(Arc<Semaphore>);
 
@@ -21,7 +21,7 @@ impl Default for SamplerSlots {
 }
 
 impl SamplerSlots {
-    /// Places for `at_once` computations.
+    /// Slots for `at_once` computations.
     pub fn new(at_once: usize) -> Self {
         Self(Arc::new(Semaphore::new(at_once)))
     }
@@ -34,7 +34,7 @@ impl SamplerSlots {
         let failed =
             |source: Box<dyn std::error::Error + Send + Sync>| ApiError::internal("a computation about runs", source);
         let place = Arc::clone(&self.0).acquire_owned().await.map_err(|source| failed(source.into()))?;
-        // The thread computes on if nobody waits for it any more, so the place is its own.
+        // The thread continues if nobody waits for it any more, so it owns the slot.
         let computed = tokio::task::spawn_blocking(move || {
             let _place = place;
             work()

@@ -1,5 +1,5 @@
-//! What people see of sweeps and what is expensive to compute: importances that were computed, and how many requests compute or read at a time.
-//! They have places of their own, so that the trials of sweeps do not wait for people who look at them.
+//! Results of sweeps that are expensive to compute: cached importances, and how many requests compute or read at a time. They have their
+//! own slots, so that requests of viewers do not delay the trials of sweeps.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,11 +11,11 @@ use wire::sweep::results::SweepImportance;
 use super::samplers::SamplerSlots;
 use crate::error::ApiError;
 
-/// Forests that are grown at a time.
+/// Forests that are fitted at a time.
 const COMPUTED_AT_ONCE: usize = 1;
 /// Requests that read the curves of a sweep at a time: each reads one series of up to 2,000 runs.
 const READ_AT_ONCE: usize = 2;
-/// Sweeps whose importances are kept.
+/// Sweeps whose importances are cached.
 const KEPT: usize = 200;
 
 /// Results of sweeps; cloning shares them.
@@ -41,7 +41,7 @@ impl SweepResults {
         self.lock().get(&sweep).filter(|(of, _)| *of == trials).map(|(_, importance)| importance.clone())
     }
 
-    /// Computes the importances of a sweep with these trials, unless another request has done so before a place was free.
+    /// Computes the importances of a sweep with these trials, unless another request has done so before a slot was free.
     ///
     /// # Errors
     /// 500 if the computation panicked.
@@ -62,10 +62,10 @@ impl SweepResults {
         self.0.computing.compute(computed).await
     }
 
-    /// A place of a request that reads the curves of a sweep.
+    /// A slot for a request that reads the curves of a sweep.
     ///
     /// # Errors
-    /// 500; the places are never closed.
+    /// 500 if the semaphore is closed, which never happens.
     pub async fn reading(&self) -> Result<SemaphorePermit<'_>, ApiError> {
         let place = self.0.reading.acquire().await;
         place.map_err(|source| ApiError::internal("reading the curves of a sweep", source))

@@ -1,5 +1,5 @@
 //! Wakes the task of sweeps when something happens to a run of a trial: its state or its project changes, it reports a value of the metric, a
-//! finding of level alert is found, or it is resumed. It reads what is published to pages anyway, so nothing is polled.
+//! finding of level alert is found, or it is resumed. It reads the messages that are published to pages, so it polls nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -146,7 +146,7 @@ impl TrialWatch {
         self.0.woken.notify_one();
     }
 
-    /// Whether no stop is being sent to a run; then one is to be sent, which lasts as long as the returned value.
+    /// Marks that a stop is being sent to a run, until the returned value is dropped; `None` if one is being sent already.
     pub fn begin_stop(&self, run: &RunId) -> Option<Stopping> {
         let is_first = self.lock().stopping.insert(run.clone());
         is_first.then(|| Stopping { watch: self.clone(), run: run.clone() })

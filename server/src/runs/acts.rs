@@ -4,8 +4,8 @@
 //! one that looks for this number in the journal, and sends the command if it is not there. Its worker carries it out once, however often it
 //! arrives.
 //!
-//! The decisions about one run are carried out one after the other, and none is sent before the one before it is settled: several rules may
-//! find one fault, and after the first has rolled the run back, the others do not act on what they had found before ([`same_cause`]).
+//! The decisions about one run are carried out one after the other, and each is sent after the previous one is settled: several rules may
+//! find the same fault, and after the first one has rolled the run back, the others do not act on their earlier findings ([`same_cause`]).
 
 mod same_cause;
 
@@ -277,7 +277,7 @@ pub(super) fn in_a_sentence(message: &str) -> String {
     first.map_or_else(String::new, with_full_stop)
 }
 
-/// A sentence that may end with a message, which has a full stop or none.
+/// A sentence that ends with a full stop, also if its last part is a message with or without one.
 pub(super) fn with_full_stop(mut sentence: String) -> String {
     if !sentence.ends_with(['.', '!', '?']) {
         sentence.push('.');

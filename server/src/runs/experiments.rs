@@ -32,12 +32,12 @@ pub async fn serve(lab: Lab) {
         match lab.store().active_experiments().await {
             Ok(active) => {
                 for id in active {
-                    // In a task of its own: a panic ends none of the others.
+                    // In its own task, so that a panic ends none of the others.
                     let one = lab.clone();
                     match tokio::spawn(async move { advance(&one, id).await }).await {
                         Ok(Ok(())) => {}
-                        Ok(Err(error)) => tracing::error!("the experiment {id} could not go on: {error}"),
-                        Err(panic) => tracing::error!("the experiment {id} could not go on: {panic}"),
+                        Ok(Err(error)) => tracing::error!("the experiment {id} could not be continued: {error}"),
+                        Err(panic) => tracing::error!("the experiment {id} could not be continued: {panic}"),
                     }
                 }
             }
@@ -48,7 +48,8 @@ pub async fn serve(lab: Lab) {
     }
 }
 
-/// Reads the runs of an experiment that have ended, and does what follows if it is running. Those of a paused or stopped one are read as well.
+/// Reads the runs of an experiment that have ended, also of a paused or stopped experiment. If the experiment is running, takes its next
+/// step.
 ///
 /// # Errors
 /// An error of the store; then nothing is decided, and the next look tries again.

@@ -1,5 +1,5 @@
-//! Fits over runs and replays of stopping rules, for the API: what is read of the runs, in bounded amounts. The computations are in
-//! [`research::fits`] and [`research::stopping`], and run on a thread of their own.
+//! Fits over runs and replays of stopping rules, for the API. This module reads bounded amounts of data of the runs. The computations are
+//! in [`research::fits`] and [`research::stopping`], and run on their own thread.
 
 use research::fits::report::{FitKind, FitReport, FittedRun, Target};
 use research::refused::Refused;
@@ -18,15 +18,15 @@ use super::trial_curves::{TrialRun, alike, learning_rates, noise_scales};
 use crate::error::ApiError;
 use crate::lab::Lab;
 
-/// Most runs of a fit, and of a replay of runs.
+/// Maximum number of runs of a fit, and of a replay of runs.
 pub const MAX_RUNS: usize = 200;
-/// Most trials of a replay of a sweep.
+/// Maximum number of trials of a replay of a sweep.
 pub const MAX_TRIALS: usize = 500;
-/// Most steps of a run whose series is fitted.
+/// Maximum number of steps of a run whose series is fitted.
 const MAX_STEPS: u64 = 1_000_000;
 /// Values that a replay reads of all runs together: its time grows with their square.
 const REPLAYED_VALUES: usize = 10_000;
-/// Least and most values of one run.
+/// Minimum and maximum number of values of one run.
 const VALUES: (usize, usize) = (20, 100);
 /// Seed of the intervals: equal runs give equal intervals.
 const SEED: u64 = 1;
@@ -152,7 +152,7 @@ async fn summary_of(store: &Store, sweep: &Sweep, trial: &Trial) -> Result<Optio
     Ok(store.summary(run).await?.filter(|summary| summary.project == sweep.project))
 }
 
-/// Replays a rule over the trials of a sweep that have ended, with the thresholds of its own rule if that is of the kind.
+/// Replays a rule over the trials of a sweep that have ended, with the thresholds of the sweep's own rule if it is of this kind.
 ///
 /// # Errors
 /// An error of the store; the computation panicked.
@@ -180,7 +180,7 @@ pub async fn replay_sweep(
     lab.fits.compute(move || ReplayReport::new(request, runs)).await
 }
 
-/// Replays a rule over the validation loss of runs, of those that have ended.
+/// Replays a rule over the validation loss of those runs that have ended.
 ///
 /// # Errors
 /// An error of the store; the computation panicked.
@@ -224,7 +224,7 @@ async fn read(
     let points = (REPLAYED_VALUES / count.max(1)).clamp(VALUES.0, VALUES.1);
     let buckets = match on_path(store, &summary.id, &request.metric, points).await {
         Ok(buckets) => buckets,
-        // It was deleted for good meanwhile, or somebody has removed its series.
+        // It was deleted permanently meanwhile, or somebody has removed its series.
         Err(StoreError::UnknownRun { .. } | StoreError::RunFolderMissing { .. }) => vec![],
         Err(error) => return Err(error),
     };

@@ -69,7 +69,7 @@ async fn free_seeds(lab: &Lab, view: &RunView, tag: &str) -> Result<impl Iterato
     Ok((1..).map(move |offset| first.wrapping_add(offset)).filter(move |seed| !used.contains(seed)))
 }
 
-/// The specification of the run with another seed, for the same devices, but for its tasks.
+/// The specification of the run with another seed, for the same devices and without its tasks.
 fn repeated(view: &RunView, seed: u64) -> RunSpec {
     let plan = &view.plan;
     let base = match &plan.origin {

@@ -2,11 +2,10 @@
 //!
 //! - [`start`]: sweeps checked, previewed and started; [`command`]: what people do with them afterwards;
 //! - [`serve`]: the task that checks a sweep when something has happened to it; [`follow`]: what became of its trials, [`decide`]: which of
-//!   them its rule stops, by the [`known_curves`]; [`next`]: the next trial, chosen by its [`sampler`]; [`next_check`]: when a sweep is
+//!   them its rule stops, by the [`known_curves`]; [`next`]: the next trial, which the [`sampler`] chooses; [`next_check`]: when a sweep is
 //!   checked again;
 //! - [`results`]: the importance of parameters and the curves of trials.
-//!
-//! Nothing is kept in memory alone: after a restart each sweep is checked once, and continues from there.
+//! No state is only in memory: after a restart the server checks each sweep once, and the sweep continues from its stored state.
 
 pub mod command;
 mod decide;

@@ -1,4 +1,4 @@
-//! An experiment started on the server, and its journal printed until it is not running any more.
+//! An experiment started on the server, and its journal printed until it no longer runs.
 
 use std::thread::sleep;
 use std::time::Duration;

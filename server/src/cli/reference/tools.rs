@@ -1,4 +1,4 @@
-//! The tools of agents in the reference: what each does, and its arguments, from the schemas that clients get.
+//! The tools of agents in the reference: description and arguments of each, from the schemas that clients get.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use super::cell;
 use crate::api::mcp::answer::MAX_TOKENS;
 use crate::api::mcp::tools;
 
-/// Arguments that every tool has that acts; they are described once.
+/// Arguments of all tools that change something; the reference describes them once.
 const OF_ACTS: [&str; 4] = ["dry_run", "expected_effect", "idempotency_key", "reason"];
 
 /// Writes the section of the tools.

@@ -269,7 +269,7 @@ mod tests {
         let found = NewFinding { segment: 0, finding, label: "Divergence".into(), text: "It diverges.".into(), action };
         let moment = Moment { step: 5, found: vec![found], active: vec![] };
         store.record_findings(&run, &[(0, 0, None)], &[moment], 3).await.unwrap();
-        // The finding is before the checkpoint, so it is still on the path of the run.
+        // The finding is at a step before the checkpoint, so it is still in the history of the run.
         let checkpoint = CheckpointId { segment: 0, step: 8 };
         let event = Event::RolledBack { checkpoint, from_segment: 0, from_step: 20, skip_batches: 0, best_valid: None };
         let rolled_back = report(Author::Rule("Loss spike".to_owned()), 8, event, None);

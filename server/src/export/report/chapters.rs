@@ -1,4 +1,4 @@
-//! What a report says about a project, chapter by chapter, as a document.
+//! The chapters of a report on a project, as a document.
 
 use chrono::DateTime;
 use figure::{ReliabilityBin, Size, number, reliability};

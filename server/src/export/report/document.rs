@@ -1,4 +1,4 @@
-//! A document as a list of blocks. Its texts are plain: what writes a document escapes them.
+//! A document as a list of blocks. Its texts are plain: the writers of formats escape them.
 
 use figure::Scene;
 
@@ -15,7 +15,7 @@ pub enum Block {
     /// A heading below the title: level 2 or 3.
     Heading(u8, String),
     Paragraph(String),
-    /// Labels with what they say.
+    /// Labels with their values.
     Facts(Vec<(&'static str, String)>),
     Table(Table),
     Figure(Scene),

@@ -1,4 +1,4 @@
-//! What a report is made of, read from the store. Each list is bounded; the report says where it has left something out.
+//! The contents of a report, read from the store. Each list is bounded; the report says how many items it leaves out.
 
 use std::cmp::Ordering;
 
@@ -15,13 +15,13 @@ use super::calibration_of;
 use super::figures::LossChart;
 use crate::live::clock::now_ms;
 
-/// Most runs, experiments, sweeps, findings and entries of the timeline.
+/// Maximum numbers of runs, experiments, sweeps, findings and entries of the timeline.
 const RUNS: u32 = 500;
 const EXPERIMENTS: usize = 200;
 const SWEEPS: u32 = 100;
 const FINDINGS: usize = 200;
 const ENTRIES: usize = 500;
-/// Most charts.
+/// Maximum number of charts.
 const CHARTS: usize = 12;
 /// Best trials that are listed of each sweep.
 const BEST: usize = 5;
@@ -94,7 +94,7 @@ impl Gathered {
     }
 }
 
-/// Nothing of other projects.
+/// A query of this project only.
 fn only(project: &str) -> Visible {
     Visible::Only { projects: [project.to_owned()].into(), runs: Default::default() }
 }

@@ -1,5 +1,5 @@
-//! A document as one HTML file, in light or dark as the reader's system is. It loads nothing and runs nothing, and a policy in the file says so,
-//! too.
+//! A document as one HTML file, in the light or dark theme of the reader's system. It loads nothing and runs no script; a content security
+//! policy in the file forbids both, too.
 
 use figure::theme::{Theme, css};
 use figure::{Scene, svg_element};

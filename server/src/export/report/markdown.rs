@@ -44,7 +44,7 @@ fn picture(scene: &Scene) -> String {
     format!("![{label}](data:image/svg+xml;base64,{file})\n\n{summary}\n")
 }
 
-/// A text as a line of its own. What begins it may not make a list, a heading or a quote of it.
+/// A text as a separate line, whose beginning is escaped so that it does not become a list, a heading or a quote.
 fn paragraph(text: &str) -> String {
     let line = escaped(text);
     let digits = line.len() - line.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
@@ -55,7 +55,7 @@ fn paragraph(text: &str) -> String {
     }
 }
 
-/// A text on one line, without a meaning in Markdown.
+/// A text on one line, with all Markdown syntax escaped.
 fn escaped(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for letter in text.trim().chars() {

@@ -38,7 +38,7 @@ impl RuleRollback {
         history.on_path_to(self.from)(found.segment, found.finding.step)
     }
 
-    /// Why a decision of another rule is not carried out after it.
+    /// Why a decision of another rule is not carried out after the rollback.
     fn why(&self) -> String {
         format!(
             "rule {} has rolled the run back from step {} to step {} since this finding, which may have had the same cause",
@@ -69,7 +69,7 @@ pub(crate) async fn rollback_since(
     Ok(by_rules.find(|rollback| rollback.is_since(&history, found)))
 }
 
-/// Settles a decision that is not carried out because of a rollback by a rule. Returns the event of the journal that says so.
+/// Settles a decision that is not carried out because of a rollback by a rule. Returns the event that the journal records.
 ///
 /// # Errors
 /// An error of the store.

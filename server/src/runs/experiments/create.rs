@@ -26,7 +26,7 @@ const LOSSES: &str = "loss.";
 /// Creates an experiment. Its first pair is queued at once.
 ///
 /// # Errors
-/// The field that is invalid; 403 or 404 for a project or a run that is not the sender's to use, and for a share link; 404 for an unknown task;
+/// The field that is invalid; 403 or 404 for a project or a run that the sender may not use, and for a share link; 404 for an unknown task;
 /// 409 for a run that was changed while it trained, and if too many experiments run; an error of the store.
 pub async fn create(lab: &Lab, identity: &Identity, spec: ExperimentSpec) -> Result<ExperimentView, ApiError> {
     spec.check()?;

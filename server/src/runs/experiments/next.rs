@@ -76,7 +76,7 @@ fn without_budget(view: &ExperimentView, pairs: &[(f64, f64)], last_pair: u32) -
     used_up(view, pairs, mean_secs)
 }
 
-/// The verdict if the device hours that are left are fewer than those of the next pair; `next_secs` is 0 for the repetition of a run.
+/// The verdict if fewer device hours remain than the next pair takes; `next_secs` is 0 for the repetition of a run.
 fn used_up(view: &ExperimentView, pairs: &[(f64, f64)], next_secs: f64) -> Option<Verdict> {
     let (used, most) = (view.device_secs(), view.summary.spec.budget.device_hours);
     let is_used_up = used >= most * SECS_PER_HOUR || used + next_secs > most * SECS_PER_HOUR;
@@ -192,7 +192,7 @@ mod tests {
         let failed = [(1, Side::Baseline, 1, Some(Ok(1.5))), (1, Side::Variant, 1, Some(Err("it failed")))];
         let mut spent = standing(&failed);
         spent.view.summary.spec.budget.device_hours = 0.01;
-        let Next::Decide(verdict) = next(&spent) else { panic!("it goes on") };
+        let Next::Decide(verdict) = next(&spent) else { panic!("it continues") };
         assert!(
             verdict.sentence.contains("in the budget are used, and the rule needs at least 3 pairs"),
             "{verdict:?}"

@@ -43,7 +43,7 @@ async fn planned(lab: &Lab, experiment: &ExperimentView, wanted: &WantedRun) -> 
     prepare(lab, spec, view, summary.author.clone()).await
 }
 
-/// Checks that the plan is that of the runs before: a dataset may have been replaced meanwhile.
+/// Checks that the plan equals that of the earlier runs: a dataset may have been replaced meanwhile.
 async fn check_unchanged(lab: &Lab, experiment: &ExperimentView, side: Side, view: &PlanView) -> Result<(), ApiError> {
     let Some(first) = first_kept(lab, experiment, side).await? else { return Ok(()) };
     if is_same(&first.plan, &view.plan) {
@@ -51,7 +51,7 @@ async fn check_unchanged(lab: &Lab, experiment: &ExperimentView, side: Side, vie
     }
     let datasets = |plan: &RunPlan| plan.mix.iter().map(part_name).collect::<Vec<_>>().join(" + ");
     let message = format!(
-        "the plan of the {} is not that of the pairs before: its datasets were {} and are {}",
+        "the plan of the {} differs from that of the earlier pairs: its datasets were {} and are now {}",
         side.word(),
         datasets(&first.plan),
         datasets(&view.plan)
@@ -59,7 +59,7 @@ async fn check_unchanged(lab: &Lab, experiment: &ExperimentView, side: Side, vie
     Err(ApiError::conflict("plan_changed", message).hint("create a new experiment"))
 }
 
-/// The first run of a side that was not deleted for good. Each run has the plan of the one before.
+/// The first run of a side that was not deleted for good. All runs of a side have the same plan.
 async fn first_kept(lab: &Lab, experiment: &ExperimentView, side: Side) -> Result<Option<RunView>, ApiError> {
     for run in experiment.runs.iter().filter(|run| run.side == side) {
         if let Some(kept) = lab.store().run(&run.run).await? {

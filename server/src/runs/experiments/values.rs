@@ -13,7 +13,7 @@ use crate::lab::Lab;
 use crate::live::feed::report;
 use crate::runs::measured::points;
 
-/// Stores what the runs gave that have ended.
+/// Stores the results of the runs that have ended.
 ///
 /// # Errors
 /// An error of the store.
@@ -39,7 +39,7 @@ pub(super) async fn settle(lab: &Lab, view: &ExperimentView) -> Result<(), ApiEr
     Ok(())
 }
 
-/// Stops a lost run: its worker may reconnect and train on, beside the run that repeats it. Returns false if it has reconnected.
+/// Stops a lost run: its worker may reconnect and continue to train beside the run that repeats it. Returns false if it has reconnected.
 async fn end_lost(lab: &Lab, lost: &RunSummary) -> Result<bool, ApiError> {
     let reason = Some("Its experiment counts a lost run as failed.".to_owned());
     let stopped = report(Author::System, lost.step, Event::Stopped, Some(RunState::Stopped));

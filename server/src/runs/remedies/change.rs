@@ -166,8 +166,8 @@ impl PresentRun {
         Some(after)
     }
 
-    /// `Return to the earlier learning-rate schedule (1.84e-3 at step 600)`, `Set the weight decay back to 0.1`. The value is that of the present
-    /// step: a schedule has another one when the command arrives, and had another one at the change.
+    /// `Return to the earlier learning-rate schedule (1.84e-3 at step 600)`, `Set the weight decay back to 0.1`. The value is that of the
+    /// current step: the schedule has other values at the step of the change and at the step at which the command arrives.
     fn inverse_label(&self, command: &Command, event: &Event) -> String {
         let step = self.view.summary.step;
         let after = self.after(command, step);

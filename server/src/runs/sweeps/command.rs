@@ -126,7 +126,7 @@ async fn resume_suspended(lab: &Lab, identity: &Identity, sweep: &Sweep) -> Resu
     Ok(())
 }
 
-/// Resumes the run of a trial. It may have been moved to a project that the sender may not steer.
+/// Resumes the run of a trial. The run may have been moved to a project that the sender may not steer.
 async fn resume_run(
     lab: &Lab,
     identity: &Identity,

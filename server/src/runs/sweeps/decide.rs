@@ -16,8 +16,8 @@ pub(super) struct Seen {
     pub(super) stop: Option<(NewDecision, TrialState)>,
 }
 
-/// Reads new values, (steps done, value) in order, of a trial of `steps` steps. The rule decides at each of them, as if they had come one by
-/// one. `others` are the curves of the other trials of the sweep. `may_stop` is false for a trial whose run has ended.
+/// Reads new values, (steps done, value) in order, of a trial of `steps` steps. The rule decides at each of them, as if they had arrived
+/// one by one. `others` are the curves of the other trials of the sweep. `may_stop` is false for a trial whose run has ended.
 pub(super) fn read(
     spec: &SweepSpec,
     record: &TrialRecord,
@@ -58,7 +58,7 @@ pub(super) fn read(
     seen
 }
 
-/// A trial as the rules compare others with it.
+/// A trial in the form in which rules compare other trials with it.
 pub(super) fn curve(other: &TrialRecord) -> Curve {
     Curve {
         number: other.trial.number,

@@ -45,7 +45,7 @@ pub(super) async fn follow(
     let (number, is_same) = (record.trial.number, change == TrialChange::default());
     let after = match is_same {
         true if record.stop_as.is_none() => return Ok(next),
-        // It may have been resumed since it was read, and is not to be stopped any more.
+        // It may have been resumed after it was read; then it must not be stopped.
         true => lab.store().trial_record(sweep.id, number).await?,
         false => {
             let change = TrialChange { run_state: Some(summary.state), ..change };
@@ -64,7 +64,8 @@ pub(super) async fn follow(
     Ok(next)
 }
 
-/// Why a run is no longer that of a trial. One that was moved belongs to the people of its new project, who may not see the sweep.
+/// Why a run no longer belongs to its trial. A run that was moved is controlled by the people of its new project, who may not see the
+/// sweep.
 fn why_left(sweep: &Sweep, run: &RunSummary) -> Option<&'static str> {
     if run.project != sweep.project {
         return Some("Its run was moved to another project.");
@@ -290,7 +291,7 @@ fn stop(lab: &Lab, sweep: &Sweep, summary: &RunSummary, reason: String) {
     let (lab, summary, id) = (lab.clone(), summary.clone(), sweep.id);
     let reason = Some(format!("Sweep {}: {reason}", sweep.spec.name));
     tokio::spawn(async move {
-        // What the run answers wakes the sweep. If it does not, the stop is sent again later.
+        // The answer of the run wakes the sweep. Without an answer, the stop is sent again later.
         let _stopping = stopping;
         if let Err(error) = commands::carry_out(&lab, &summary, Author::System, Command::Stop { reason }).await {
             tracing::info!("the stop of {} for sweep {id}: {error}", summary.id);

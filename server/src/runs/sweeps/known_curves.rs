@@ -1,5 +1,5 @@
-//! The curves that stopping rules compare, kept in memory: a check reads only the trials that have changed since the one before. They can be
-//! dropped at any time, and are then read again.
+//! The curves that stopping rules compare, kept in memory: a check reads only the trials that have changed since the previous check. The
+//! curves can be dropped at any time; they are then read again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use wire::sweep::record::Sweep;
 
 use super::decide::curve;
 
-/// Sweeps whose curves are kept. The curves of a sweep take at most some 4 MB.
+/// Maximum number of sweeps whose curves are kept. The curves of a sweep take at most about 4 MB.
 const KEPT: usize = 16;
 
 /// The curves of the trials of a sweep.
@@ -30,7 +30,7 @@ impl KnownCurves {
         for record in store.trial_records(sweep.id, self.changes).await? {
             self.by_trial.insert(record.trial.number, curve(&record));
         }
-        // What has changed since the sweep was read is read again.
+        // Trials that have changed after the sweep was read are read again by the next call.
         self.changes = Some(sweep.changes);
         Ok(())
     }
@@ -46,7 +46,7 @@ impl KnownCurves {
 pub(super) struct KeptCurves(Arc<Mutex<HashMap<i64, KnownCurves>>>);
 
 impl KeptCurves {
-    /// Takes the curves of a sweep, which are to be kept again after its check.
+    /// Takes the curves of a sweep out; the check puts them back at its end.
     pub(super) fn take(&self, sweep: i64) -> KnownCurves {
         self.lock().remove(&sweep).unwrap_or_default()
     }

@@ -14,13 +14,13 @@ use crate::lab::Lab;
 /// Seed of the forest: equal results have equal importances.
 const SEED: u64 = 1;
 
-/// The importance of each parameter, computed on a thread of its own, once for the trials that have ended.
+/// The importance of each parameter, computed on its own thread, once for each set of trials that have ended.
 ///
 /// # Errors
 /// The specification is invalid; an error of the store; the computation panicked.
 pub async fn importance(lab: &Lab, sweep: &Sweep) -> Result<SweepImportance, ApiError> {
     let space = sweep.spec.check()?;
-    // Read before the trials: what ends in between is computed again.
+    // Read before the trials: if a trial ends in between, the importances are computed again.
     let decided = lab.store().decided_trials(sweep.id).await?;
     if let Some(known) = lab.sweep_results.known(sweep.id, decided) {
         return Ok(known);
@@ -69,7 +69,7 @@ pub async fn on_path(store: &Store, run: &RunId, metric: &str, points: usize) ->
     let mut path = vec![];
     for (segment, from, to) in spans {
         let (names, axis) = (vec![metric.to_owned()], Axis::Step);
-        // The end of a query belongs to it; that of a span does not.
+        // The end of a query is included, the end of a span is not.
         let (from, to) = (Some(from as f64), to.map(|to| to.saturating_sub(1) as f64));
         let windows = store.series(run, SeriesQuery { names, axis, from, to, points }).await?;
         let of_segment = windows.into_iter().filter(|window| window.segment == segment);

@@ -94,7 +94,7 @@ async fn resumed_later(watch: TrialWatch, runs: Vec<RunId>) {
 
 async fn check(lab: Lab, waiting: Waiting, curves: KeptCurves, sweep: i64, due: Due) {
     let stepping = lab.clone();
-    // In a task of its own: after a panic the sweep is checked again like after an error.
+    // In its own task: after a panic the sweep is checked again, as after an error.
     let next = match tokio::spawn(async move { step(&stepping, &curves, sweep, &due).await }).await {
         Ok(Ok(next)) => next,
         Ok(Err(error)) => later(sweep, &error),
