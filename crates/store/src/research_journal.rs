@@ -1,6 +1,8 @@
 //! The research journal of a project: events of its runs, findings, experiments, sweeps and comparisons as one list, newest first. Each source is read from
 //! where it is recorded; texts are searched here, because those of events are made of their values.
 
+use std::collections::BTreeSet;
+
 use wire::control::event::EventRecord;
 use wire::diagnosis::{FindingCounts, Level};
 use wire::experiment::ExperimentSpec;
@@ -127,12 +129,15 @@ impl Store {
 }
 
 fn words_of(search: &str) -> Vec<String> {
-    search.to_lowercase().split_whitespace().map(str::to_owned).collect()
+    let search = search.to_lowercase();
+    let words: BTreeSet<&str> = search.split_whitespace().collect();
+    words.into_iter().map(str::to_owned).collect()
 }
 
 /// The newest entries of some sources before a place, at most [`BATCH`].
 async fn entries(
     connection: &mut Connection,
+/// The words of a search, each once.
     project: &str,
     before: Option<&Place>,
     sources: &[Source],

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use store::JournalQuery;
 use utoipa::IntoParams;
 use wire::ApiErrorBody;
+use wire::number::grouped;
 use wire::research_journal::{EntryKind, JournalPage, Place};
 
 use super::extract::{Path, Query, checked_limit};
@@ -20,6 +21,8 @@ use crate::lab::Lab;
 /// Entries of a page: the default and the maximum.
 const ENTRIES: u32 = 100;
 const MAX_ENTRIES: u32 = 500;
+/// Longest search, characters: each entry is searched for each of its words.
+const MAX_SEARCH: usize = 200;
 
 /// The entries to return.
 #[derive(Deserialize, IntoParams)]
@@ -29,7 +32,7 @@ pub struct TimelineQuery {
     before: Option<String>,
     /// Maximum number of entries, 1 to 500; 100 by default.
     limit: Option<u32>,
-    /// Words that the text, the author or the name of the run, experiment or sweep has, in any letter case.
+    /// Words that the text, the author or the name of the run, experiment or sweep has, in any letter case; at most 200 characters.
     #[serde(default)]
     q: String,
     /// Kinds of entries, separated by commas: hypothesis, verdict, experiment, comparison, sweep, command, finding, note, run. All by default.
@@ -44,6 +47,11 @@ impl TimelineQuery {
         let invalid = |field: &str, message: String| ApiError::invalid("query_invalid", message).field(field);
         let place =
             |text: String| text.parse::<Place>().map_err(|error| invalid("before", format!("{text:?} is {error}")));
+        let search = self.q.chars().count();
+        if search > MAX_SEARCH {
+            return Err(invalid("q", format!("the search has {} characters", grouped(search as u64)))
+                .hint(format!("enter at most {MAX_SEARCH} characters")));
+        }
         let words = self.kinds.split(',').map(str::trim).filter(|word| !word.is_empty());
         let kinds = words.map(str::parse).collect::<Result<Vec<EntryKind>, _>>();
         Ok(JournalQuery {

@@ -75,7 +75,11 @@ async fn the_journal_is_filtered_searched_and_paged() {
         before = format!("&before={next}");
     }
     assert_eq!(paged, all);
-    for (query, field) in [("kinds=look", "kinds"), ("before=yesterday", "before"), ("limit=501", "limit")] {
+    let (longest, longer) = ("q=".to_owned() + &"qx%20".repeat(66) + "qx", "q=".to_owned() + &"qx%20".repeat(67));
+    assert_eq!(entries(&lab, &longest).await.len(), 0, "200 characters");
+    for (query, field) in
+        [("kinds=look", "kinds"), ("before=yesterday", "before"), ("limit=501", "limit"), (longer.as_str(), "q")]
+    {
         let refused = lab.get(&format!("{PATH}/journal?{query}"), &lab.view).await;
         assert_eq!((refused.status, &refused.json()["field"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!(field)));
     }

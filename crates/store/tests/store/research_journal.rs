@@ -100,7 +100,7 @@ async fn events_findings_and_experiments_are_one_list() {
     assert_eq!(texts(&all(&store, &of(&[EntryKind::Note])).await), ["Loss falls slowly"]);
     assert_eq!(all(&store, &of(&[EntryKind::Finding, EntryKind::Verdict])).await.len(), 2);
     assert!(all(&store, &of(&[EntryKind::Sweep])).await.is_empty());
-    let search = JournalQuery { search: "LOSS slowly".into(), ..query(500) };
+    let search = JournalQuery { search: "LOSS slowly loss".into(), ..query(500) };
     assert_eq!(texts(&all(&store, &search).await), ["Loss falls slowly"]);
     let by_rule = JournalQuery { author: Some("Plateau".into()), ..query(500) };
     assert_eq!(texts(&all(&store, &by_rule).await), ["Alert: Seen at step 6."]);

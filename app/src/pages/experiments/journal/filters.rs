@@ -59,6 +59,7 @@ fn SearchField() -> impl IntoView {
         <input
             type="search"
             class="search wide"
+            maxlength="200"
             placeholder="Search"
             aria-label="Search the research journal"
             title="Words of the text, the author, or the name of the run, experiment or sweep"
