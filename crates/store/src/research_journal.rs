@@ -24,7 +24,7 @@ use crate::sweep_records::SERVER;
 
 /// Most entries of a page.
 const MAX_ENTRIES: usize = 500;
-/// Entries that are read at a time.
+/// Entries that are read at a time where some of them are filtered out.
 const BATCH: usize = 500;
 /// Entries that one request reads for a search; the next page continues.
 const MAX_READ: usize = 20_000;
@@ -46,6 +46,12 @@ pub struct JournalQuery {
 }
 
 impl JournalQuery {
+    /// Entries that are read at a time: no more than are returned and one, which says whether others follow, if none is filtered out.
+    fn batch(&self, limit: usize) -> usize {
+        let is_filtered = !self.search.is_empty() || self.author.is_some() || !self.kinds.is_empty();
+        if is_filtered { BATCH } else { limit + 1 }
+    }
+
     fn takes(&self, entry: &JournalEntry, words: &[String]) -> bool {
         (self.kinds.is_empty() || self.kinds.contains(&entry.kind))
             && self.author.as_deref().is_none_or(|author| entry.author.name() == author)
@@ -75,12 +81,13 @@ impl Store {
     /// Entries of the research journal of a project, newest first. Runs that are deleted have none.
     pub async fn research_journal(&self, query: &JournalQuery) -> Result<JournalPage, StoreError> {
         let limit = query.limit.clamp(1, MAX_ENTRIES);
-        let (words, sources) = (words_of(&query.search), query.sources());
+        let (words, sources, size) = (words_of(&query.search), query.sources(), query.batch(limit));
         let mut connection = self.database().snapshot().await?;
         let (mut page, mut before, mut read) = (JournalPage::default(), query.before.clone(), 0);
         while read < MAX_READ {
-            let batch = entries(&mut connection, &query.project, before.as_ref(), &sources).await?;
-            let is_last = batch.len() < BATCH;
+            let part = JournalPart { project: &query.project, before: before.as_ref(), limit: size as u32 };
+            let batch = entries(&mut connection, &part, &sources).await?;
+            let is_last = batch.len() < size;
             read += batch.len();
             for entry in batch {
                 if page.entries.len() == limit {
@@ -128,27 +135,25 @@ impl Store {
     }
 }
 
+/// The words of a search, each once.
 fn words_of(search: &str) -> Vec<String> {
     let search = search.to_lowercase();
     let words: BTreeSet<&str> = search.split_whitespace().collect();
     words.into_iter().map(str::to_owned).collect()
 }
 
-/// The newest entries of some sources before a place, at most [`BATCH`].
+/// The newest entries of some sources before a place, at most as many as the limit of the part.
 async fn entries(
     connection: &mut Connection,
-/// The words of a search, each once.
-    project: &str,
-    before: Option<&Place>,
+    part: &JournalPart<'_>,
     sources: &[Source],
 ) -> Result<Vec<JournalEntry>, StoreError> {
-    let part = JournalPart { project, before, limit: BATCH as u32 };
     let mut found = vec![];
     for source in sources {
-        found.append(&mut of_source(connection, &part, *source).await?);
+        found.append(&mut of_source(connection, part, *source).await?);
     }
     found.sort_by(|one, other| other.place.cmp(&one.place));
-    found.truncate(BATCH);
+    found.truncate(part.limit as usize);
     Ok(found)
 }
 
