@@ -121,6 +121,10 @@ impl Timeline {
 /// The newest page before the older entries that are listed, and where the next page begins.
 fn renewed(known: &[JournalEntry], next: Option<Place>, page: JournalPage) -> (Vec<JournalEntry>, Option<Place>) {
     let Some(oldest) = page.next else { return (page.entries, None) };
+    // Entries between the page and those that are listed are not known: the next page has them.
+    if known.first().is_none_or(|newest| newest.place < oldest) {
+        return (page.entries, Some(oldest));
+    }
     let older: Vec<JournalEntry> = known.iter().filter(|entry| entry.place < oldest).cloned().collect();
     let next = if older.is_empty() { Some(oldest) } else { next };
     (page.entries.into_iter().chain(older).collect(), next)
@@ -257,7 +261,7 @@ mod tests {
         let (all, next) = renewed(&known, Some(place(2)), page([6, 5], Some(5)));
         assert_eq!((times(&all), next), (vec![6, 5, 4, 3, 2], Some(place(2))));
         let (all, next) = renewed(&known, None, page([9, 8], Some(8)));
-        assert_eq!((times(&all), next), (vec![9, 8, 5, 4, 3, 2], None));
+        assert_eq!((times(&all), next), (vec![9, 8], Some(place(8))), "6 and 7 may exist");
         let (all, next) = renewed(&known[..1], Some(place(5)), page([6, 5], Some(5)));
         assert_eq!((times(&all), next), (vec![6, 5], Some(place(5))));
         let (all, next) = renewed(&known, None, page([6, 5], None));
