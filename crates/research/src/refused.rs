@@ -30,10 +30,11 @@ pub enum RefusedReason {
 }
 
 impl Refused {
-    /// More runs than are read for one answer; `found` of them are meant.
-    pub fn too_many(found: usize, most: usize) -> Self {
-        let (found, most) = (counted(found as u64, "run"), counted(most as u64, "run"));
-        let sentence = format!("{found} are meant, and at most {most} are read. Choose fewer, for example by a tag.");
+    /// More runs than the `most` that are read for one answer.
+    pub fn too_many(most: usize) -> Self {
+        let most = counted(most as u64, "run");
+        let sentence =
+            format!("More than {most} are meant, and at most {most} are read. Choose fewer, for example by a tag.");
         Self { reason: RefusedReason::TooMany, sentence }
     }
 
@@ -76,9 +77,9 @@ mod tests {
             unlike.sentence,
             "The losses of a and b cannot be compared. Choose runs with one tokenizer and the same datasets."
         );
-        let json = serde_json::to_string(&Refused::too_many(300, 200)).unwrap();
-        assert!(
-            json.starts_with(r#"{"reason":"too_many","sentence":"300 runs are meant, and at most 200 runs are read."#)
-        );
+        let json = serde_json::to_string(&Refused::too_many(200)).unwrap();
+        assert!(json.starts_with(
+            r#"{"reason":"too_many","sentence":"More than 200 runs are meant, and at most 200 runs are read."#
+        ));
     }
 }

@@ -1,5 +1,7 @@
 //! Fits over runs and replays of stopping rules. The runs are named by id, tag, sweep or project.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::State;
 use research::fits::report::{FitKind, FitReport, Target};
@@ -10,7 +12,7 @@ use utoipa::IntoParams;
 use wire::access::Role;
 use wire::number::counted;
 use wire::sweep::record::Sweep;
-use wire::{ApiErrorBody, RunId, RunState};
+use wire::{ApiErrorBody, RunId, RunState, RunSummary};
 
 use super::comparison::visible;
 use super::extract::Query;
@@ -23,6 +25,10 @@ use crate::runs::fits;
 
 /// Maximum number of names in a list of runs.
 const MAX_NAMES: usize = 500;
+/// What names that stand for several runs begin with.
+const PREFIXES: [&str; 3] = ["tag:", "sweep:", "project:"];
+/// Most of these names in a list.
+const MAX_GROUPS: usize = 10;
 /// Largest size, number of tokens and compute that a law is extrapolated to.
 const LARGEST: f64 = 1e30;
 /// Maximum number of runs that train at the same time in a replay.
@@ -35,7 +41,7 @@ pub struct FitQuery {
     /// One of the four fits.
     kind: FitKind,
     /// The runs, separated by commas: ids, `tag:NAME` and `project:NAME` for the runs that trained all their steps, `sweep:ID` for the finished
-    /// trials of a sweep. `learning_rate` and `batch_size` need one run.
+    /// trials of a sweep; at most 10 tags, projects and sweeps. `learning_rate` and `batch_size` need one run.
     runs: String,
     /// Parameters without embeddings to extrapolate a scaling law to; 4 times the largest by default.
     parameters: Option<f64>,
@@ -111,43 +117,55 @@ pub async fn replay_rule(
 enum Named {
     /// One sweep and nothing else.
     Sweep(Box<Sweep>),
-    /// Each run once.
+    /// Each run once; more than a fit takes may be cut off after one more.
     Runs(Vec<RunId>),
 }
 
 /// Reads a list of runs that the sender may see.
 async fn named(lab: &Lab, identity: &Identity, list: &str) -> Result<Named, ApiError> {
-    let names: Vec<&str> = list.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
-    if names.is_empty() || names.len() > MAX_NAMES {
-        let message = format!("{} were given", counted(names.len() as u64, "name"));
-        return Err(invalid(message).hint(format!(
-            "give 1 to {MAX_NAMES} ids of runs, tag:NAME, sweep:ID or project:NAME, separated by commas"
-        )));
-    }
+    let names = names_of(list)?;
     if let [name] = names[..]
         && let Some(id) = name.strip_prefix("sweep:")
     {
         return Ok(Named::Sweep(Box::new(sweep_of(lab, identity, id).await?)));
     }
-    let mut runs: Vec<RunId> = vec![];
+    let needs_all = |name: &&str| name.starts_with("tag:") || name.starts_with("project:");
+    let seen = if names.iter().any(needs_all) { visible(lab, identity).await? } else { vec![] };
+    let mut runs = BTreeSet::new();
     for name in names {
-        runs.extend(runs_of(lab, identity, name).await?);
+        runs.extend(runs_of(lab, identity, name, &seen).await?);
+        if runs.len() > fits::MAX_RUNS {
+            break;
+        }
     }
-    let mut seen = std::collections::BTreeSet::new();
-    runs.retain(|run| seen.insert(run.clone()));
-    Ok(Named::Runs(runs))
+    Ok(Named::Runs(runs.into_iter().collect()))
 }
 
-/// The runs of one name.
-async fn runs_of(lab: &Lab, identity: &Identity, name: &str) -> Result<Vec<RunId>, ApiError> {
+/// The names of a list, each once.
+fn names_of(list: &str) -> Result<Vec<&str>, ApiError> {
+    let names: BTreeSet<&str> = list.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    let is_group = |name: &&&str| PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    let (count, groups) = (names.len(), names.iter().filter(is_group).count());
+    if count == 0 || count > MAX_NAMES || groups > MAX_GROUPS {
+        let names = counted(count as u64, "name");
+        let message = format!("{names} were given, {groups} of them of tags, sweeps or projects");
+        return Err(invalid(message).hint(format!(
+            "give 1 to {MAX_NAMES} ids of runs, or at most {MAX_GROUPS} of tag:NAME, sweep:ID and project:NAME, separated by commas"
+        )));
+    }
+    Ok(names.into_iter().collect())
+}
+
+/// The runs of one name. `visible` are those that the sender may see; only tags and projects need them.
+async fn runs_of(lab: &Lab, identity: &Identity, name: &str, visible: &[RunSummary]) -> Result<Vec<RunId>, ApiError> {
     if let Some(id) = name.strip_prefix("sweep:") {
         return Ok(fits::finished_of(lab, &sweep_of(lab, identity, id).await?).await?);
     }
     if let Some(tag) = name.strip_prefix("tag:") {
-        return Ok(tagged(tag, &visible(lab, identity).await?));
+        return Ok(tagged(tag, visible));
     }
     if let Some(project) = name.strip_prefix("project:") {
-        return finished_in(lab, identity, project).await;
+        return finished_in(lab, identity, project, visible).await;
     }
     let id: RunId = name.parse().map_err(|_| unknown(name))?;
     run::check(lab, identity, &id, Role::View).await?;
@@ -156,12 +174,17 @@ async fn runs_of(lab: &Lab, identity: &Identity, name: &str) -> Result<Vec<RunId
 }
 
 /// The runs of a project that trained all their steps.
-async fn finished_in(lab: &Lab, identity: &Identity, name: &str) -> Result<Vec<RunId>, ApiError> {
+async fn finished_in(
+    lab: &Lab,
+    identity: &Identity,
+    name: &str,
+    visible: &[RunSummary],
+) -> Result<Vec<RunId>, ApiError> {
     project::check(identity, name, Role::View)?;
     project::check_exists(lab, name).await?;
-    let mut runs = visible(lab, identity).await?;
-    runs.retain(|run| run.project == name && run.state == RunState::Finished && run.deleted_ms.is_none());
-    Ok(runs.into_iter().map(|run| run.id).collect())
+    let is_meant =
+        |run: &&RunSummary| run.project == name && run.state == RunState::Finished && run.deleted_ms.is_none();
+    Ok(visible.iter().filter(is_meant).map(|run| run.id.clone()).collect())
 }
 
 async fn sweep_of(lab: &Lab, identity: &Identity, id: &str) -> Result<Sweep, ApiError> {

@@ -53,7 +53,7 @@ fn counted_runs(count: usize) -> String {
 
 async fn of_runs(lab: &Lab, kind: FitKind, runs: &[RunId], target: Target) -> Result<FitReport, ApiError> {
     if runs.len() > MAX_RUNS {
-        return Ok(FitReport::refused(vec![], vec![], Refused::too_many(runs.len(), MAX_RUNS)));
+        return Ok(FitReport::refused(vec![], vec![], Refused::too_many(MAX_RUNS)));
     }
     let (read, left_out) = evaluated(lab.store(), runs).await?;
     let fitted: Vec<FittedRun> = read.iter().filter_map(fitted_run).collect();
@@ -131,7 +131,8 @@ fn too_long(summary: &RunSummary) -> Option<FitReport> {
     (summary.step > MAX_STEPS).then(refused)
 }
 
-/// The runs of the finished trials of a sweep. A run that was moved to another project, where other people see it, is left out.
+/// The runs of the finished trials of a sweep, at most one more than a fit takes. A run that was moved to another project, where other
+/// people see it, is left out.
 ///
 /// # Errors
 /// An error of the store.
@@ -145,6 +146,9 @@ pub async fn finished_of(lab: &Lab, sweep: &Sweep) -> Result<Vec<RunId>, StoreEr
         }
     }
     Ok(runs)
+        if runs.len() > MAX_RUNS {
+            break;
+        }
 }
 
 async fn summary_of(store: &Store, sweep: &Sweep, trial: &Trial) -> Result<Option<RunSummary>, StoreError> {
@@ -168,7 +172,7 @@ pub async fn replay_sweep(
     let mut trials = lab.store().trials(sweep.id, None).await?;
     trials.retain(|trial| trial.state.is_over() && trial.run.is_some());
     if trials.len() > MAX_TRIALS {
-        return Ok(ReplayReport::refused(request, Refused::too_many(trials.len(), MAX_TRIALS)));
+        return Ok(ReplayReport::refused(request, Refused::too_many(MAX_TRIALS)));
     }
     let (count, mut runs) = (trials.len(), vec![]);
     for trial in trials {
@@ -192,7 +196,7 @@ pub async fn replay_runs(
 ) -> Result<ReplayReport, ApiError> {
     let request = request(kind.rule(), &Metric::default(), parallel.unwrap_or(1));
     if runs.len() > MAX_RUNS {
-        return Ok(ReplayReport::refused(request, Refused::too_many(runs.len(), MAX_RUNS)));
+        return Ok(ReplayReport::refused(request, Refused::too_many(MAX_RUNS)));
     }
     let (mut read_runs, _) = evaluated(lab.store(), runs).await?;
     read_runs.retain(|run| run.view.summary.state.is_over());

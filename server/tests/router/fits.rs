@@ -102,11 +102,17 @@ async fn what_the_runs_do_not_determine_is_refused_with_the_reason() {
     assert_eq!(unlike["result"]["value"]["reason"], "unlike", "{unlike}");
     let sentence = unlike["result"]["value"]["sentence"].as_str().unwrap();
     assert!(sentence.starts_with("The losses of s0-0 and other cannot be compared: "), "{sentence}");
+    let tags = |count: usize| (0..count).map(|number| format!(",tag:none-{number}")).collect::<String>();
+    let ten = fit(&lab, "scaling_law", &format!("s0-0{}{}", tags(10), tags(10))).await;
+    assert_eq!(ten["runs"].as_array().unwrap().len(), 1, "each name counts once: {ten}");
+    let many = format!("kind=scaling_law&runs=s0-0{}", tags(11));
     for (query, status, code) in [
         ("kind=scaling_law&runs=", 422, "query_invalid"),
         ("kind=scaling_law&runs=sweep:x", 422, "query_invalid"),
         ("kind=scaling_law&runs=Not+An+Id", 422, "query_invalid"),
         ("kind=scaling_law&runs=sweep:9", 404, "not_found"),
+        ("kind=scaling_law&runs=sweep:9,sweep:9,s0-0", 404, "not_found"),
+        (many.as_str(), 422, "query_invalid"),
         ("kind=scaling_law&runs=project:none", 404, "not_found"),
         ("kind=scaling_law&runs=nobody", 404, "not_found"),
         ("kind=scaling_law&runs=s0-0&tokens=0", 422, "query_invalid"),
