@@ -72,7 +72,7 @@ use sweep_results::SweepResults;
 use throttle::Throttle;
 
 /// WebSockets of pages at a time. Each takes some 130 kB.
-const SOCKETS: Limits = Limits { what: "pages", all: 4_000, guests: 2_000, one: 64 };
+const SOCKETS: Limits = Limits { what: "pages", all: 4_000, guests: 2_000, token: 2_000, one: 64 };
 
 /// The shared state of a server; cloning shares it.
 #[derive(Clone)]

@@ -17,7 +17,7 @@ const PER_SEC: f64 = 4.0;
 /// Maximum number of tokens whose calls are counted.
 const MOST: usize = 10_000;
 /// Concurrent calls of tools: some wait for an event.
-const AT_ONCE: Limits = Limits { what: "calls of tools", all: 512, guests: 0, one: 16 };
+const AT_ONCE: Limits = Limits { what: "calls of tools", all: 512, guests: 0, token: 16, one: 16 };
 
 /// The calls and acts of agents; cloning shares them.
 #[derive(Clone)]
@@ -123,6 +123,20 @@ mod tests {
         let long_after = began + Duration::from_secs(3600);
         (0..120).for_each(|_| agents.count(1, long_after).unwrap());
         assert!(agents.count(1, long_after).is_err(), "no more than a burst is saved up");
+    }
+
+    #[test]
+    fn a_token_makes_16_calls_at_once_and_leaves_room_for_others() {
+        let agents = Agents::default();
+        let call = |token: i64| agents.0.places.take(Owner::Token(token)).map_err(|full| full.to_string());
+        let held: Vec<Place> = (0..16).map(|_| call(1).unwrap()).collect();
+        assert_eq!(
+            call(1).err().unwrap(),
+            "16 calls of tools of yours are open at the same time, which is the maximum"
+        );
+        assert!(call(2).is_ok());
+        drop(held);
+        assert!(call(1).is_ok());
     }
 
     #[test]

@@ -10,9 +10,9 @@ use crate::live::places::{Full, Limits, Owner, Place, Places};
 /// Computations at a time. The largest replay takes some seconds of one core.
 const AT_ONCE: usize = 1;
 /// Requests that are computed or wait. A page that shows a sweep sends one for the fit and one for the replay.
-const REQUESTS: Limits = Limits { what: "fits and replays", all: 16, guests: 8, one: 4 };
+const REQUESTS: Limits = Limits { what: "fits, replays and reports", all: 16, guests: 8, token: 8, one: 4 };
 
-/// Slots of fits and replays.
+/// Slots of fits, replays and reports.
 #[derive(Clone)]
 pub struct FitSlots {
     requests: Places,

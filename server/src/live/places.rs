@@ -44,6 +44,8 @@ pub struct Limits {
     pub all: usize,
     /// For all guests together.
     pub guests: usize,
+    /// For one token of the lab, which many people may use.
+    pub token: usize,
     /// For one person or guest.
     pub one: usize,
 }
@@ -76,11 +78,11 @@ impl Places {
     /// # Errors
     /// The owner, the guests or all have as many as they may.
     pub fn take(&self, owner: Owner) -> Result<Place, Full> {
-        let Limits { what, all, guests, one } = self.limits;
+        let Limits { what, all, guests, token, one } = self.limits;
         let mut taken = self.lock();
         let is_guest = |owner: &Owner| matches!(owner, Owner::Guest(_));
         let of_guests = || taken.iter().filter(|(owner, _)| is_guest(owner)).map(|(_, count)| count).sum::<usize>();
-        let most = owner.most(one, all);
+        let most = if matches!(owner, Owner::Token(_)) { token } else { one };
         if taken.get(&owner).is_some_and(|count| *count >= most) {
             return Err(Full::One { what, most });
         }
@@ -122,7 +124,7 @@ mod tests {
 
     #[test]
     fn neither_one_sender_nor_all_guests_take_all_places() {
-        let places = Places::new(Limits { what: "pages", all: 10, guests: 5, one: 3 });
+        let places = Places::new(Limits { what: "pages", all: 10, guests: 5, token: 5, one: 3 });
         let take = |owner| places.take(owner).map_err(|full| full.to_string());
         let mut held: Vec<Place> = (0..3).map(|_| take(Owner::Guest(1)).unwrap()).collect();
         assert_eq!(

@@ -25,7 +25,7 @@ const ANSWER_BYTES: usize = 4_000_000;
 /// A page that has not polled for so long has left.
 const LEFT_AFTER: Duration = Duration::from_secs(20);
 /// Pages that may poll at a time.
-const PAGES: Limits = Limits { what: "pages that poll", all: 256, guests: 128, one: 16 };
+const PAGES: Limits = Limits { what: "pages that poll", all: 256, guests: 128, token: 128, one: 16 };
 
 /// The reason for which a poll is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
