@@ -6,7 +6,7 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use research::calibration::ProjectCalibration;
 use serde::Deserialize;
-use store::JournalQuery;
+use store::{Identity, JournalQuery};
 use utoipa::IntoParams;
 use wire::ApiErrorBody;
 use wire::number::grouped;
@@ -95,29 +95,30 @@ pub async fn get_calibration(
 /// Exports the research journal of a project as Markdown: hypotheses, verdicts, sweeps, runs, loss curves, findings, calibration and timeline.
 #[utoipa::path(get, path = "/projects/{name}/report.md", tag = "experiments", params(("name" = String, Path)),
     responses((status = 200, content_type = "text/markdown", body = String),
-        (status = 429, description = "Too many figures are being drawn at once.", body = ApiErrorBody)))]
+        (status = 429, description = "Too many reports, fits and replays are computed or wait.", body = ApiErrorBody)))]
 pub async fn export_report_markdown(
-    _: ProjectViewer,
+    ProjectViewer(identity): ProjectViewer,
     State(lab): State<Lab>,
     Path(name): Path<String>,
 ) -> Result<Response, ApiError> {
-    export(&lab, name, Format::Markdown).await
+    export(&lab, &identity, name, Format::Markdown).await
 }
 
 /// Exports the research journal of a project as one HTML file that loads no other file, with the contents of report.md.
 #[utoipa::path(get, path = "/projects/{name}/report.html", tag = "experiments", params(("name" = String, Path)),
     responses((status = 200, content_type = "text/html", body = String),
-        (status = 429, description = "Too many figures are being drawn at once.", body = ApiErrorBody)))]
+        (status = 429, description = "Too many reports, fits and replays are computed or wait.", body = ApiErrorBody)))]
 pub async fn export_report_html(
-    _: ProjectViewer,
+    ProjectViewer(identity): ProjectViewer,
     State(lab): State<Lab>,
     Path(name): Path<String>,
 ) -> Result<Response, ApiError> {
-    export(&lab, name, Format::Html).await
+    export(&lab, &identity, name, Format::Html).await
 }
 
-async fn export(lab: &Lab, project: String, format: Format) -> Result<Response, ApiError> {
+async fn export(lab: &Lab, identity: &Identity, project: String, format: Format) -> Result<Response, ApiError> {
     check_exists(lab, &project).await?;
+    let _place = lab.fits.enter(identity)?;
     let gathered = Gathered::read(lab.store(), &project).await?;
     let text = lab.drawings.draw(move || Ok(report::write(&gathered, format))).await?;
     // Names of projects are letters, digits and hyphens.
