@@ -109,7 +109,8 @@ async fn of_learning_rates(lab: &Lab, run: &RunId) -> Result<FitReport, ApiError
     if let Some(refused) = too_long(&lab.feed.summary(run).await?) {
         return Ok(refused);
     }
-    let points = learning_rates(lab.store(), run).await?;
+    let (store, run) = (lab.store().clone(), run.clone());
+    let points = lab.fits.read(async move { learning_rates(&store, &run).await }).await?;
     lab.fits.compute(move || FitReport::learning_rate(&points)).await
 }
 
@@ -120,7 +121,8 @@ async fn of_noise_scales(lab: &Lab, run: &RunId) -> Result<FitReport, ApiError> 
     }
     let recipe = &view.plan.recipe;
     let (sequences, seq) = (recipe.batch.size as f64 * recipe.batch.accumulation as f64, recipe.model.seq);
-    let scales = noise_scales(lab.store(), run).await?;
+    let (store, run) = (lab.store().clone(), run.clone());
+    let scales = lab.fits.read(async move { noise_scales(&store, &run).await }).await?;
     let points: Vec<(f64, f64)> = scales.into_iter().map(|(step, scale)| (step as f64, scale)).collect();
     lab.fits.compute(move || FitReport::batch_size(&points, sequences, seq)).await
 }
@@ -144,11 +146,11 @@ pub async fn finished_of(lab: &Lab, sweep: &Sweep) -> Result<Vec<RunId>, StoreEr
         {
             runs.push(summary.id);
         }
-    }
-    Ok(runs)
         if runs.len() > MAX_RUNS {
             break;
         }
+    }
+    Ok(runs)
 }
 
 async fn summary_of(store: &Store, sweep: &Sweep, trial: &Trial) -> Result<Option<RunSummary>, StoreError> {

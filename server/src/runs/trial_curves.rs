@@ -79,8 +79,15 @@ impl TrialRun {
 pub async fn learning_rates(store: &Store, run: &RunId) -> Result<Vec<(f64, f64)>, StoreError> {
     let rates = points(store, run, name::LEARNING_RATE).await?;
     let losses = points(store, run, name::TRAIN).await?;
+    // Up to a million values: not on a thread of requests.
+    let joined = tokio::task::spawn_blocking(move || joined(&rates, &losses)).await;
+    joined.map_err(|source| StoreError::Aborted { path: store.dir().to_owned(), source })
+}
+
+/// The values of two series at the steps that both have.
+fn joined(rates: &[CurvePoint], losses: &[CurvePoint]) -> Vec<(f64, f64)> {
     let loss_at = |step: u64| losses.binary_search_by_key(&step, |point| point.step).ok().map(|at| losses[at].value);
-    Ok(rates.iter().filter_map(|rate| Some((rate.value, loss_at(rate.step)?))).collect())
+    rates.iter().filter_map(|rate| Some((rate.value, loss_at(rate.step)?))).collect()
 }
 
 /// (steps done, gradient noise scale in tokens) of each step that has one.
