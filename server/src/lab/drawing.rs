@@ -3,7 +3,7 @@
 mod kept;
 
 use std::future::Future;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -82,7 +82,7 @@ pub struct Image {
 
 /// The images of embeds that are kept, and the means to draw.
 pub struct Drawings {
-    at_once: Semaphore,
+    at_once: Arc<Semaphore>,
     /// Loading the fonts of the system takes long.
     png: OnceLock<PngWriter>,
     kept: KeptImages,
@@ -90,7 +90,7 @@ pub struct Drawings {
 
 impl Default for Drawings {
     fn default() -> Self {
-        Self { at_once: Semaphore::new(AT_ONCE), png: OnceLock::new(), kept: KeptImages::default() }
+        Self { at_once: Arc::new(Semaphore::new(AT_ONCE)), png: OnceLock::new(), kept: KeptImages::default() }
     }
 }
 
@@ -127,9 +127,14 @@ impl Drawings {
         draw: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
         let busy = || ApiError::busy("too many images are being drawn at once").hint("try again in a moment");
-        let turn = timeout(WAIT, self.at_once.acquire()).await.map_err(|_| busy())?;
-        let _turn = turn.map_err(|source| ApiError::internal("drawing a figure", source))?;
-        let drawn = tokio::task::spawn_blocking(draw).await;
+        let permit = timeout(WAIT, Arc::clone(&self.at_once).acquire_owned()).await.map_err(|_| busy())?;
+        let permit = permit.map_err(|source| ApiError::internal("drawing a figure", source))?;
+        // If the client disconnects, the thread draws on and keeps the permit until it has ended.
+        let drawn = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            draw()
+        });
+        let drawn = drawn.await;
         drawn.map_err(|source| ApiError::internal("drawing a figure", source))?
     }
 
