@@ -60,13 +60,15 @@ pub async fn compare_fairly(
 
 /// Compares as `GET` does, and adds the conclusion to the research journal of the project of the runs.
 #[utoipa::path(post, path = "/compare", tag = "runs", params(FairQuery),
-    responses((status = 201, body = JournalEntry), (status = 404, description = "A run does not exist.", body = ApiErrorBody)))]
+    responses((status = 201, body = JournalEntry), (status = 404, description = "A run does not exist.", body = ApiErrorBody),
+        (status = 409, description = "A run is deleted.", body = ApiErrorBody)))]
 pub async fn add_comparison(
     SignedIn(identity): SignedIn,
     State(lab): State<Lab>,
     Query(query): Query<FairQuery>,
 ) -> Result<(StatusCode, Json<JournalEntry>), ApiError> {
-    let (found, runs) = compared(&lab, &identity, query).await?;
+    let (found, named, visible) = compared(&lab, &identity, query).await?;
+    let runs = kept(&named, &visible)?;
     let projects: BTreeSet<&str> = runs.iter().map(|run| run.project.as_str()).collect();
     let (Some(project), 1) = (projects.first(), projects.len()) else {
         let names = projects.into_iter().collect::<Vec<_>>().join(", ");
@@ -85,12 +87,23 @@ pub async fn add_comparison(
     Ok((StatusCode::CREATED, Json(lab.store().add_comparison(new).await?)))
 }
 
-/// The comparison, and its runs, those of the baseline first.
+/// The summaries of runs that are not deleted: the entry of a deleted one would be without its name.
+fn kept<'a>(named: &[RunId], visible: &'a [RunSummary]) -> Result<Vec<&'a RunSummary>, ApiError> {
+    let summary = |id: &RunId| {
+        visible.iter().find(|run| run.id == *id).ok_or_else(|| {
+            ApiError::conflict("run_deleted", format!("{id} is deleted, so the comparison cannot be added"))
+                .hint("restore it first: POST /api/v1/runs/{id}/restore")
+        })
+    };
+    named.iter().map(summary).collect()
+}
+
+/// The comparison; its runs, each once, those of the baseline first; and the runs that the sender may see.
 async fn compared(
     lab: &Lab,
     identity: &Identity,
     query: FairQuery,
-) -> Result<(FairComparison, Vec<RunSummary>), ApiError> {
+) -> Result<(FairComparison, Vec<RunId>, Vec<RunSummary>), ApiError> {
     let visible = visible(lab, identity).await?;
     let baseline = group(lab, identity, &query.baseline, &visible).await?;
     let mut changes = vec![];
@@ -110,9 +123,10 @@ async fn compared(
     }
     let wanted = Wanted { baseline, changes };
     let found = comparison::compare(lab.store(), &wanted, &visible, query.equal, query.at).await?;
-    let named = wanted.baseline.iter().chain(wanted.changes.iter().flatten());
-    let runs = named.filter_map(|id| visible.iter().find(|run| run.id == *id).cloned()).collect();
-    Ok((found, runs))
+    let mut seen = BTreeSet::new();
+    let named = wanted.baseline.into_iter().chain(wanted.changes.into_iter().flatten());
+    let named = named.filter(|id| seen.insert(id.clone())).collect();
+    Ok((found, named, visible))
 }
 
 /// The runs that the sender may see.

@@ -207,4 +207,8 @@ async fn a_comparison_is_added_to_the_journal_of_its_project() {
     let entry = &journal["entries"][0];
     assert_eq!(entry["subject"], json!({ "of": "comparison", "runs": ["a0", "b0"], "name": "a0, b0" }));
     assert_eq!(entry["text"], json!(sentence(&compare(&lab, "baseline=a0&change=b0").await)));
+    assert!(lab.delete("/api/v1/runs/b0", &lab.steer).await.status.is_success());
+    let refused = lab.post(path, &lab.steer, "").await;
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::CONFLICT, "run_deleted"));
+    assert!(refused.json()["message"].as_str().unwrap().starts_with("b0 is deleted"), "{refused:?}");
 }
