@@ -24,9 +24,10 @@ use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
+use wire::access::{Role, TokenKind};
 
 use super::audited::AGENTS;
-use crate::auth::SignedIn;
+use crate::auth::{SignedIn, forbidden};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use service::{McpService, service};
@@ -38,12 +39,16 @@ pub fn route(lab: &Lab, api: Router) -> Router<Lab> {
 }
 
 /// Answers a message of an agent. The agent must send a token in the Authorization header; a browser cookie is not accepted.
+/// Guests cannot use agents.
 async fn answer_message(
     SignedIn(identity): SignedIn,
     State(lab): State<Lab>,
     Extension(service): Extension<McpService>,
     mut request: Request,
 ) -> Result<Response, ApiError> {
+    if identity.kind == TokenKind::Guest {
+        return Err(forbidden(&identity, Role::View, None));
+    }
     if !request.headers().contains_key(AUTHORIZATION) {
         let message = "an agent must send a token; a browser cookie is not accepted";
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message)

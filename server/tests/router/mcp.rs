@@ -12,6 +12,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::lab::{Answer, Lab, ask};
+use crate::reach::open_link;
 
 const VERSION: &str = "2025-11-25";
 const READING: [&str; 16] = [
@@ -146,6 +147,10 @@ async fn whoever_has_no_token_or_comes_from_a_foreign_page_is_refused() {
     let pair = format!("{}={}", server::auth::cookie_name(lab.state.store().id()), lab.admin);
     let by_cookie = ask("POST", "/mcp", None).header("cookie", pair).body(Body::from(ping.to_string())).unwrap();
     assert_eq!(lab.send(by_cookie).await.code(), "unauthorized");
+    let link = json!({ "scope": { "project": "default" }, "path": "/", "role": "view" });
+    let guest = open_link(&lab, &link).await;
+    let by_guest = ask("POST", "/mcp", None).header("cookie", guest).body(Body::from(ping.to_string())).unwrap();
+    assert_eq!(lab.send(by_guest).await.code(), "forbidden");
     let foreign = ask("POST", "/mcp", Some(&lab.view)).header("origin", "https://evil.example");
     assert_eq!(lab.send(foreign.body(Body::from(ping.to_string())).unwrap()).await.code(), "origin_refused");
     assert_eq!(lab.get("/mcp", &lab.view).await.status, StatusCode::METHOD_NOT_ALLOWED, "there are no sessions");
