@@ -112,8 +112,8 @@ fn sentences(all: Vec<String>) -> Value {
     all.into_iter().take(MOST_SENTENCES).map(|text| Value::from(short(&text, SENTENCE_BYTES))).collect()
 }
 
-/// A sentence of the program, of at most so many bytes.
-fn short(text: &str, bytes: usize) -> String {
+/// A text without hidden characters, of at most so many bytes.
+pub(super) fn short(text: &str, bytes: usize) -> String {
     let mut text = clean(text);
     text.truncate(text.floor_char_boundary(bytes));
     text

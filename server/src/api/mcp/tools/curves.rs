@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use wire::number::grouped;
 use wire::series::{Bucket, SeriesWindow, describe};
 
-use crate::api::mcp::answer::Answer;
+use crate::api::mcp::answer::{Answer, short};
 use crate::api::mcp::brief::{given, rounded};
 use crate::api::mcp::caller::{Caller, encoded, query};
 use crate::api::mcp::tool::Tool;
@@ -20,6 +20,8 @@ const CURVE: usize = 20;
 const READ: u32 = 10_000;
 /// Points of an exact answer in all series together.
 const EXACT: usize = 400;
+/// Longest name of a series as the key of its unit, bytes.
+const NAME_BYTES: usize = 120;
 /// Size of an image, pixels. Models scale larger images down to about this size.
 const SIZE: (u32, u32) = (960, 480);
 
@@ -120,7 +122,7 @@ async fn get_series(caller: Caller, args: GetSeries) -> Result<Answer, ApiError>
         Mode::Summary => Answer::new(json!({ "series": windows.iter().map(summary).collect::<Vec<_>>() })),
         Mode::Exact => exact(&windows, args.x)?,
     };
-    let unit = |name: &String| (name.clone(), Value::from(describe(name).unit));
+    let unit = |name: &String| (short(name, NAME_BYTES), Value::from(describe(name).unit));
     let mut answer = answer.more("ask for fewer series, or for a range with from and to");
     answer.units.extend(args.series.iter().take(8).map(unit));
     Ok(match args.mode {
