@@ -52,9 +52,9 @@ macro_rules! acting {
         #[serde(deny_unknown_fields)]
         struct $name {
             $($(#[$doc])* $field: $kind,)*
-            /// The reason, in one sentence; the journal shows it.
+            /// The reason, in one sentence. The journal of the run shows it; get_journal without a run lists the reasons of all calls.
             reason: String,
-            /// The expected effect as a number; the journal shows it.
+            /// The expected effect as a number, shown with the reason.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             expected_effect: Option<crate::api::mcp::acts::ExpectedEffect>,
             /// A new key of 8 to 100 letters, digits and -_.: for each act. A call that is repeated with the same key is carried out once

@@ -101,7 +101,9 @@ async fn an_act_without_a_stored_result_is_looked_up_in_the_journal_and_never_re
     call(lab, &lab.steer, "add_note", arguments.clone()).await;
     let (steer, admin) = (token_id(&lab.state, &lab.steer).await, token_id(&lab.state, &lab.admin).await);
     let known = lab.state.store().agent_acts(steer, 1).await.unwrap().remove(0);
-    let note = of_kind(lab, &run, "annotated").await[0]["number"].as_u64().unwrap();
+    let note = of_kind(lab, &run, "annotated").await.remove(0);
+    assert_eq!(note["event"]["text"], "flat since step 3\nReason: the loss is flat");
+    let note = note["number"].as_u64().unwrap();
     // The server was killed after the other token had begun the same act: before the event, and after it.
     for (before, expected) in [(note, None), (note - 1, Some(note))] {
         let begun = AgentAct { token: admin, before, answer: None, ..known.clone() };
@@ -179,6 +181,8 @@ async fn an_invalid_call_names_its_argument() {
     effect["expected_effect"] = json!({ "metric": "loss.valid", "difference": -0.1, "probability": 2 });
     let refusal = refused(lab, &lab.steer, "pause", effect).await;
     assert_eq!(refusal, at("arguments_invalid", "expected_effect.probability"));
+    let blank = with(json!({ "run": run, "text": " " }), key);
+    assert_eq!(refused(lab, &lab.steer, "add_note", blank).await, at("value_invalid", "text"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -118,7 +118,12 @@ async fn stop(caller: Caller, args: OnRun) -> Result<Answer, ApiError> {
 
 async fn add_note(caller: Caller, args: AddNote) -> Result<Answer, ApiError> {
     let act = args.act(caller, "add_note", Some(&args.run))?;
-    carry_out(act, args.run, json!({ "kind": "annotate", "text": args.text })).await
+    // A note has no field for its reason. An empty one stays empty and is refused.
+    let text = match args.text.trim() {
+        "" => String::new(),
+        text => format!("{text}\nReason: {}", act.text()),
+    };
+    carry_out(act, args.run, json!({ "kind": "annotate", "text": text })).await
 }
 
 /// Sends a command once, or returns what it would change.
