@@ -73,6 +73,11 @@ impl Caller {
         self.identity.token_id
     }
 
+    /// The name of the agent: of the person whose token it has, else of the token.
+    pub fn name(&self) -> &str {
+        &self.identity.name
+    }
+
     /// The author of its events in journals.
     pub fn author(&self) -> Author {
         Author::Agent(self.identity.name.clone())

@@ -265,9 +265,18 @@ async fn sweeps_and_experiments_are_planned_and_started_once() {
     let plan = call(lab, &lab.steer, "start_sweep", dry(sweep.clone())).await;
     assert_eq!(plan["data"]["preview"]["trials"], 2, "{plan:#}");
     let started = call(lab, &lab.steer, "start_sweep", with(sweep.clone(), "sweep-rates-1")).await;
-    let again = call(lab, &lab.steer, "start_sweep", with(sweep, "sweep-rates-1")).await;
+    let again = call(lab, &lab.steer, "start_sweep", with(sweep.clone(), "sweep-rates-1")).await;
     assert_eq!((&started["data"]["sweep"], &started["data"]["trials"]), (&again["data"]["sweep"], &json!(2)));
     assert_eq!(lab.get("/api/v1/sweeps", &lab.view).await.json().as_array().unwrap().len(), 1);
+    // The server was killed after it had stored another call with equal arguments: the sweep is the result of the first one.
+    let steer = token_id(&lab.state, &lab.steer).await;
+    let known = lab.state.store().agent_acts(steer, 1).await.unwrap().remove(0);
+    let arguments = with(sweep, "sweep-rates-2");
+    let hash = blake3::hash(format!("start_sweep\n{arguments}").as_bytes()).to_hex().to_string();
+    let begun = AgentAct { key: "sweep-rates-2".into(), arguments: hash, answer: None, ..known };
+    assert_eq!(lab.state.store().begin_agent_act(&begun).await.unwrap(), None);
+    let unknown = refused(lab, &lab.steer, "start_sweep", arguments).await;
+    assert_eq!(unknown, at("outcome_unknown", "idempotency_key"));
     let sweep = call(lab, &lab.view, "get_sweep", json!({ "sweep": started["data"]["sweep"] })).await;
     assert_eq!((&sweep["data"]["state"], &sweep["data"]["trials"]), (&json!("running"), &json!(2)));
     assert_eq!(refused(lab, &lab.view, "get_sweep", json!({ "sweep": 777 })).await, code("not_found"));

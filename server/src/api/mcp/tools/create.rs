@@ -22,6 +22,8 @@ use crate::error::ApiError;
 
 /// How many of the newest runs, sweeps or experiments are searched for the one whose result was not stored.
 const NEWEST: usize = 50;
+/// How many of the newest acts of a token are searched for the calls that created something.
+const ACTS: u32 = 1_000;
 const DRY: &str = "dry run: nothing was changed; the call needs the role steer in the project";
 const AGAIN: &str = "the same call without dry_run, with a new idempotency_key";
 
@@ -164,10 +166,25 @@ pub fn plan(view: &PlanView) -> Answer {
     ])
 }
 
-/// The run of a call whose result was not stored: one with the same specification that this agent created after the call.
+/// The ids of what calls of this agent with a stored result have created, at a JSON pointer into their results.
+async fn created_by_others(caller: &Caller, pointer: &str) -> Result<Vec<Value>, ApiError> {
+    let acts = caller.store().agent_acts(caller.token(), ACTS).await?;
+    let id = |act: AgentAct| {
+        let answer: Value = serde_json::from_str(&act.answer?).ok()?;
+        answer.pointer(pointer).cloned()
+    };
+    Ok(acts.into_iter().filter_map(id).collect())
+}
+
+/// The run of a call whose result was not stored: one with the same specification that this agent created after the call, and by no
+/// other call.
 async fn find_run(caller: &Caller, spec: &RunSpec, known: &AgentAct) -> Result<Option<Answer>, ApiError> {
+    let others = created_by_others(caller, "/data/run/id").await?;
     let rows: Vec<RunRow> = caller.get(&format!("/runs?limit={NEWEST}")).await?;
     for row in rows.iter().filter(|row| row.summary.created_ms >= known.started_ms) {
+        if others.contains(&json!(row.summary.id)) {
+            continue;
+        }
         let path = format!("/runs/{}", encoded(row.summary.id.as_str()));
         let view: RunView = caller.get(&path).await?;
         // The server adds the project.
@@ -196,11 +213,13 @@ async fn start_sweep(caller: Caller, args: StartSweep) -> Result<Answer, ApiErro
     };
     let recover = move |caller: Caller, known: AgentAct| -> Recovery {
         Box::pin(async move {
+            let others = created_by_others(&caller, "/data/sweep").await?;
             let sweeps: Vec<Sweep> = caller.get(&format!("/sweeps?limit={NEWEST}")).await?;
             let is_own = |sweep: &&Sweep| {
                 let mut spec = sweep.spec.clone();
                 spec.base.project.clone_from(&parsed.base.project);
-                sweep.created_ms >= known.started_ms && spec == parsed
+                let is_by_agent = sweep.created_ms >= known.started_ms && sweep.creator == caller.name();
+                is_by_agent && spec == parsed && !others.contains(&json!(sweep.id))
             };
             Ok(sweeps.iter().find(is_own).map(started))
         })
@@ -229,9 +248,11 @@ async fn propose_experiment(caller: Caller, args: ProposeExperiment) -> Result<A
     };
     let recover = move |caller: Caller, known: AgentAct| -> Recovery {
         Box::pin(async move {
+            let others = created_by_others(&caller, "/data/experiment").await?;
             let all: Vec<ExperimentSummary> = caller.get("/experiments").await?;
             let is_own = |found: &&ExperimentSummary| {
-                found.created_ms >= known.started_ms && found.author == caller.author() && found.spec == parsed
+                let is_by_agent = found.created_ms >= known.started_ms && found.author == caller.author();
+                is_by_agent && found.spec == parsed && !others.contains(&json!(found.id))
             };
             Ok(all.iter().take(NEWEST).find(is_own).map(proposed))
         })

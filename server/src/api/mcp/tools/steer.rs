@@ -152,16 +152,32 @@ fn taken_effect(run: &str, record: &EventRecord) -> Answer {
     answer.next(format!("wait_for with run {run} and since {}", record.number))
 }
 
-/// The event of a command whose result was not stored: the first one of this agent after the command was stored that has its reason.
+/// The event of a command whose result was not stored: the first one of this agent after the command was stored that is its effect and
+/// has its reason.
 async fn find(caller: &Caller, run: &str, command: &Command, known: &AgentAct) -> Result<Option<Answer>, ApiError> {
-    let is_own = |record: &EventRecord| match (&record.event, command) {
-        (Event::Annotated { text }, Command::Annotate { text: sent }) => text == sent,
-        (Event::Refused { .. }, _) => false,
-        _ => record.reason.as_deref() == command.reason() && record.reason.is_some(),
+    let is_own = |record: &&EventRecord| {
+        record.author == caller.author()
+            && record.reason.as_deref() == command.reason()
+            && is_effect(&record.event, command)
     };
     let events = caller.events(run, known.before).await?;
-    let found = events.iter().find(|record| record.author == caller.author() && is_own(record));
-    Ok(found.map(|record| taken_effect(run, record)))
+    Ok(events.iter().find(is_own).map(|record| taken_effect(run, record)))
+}
+
+/// Whether an event is what a command of these tools does.
+fn is_effect(event: &Event, command: &Command) -> bool {
+    match (command, event) {
+        (Command::Set { path, .. }, Event::Changed { path: changed, .. }) => path == changed,
+        (Command::Rollback { checkpoint, .. }, Event::RolledBack { checkpoint: restored, .. }) => {
+            checkpoint == restored
+        }
+        (Command::Annotate { text: sent }, Event::Annotated { text }) => text == sent,
+        (Command::Pause { .. }, Event::Paused)
+        | (Command::Resume { .. }, Event::Resumed)
+        | (Command::Stop { .. }, Event::Stopped)
+        | (Command::Checkpoint { .. }, Event::Checkpointed { .. }) => true,
+        _ => false,
+    }
 }
 
 /// The answer to a dry run: what a command would change now.
@@ -217,4 +233,25 @@ fn obstacle(view: &RunView, command: &Command) -> Option<String> {
         _ => state.is_live(),
     };
     (!can).then(|| commands::not_trained(&view.summary).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_found_by_an_event_of_its_kind() {
+        let command = |value: Value| serde_json::from_value::<Command>(value).unwrap();
+        let event = |value: Value| serde_json::from_value::<Event>(value).unwrap();
+        let path = "optimizer.grad_clip";
+        let set = command(json!({ "kind": "set", "path": path, "value": 0.5, "reason": "flat" }));
+        let changed = event(json!({ "kind": "changed", "path": path, "old": 1.0, "new": 0.5 }));
+        let other = event(json!({ "kind": "changed", "path": "optimizer.learning_rate", "old": 1.0, "new": 0.5 }));
+        assert!(is_effect(&changed, &set) && !is_effect(&other, &set));
+        let pause = command(json!({ "kind": "pause", "reason": "flat" }));
+        assert!(is_effect(&Event::Paused, &pause));
+        assert!(
+            !is_effect(&changed, &pause) && !is_effect(&Event::Paused, &set) && !is_effect(&Event::Resumed, &pause)
+        );
+    }
 }
