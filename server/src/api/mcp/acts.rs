@@ -19,6 +19,8 @@ const REASON_BYTES: usize = 2_000;
 const KEY_CHARS: (usize, usize) = (8, 100);
 /// Longest name of a metric, characters.
 const METRIC_CHARS: usize = 200;
+/// Largest expected difference: the journal shows it with all its digits.
+const LARGEST_DIFFERENCE: f64 = 1e12;
 
 /// The expected effect of an act, which can be compared with the measured one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -271,8 +273,9 @@ impl Intent {
                 "give the name of a series, such as loss.valid",
             );
         }
-        if !expected.difference.is_finite() {
-            return invalid("expected_effect.difference", "the difference is not finite".to_owned(), "give a number");
+        if !expected.difference.is_finite() || expected.difference.abs() > LARGEST_DIFFERENCE {
+            let message = format!("a difference of {:e} cannot be expected", expected.difference);
+            return invalid("expected_effect.difference", message, "give a number from -1e12 to 1e12");
         }
         match expected.probability {
             Some(probability) if !(0.0..=1.0).contains(&probability) => {
@@ -330,7 +333,11 @@ mod tests {
             field(changed)
         };
         assert_eq!(with(|expected| expected.metric.clear()).as_deref(), Some("expected_effect.metric"));
-        assert_eq!(with(|expected| expected.difference = f64::NAN).as_deref(), Some("expected_effect.difference"));
+        for difference in [f64::NAN, f64::INFINITY, -1e300, 1.1e12] {
+            let mut changed = intent();
+            changed.expected_effect.iter_mut().for_each(|expected| expected.difference = difference);
+            assert_eq!(field(changed).as_deref(), Some("expected_effect.difference"), "{difference}");
+        }
         assert_eq!(with(|expected| expected.probability = Some(1.5)).as_deref(), Some("expected_effect.probability"));
     }
 }
