@@ -23,6 +23,11 @@ impl Store {
         Ok(known)
     }
 
+    /// The act of a token with this key.
+    pub async fn agent_act(&self, token: i64, key: &str) -> Result<Option<AgentAct>, StoreError> {
+        database::agent_acts::get(&mut *self.database().read().await?, token, key).await
+    }
+
     /// Stores the result of an act. The first one stays.
     pub async fn end_agent_act(&self, token: i64, key: &str, answer: &str) -> Result<(), StoreError> {
         let mut transaction = self.database().write().await?;

@@ -35,6 +35,8 @@ async fn an_act_is_found_again_after_a_new_start_with_its_first_result() {
     let store = Store::open(dir.path()).await.unwrap();
     let known = store.begin_agent_act(&act(1, "a", now + 1)).await.unwrap().unwrap();
     assert_eq!(known, act(1, "a", now), "it has no result yet");
+    assert_eq!(store.agent_act(1, "a").await.unwrap(), Some(known));
+    assert_eq!(store.agent_act(1, "b").await.unwrap(), None);
     store.end_agent_act(1, "a", "first").await.unwrap();
     store.end_agent_act(1, "a", "second").await.unwrap();
     store.forget_agent_act(1, "a").await.unwrap();

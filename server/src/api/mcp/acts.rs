@@ -159,10 +159,15 @@ impl Act {
     where
         R: Future<Output = Result<Answer, ApiError>> + Send,
     {
+        let (store, token) = (self.caller.store().clone(), self.caller.token());
+        let key = self.intent.idempotency_key.clone();
+        // A call that is repeated reads no run.
+        if let Some(known) = store.agent_act(token, &key).await? {
+            return self.again(known, recover).await;
+        }
         let record = self.record().await?;
-        let (store, token, key) = (self.caller.store().clone(), record.token, record.key.clone());
         if let Some(known) = store.begin_agent_act(&record).await? {
-            return self.again(&record, known, recover).await;
+            return self.again(known, recover).await;
         }
         let done = perform(self.caller.clone(), self.text()).await;
         match &done {
@@ -178,11 +183,10 @@ impl Act {
     /// Answers a call whose key is known.
     async fn again(
         self,
-        record: &AgentAct,
         known: AgentAct,
         recover: impl FnOnce(Caller, AgentAct) -> Recovery + Send,
     ) -> Result<Answer, ApiError> {
-        if known.arguments != record.arguments {
+        if known.arguments != self.arguments_hash() {
             let message = format!("this key was used for a call of {} with other arguments", known.tool);
             return Err(ApiError::conflict("key_reused", message)
                 .field("idempotency_key")
@@ -208,18 +212,22 @@ impl Act {
         Ok(repeated(answer))
     }
 
+    /// BLAKE3 of the tool and its arguments, hexadecimal.
+    fn arguments_hash(&self) -> String {
+        blake3::hash(format!("{}\n{}", self.tool, self.arguments).as_bytes()).to_hex().to_string()
+    }
+
     async fn record(&self) -> Result<AgentAct, ApiError> {
         let before = match &self.run {
             Some(run) => self.caller.events(run, 0).await?.last().map_or(0, |record| record.number),
             None => 0,
         };
-        let hash = blake3::hash(format!("{}\n{}", self.tool, self.arguments).as_bytes());
         let expected = self.intent.expected_effect.as_ref().map(|expected| serde_json::json!(expected).to_string());
         Ok(AgentAct {
             token: self.caller.token(),
             key: self.intent.idempotency_key.clone(),
             tool: self.tool.to_owned(),
-            arguments: hash.to_hex().to_string(),
+            arguments: self.arguments_hash(),
             run: self.run.clone(),
             before,
             reason: self.intent.reason.clone(),
