@@ -1,6 +1,6 @@
 //! `kindling report`: the research journal of a project as a file, whether or not a server holds the folder.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -44,6 +44,8 @@ pub enum ReportError {
     Store(#[from] StoreError),
     #[error("{} could not be written: {source}; give another file with --output", path.display())]
     File { path: PathBuf, source: io::Error },
+    #[error("the report could not be printed: {source}; write it to a file with --output")]
+    Output { source: io::Error },
 }
 
 impl ReportArgs {
@@ -57,7 +59,7 @@ impl ReportArgs {
         let text = report::write(&gathered, self.format());
         match &self.output {
             Some(path) => save(path, &text)?,
-            None => print!("{text}"),
+            None => print(&text)?,
         }
         Ok(())
     }
@@ -66,6 +68,15 @@ impl ReportArgs {
         let ending = self.output.as_deref().and_then(Path::extension);
         let by_name = if ending.is_some_and(|ending| ending == "html") { Format::Html } else { Format::Markdown };
         self.format.unwrap_or(by_name)
+    }
+}
+
+/// Prints the report. A reader that closes the pipe early, such as `head`, has what it wants.
+fn print(text: &str) -> Result<(), ReportError> {
+    let mut output = io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => Err(ReportError::Output { source }),
+        _ => Ok(()),
     }
 }
 
