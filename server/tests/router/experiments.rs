@@ -212,7 +212,7 @@ async fn a_dataset_that_was_replaced_pauses_the_experiment_also_after_its_first_
     let paused = lab.get(&path, &lab.view).await.json();
     assert_eq!(paused["state"], "paused", "{paused:#}");
     let reason = paused["reason"].as_str().unwrap();
-    assert!(reason.contains("the plan of the baseline is not that of the pairs before"), "{reason}");
+    assert!(reason.contains("the plan of the baseline differs from that of the earlier pairs"), "{reason}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
