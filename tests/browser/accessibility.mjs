@@ -1,4 +1,4 @@
-// What axe-core finds on a page, and when a page is as it stays.
+// The violations that axe-core finds on a page, and waiting until a page no longer changes.
 
 import axe from "axe-core";
 

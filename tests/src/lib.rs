@@ -55,7 +55,7 @@ pub(crate) fn wait_or<T>(secs: u64, mut check: impl FnMut() -> Option<T>, give_u
     }
 }
 
-/// The time at which a wait of `secs` seconds is given up, [`PATIENCE`] times as late.
+/// The time at which a wait of `secs` seconds ends: after `secs` times [`PATIENCE`].
 pub fn given_up_after(secs: u64) -> Instant {
     Instant::now() + Duration::from_secs(secs) * PATIENCE
 }

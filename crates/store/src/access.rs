@@ -30,7 +30,7 @@ pub struct Identity {
     pub grants: Grants,
     /// Time at which the grants become less, because the token or a link expires, ms since 1970.
     pub expires_ms: Option<i64>,
-    /// Whether an agent sends the request, over MCP. The store does not know it.
+    /// Whether an agent sends the request over MCP. The store does not set it.
     pub is_agent: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Acts of agents, so that a call that is repeated with its idempotency key acts once: an act is stored before it is carried out, and its
+//! Acts of agents. A call that is repeated with its idempotency key is carried out once: an act is stored before it is carried out, and its
 //! result after that. An act without a result, after a kill of the server, may have been carried out.
 
 use crate::clock::now_ms;
@@ -35,7 +35,7 @@ impl Store {
         commit(transaction).await
     }
 
-    /// Forgets an act that was refused, so that its key can be used again.
+    /// Deletes an act that was refused, so that its key can be used again.
     pub async fn forget_agent_act(&self, token: i64, key: &str) -> Result<(), StoreError> {
         let mut transaction = self.database().write().await?;
         database::agent_acts::remove(&mut transaction, token, key).await?;

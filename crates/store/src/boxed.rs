@@ -1,8 +1,8 @@
-//! Futures in a box, for what nearly every function of the store awaits and what every test calls.
+//! Boxed futures, for functions that nearly every function of the store awaits or that every test calls.
 //!
 //! The code of an `async fn` is generated where it is awaited: in each program, and in it in each codegen unit. That of a boxed future is
-//! generated once, in this crate, where the function that boxes it is not inlined: it has `#[inline(never)]`. The box is one allocation for
-//! each call, beside a read or a write of a file.
+//! generated once, in this crate, where the function that boxes it is not inlined: it has `#[inline(never)]`. The box costs one allocation
+//! per call, which is small beside a read or a write of a file.
 
 use std::pin::Pin;
 

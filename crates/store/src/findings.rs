@@ -147,7 +147,8 @@ impl Store {
         self.change_findings(run, None, change_named).await.map(Some)
     }
 
-    /// Gives all findings the labels that their rules have now, by the ids of the rules. Returns how many had another one, of an earlier version.
+    /// Gives all findings the labels that their rules have now, by the ids of the rules. Returns how many had the label of an earlier
+    /// version.
     pub async fn set_finding_labels(&self, labels: &BTreeMap<&str, &str>) -> Result<u64, StoreError> {
         let mut transaction = self.database().write().await?;
         let changed = database::findings::set_labels(&mut transaction, labels).await?;

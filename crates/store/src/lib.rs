@@ -10,7 +10,7 @@
 //! - `access` what a token reaches; `links` share links, `shares` what they and invitations still give; `people`, `invitations`, `projects`:
 //!   who may do what; `audit`: who did what;
 //! - `pools`, `workers`, `join_tokens`: the machines that train, and how they join;
-//! - `agent_acts` what agents did over MCP, by idempotency key;
+//! - `agent_acts` acts of agents over MCP, by idempotency key;
 //! - `alerts` alerts, the channels to which they are sent, and the outbox of messages;
 //! - `run_table` the table of runs: filters, order, pages, tags and saved filters; `newest_metrics` the values of metrics in it;
 //! - `checkpoints` ids of checkpoints, `checkpoint_folders` their files, `readers` those that are being read, `retention` which are kept,

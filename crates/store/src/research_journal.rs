@@ -1,5 +1,5 @@
-//! The research journal of a project: events of its runs, findings, experiments, sweeps and comparisons as one list, newest first. Each source is read from
-//! where it is recorded; texts are searched here, because those of events are made of their values.
+//! The research journal of a project: events of its runs, findings, experiments, sweeps and comparisons as one list, newest first. Each
+//! source is read from its own table. The search runs here, because texts of events are generated from their values.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ use crate::new_comparison::NewComparison;
 use crate::store::Store;
 use crate::sweep_records::SERVER;
 
-/// Most entries of a page.
+/// Maximum number of entries of a page.
 const MAX_ENTRIES: usize = 500;
 /// Entries that are read at a time where some of them are filtered out.
 const BATCH: usize = 500;
@@ -35,7 +35,7 @@ pub struct JournalQuery {
     pub project: String,
     /// Only older entries; all by default.
     pub before: Option<Place>,
-    /// Most entries, 1 to 500.
+    /// Maximum number of entries, 1 to 500.
     pub limit: usize,
     /// Words that each entry has, in any letter case.
     pub search: String,

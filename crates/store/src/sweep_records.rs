@@ -61,7 +61,7 @@ pub struct TrialRecord {
     pub kept: Vec<(u64, f64)>,
 }
 
-/// Which trials of a sweep have ended. It differs after each change of what the ended trials have found.
+/// Which trials of a sweep have ended. The value differs after each change of the results of ended trials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecidedTrials {
     /// The change of the sweep with which the newest of them ended; 0 without one.

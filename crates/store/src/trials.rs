@@ -81,7 +81,7 @@ impl Store {
         Ok(found.map(|record| record.trial))
     }
 
-    /// As [`Store::trial`], with what only the server reads.
+    /// As [`Store::trial`], with fields that only the server reads.
     pub async fn trial_record(&self, sweep: i64, number: u64) -> Result<Option<TrialRecord>, StoreError> {
         database::trials::get(&mut *self.database().read().await?, sweep, number).await
     }

@@ -13,7 +13,7 @@ use crate::run_table::run;
 
 const PATH: &str = "/api/v1/projects/default";
 
-/// A lab with a run that has a note and a finding, and an experiment. Names and texts are those of somebody who tries to write markup.
+/// A lab with a run that has a note and a finding, and an experiment. Names and texts contain markup.
 async fn recorded() -> (Lab, RunId) {
     let lab = Lab::open().await;
     let mut new = run("amber-fox", 1);

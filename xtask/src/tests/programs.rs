@@ -1,5 +1,5 @@
-//! The test programs, compiled beside what leaves a core idle: the tests of the page beside the server, whose large dependencies wait for
-//! each other, and the others beside the browser tests, which wait for training and for the page.
+//! The test programs, compiled beside tasks that leave a core idle: the tests of the page beside the server, whose large dependencies wait
+//! for each other, and the others beside the browser tests, which wait for training and for the page.
 
 use std::process::{Command, Stdio};
 use std::thread::{self, JoinHandle};

@@ -24,7 +24,7 @@ fn run_in_child(part: &str) {
         // Written to stderr directly, because the test harness hides the output of a test that passes.
         let _ = writeln!(std::io::stderr(), "{NOT_RUN}: no Vulkan adapter");
     }
-    // A name that no test has would pass, too.
+    // A filter that matches no test would succeed, too.
     assert!(output.status.success() && printed.contains("1 passed"), "{part}:\n{printed}");
 }
 

@@ -46,7 +46,7 @@ fn run_in_child(part: &str, options: &[(&str, &str)]) {
     {
         let _ = writeln!(std::io::stderr(), "{message}");
     }
-    // A name that no test has would pass, too.
+    // A filter that matches no test would succeed, too.
     assert!(output.status.success() && printed.contains("1 passed"), "{part}:\n{printed}");
 }
 

@@ -170,7 +170,7 @@ pub(crate) async fn put(connection: &mut SqliteConnection, run: &RunId, found: &
     Ok(())
 }
 
-/// Gives all findings the labels of their rules, by the ids of the rules. Returns how many had another one.
+/// Gives all findings the labels of their rules, by the ids of the rules. Returns how many labels were changed.
 pub(crate) async fn set_labels(
     connection: &mut SqliteConnection,
     labels: &BTreeMap<&str, &str>,

@@ -265,7 +265,7 @@ pub(crate) async fn sweep_ends(
     rows(connection, SWEEP_ENDS, part).await?.iter().map(read).collect()
 }
 
-/// Those that people have added.
+/// Comparisons that people have added.
 pub(crate) async fn comparisons(
     connection: &mut SqliteConnection,
     part: &JournalPart<'_>,
@@ -284,7 +284,7 @@ pub(crate) async fn comparisons(
     rows(connection, COMPARISONS, part).await?.iter().map(read).collect()
 }
 
-/// Decisions about sweeps and trials, except that a trial goes on.
+/// Decisions about sweeps and trials, except the decisions to continue a trial.
 pub(crate) async fn decisions(
     connection: &mut SqliteConnection,
     part: &JournalPart<'_>,

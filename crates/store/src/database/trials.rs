@@ -195,8 +195,8 @@ pub(crate) async fn stop_all(
     Ok(())
 }
 
-/// The run of a trial was resumed: the trial continues, and rules stop it no more. Returns its sweep, if the run or the trial had ended, or the
-/// trial was to be stopped. A run in another project than its sweep is no trial any more.
+/// The run of a trial was resumed: the trial continues, and rules can no longer stop it. Returns its sweep, if the run or the trial had
+/// ended, or the trial was to be stopped. A run in another project than its sweep is no longer a trial.
 pub(crate) async fn resumed(
     connection: &mut SqliteConnection,
     run: &RunId,
@@ -209,8 +209,8 @@ pub(crate) async fn resumed(
     Ok(sqlx::query_scalar(sql).bind(run.as_str()).bind(had_ended).fetch_optional(connection).await?)
 }
 
-/// The worker of a lost run has reconnected: the trial that failed with it continues. Returns its sweep. A sweep that was stopped takes it back no
-/// more.
+/// The worker of a lost run has reconnected: the trial that failed with it continues. Returns its sweep. A sweep that was stopped does not
+/// take the trial back.
 pub(crate) async fn reconnected(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<i64>, StoreError> {
     let sql = "UPDATE trials SET state = 'running', reason = NULL, ended_ms = NULL, \
                changed = (SELECT changes + 1 FROM sweeps WHERE id = sweep) \

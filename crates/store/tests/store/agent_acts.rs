@@ -1,4 +1,4 @@
-//! Acts of agents: a key acts once for its token, across a new start of the store, and a refused act frees its key.
+//! Acts of agents: a key is used once per token, also after a restart of the store, and a refused act frees its key.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! Tools that act: once, with a reason, by whoever may, and as a plan first.
+//! Tools that change something: each act once, with a reason, by senders with the role, and with a plan first.
 
 use serde_json::{Value, json};
 use server::Lab as State;
@@ -69,7 +69,7 @@ async fn a_change_is_planned_made_once_and_written_to_the_journal() {
     let again = call(lab, &lab.steer, "set_hyperparameter", arguments.clone()).await;
     assert_eq!(again["data"], done["data"]);
     assert!(again["notes"].to_string().contains("repeated"), "{again:#}");
-    // As after a new start of the server.
+    // As after a restart of the server.
     let restarted = Lab { router: server::router(lab.state.clone()), ..Lab::open().await };
     let later = call(&restarted, &lab.steer, "set_hyperparameter", arguments.clone()).await;
     assert_eq!(later["data"], done["data"]);
@@ -235,7 +235,7 @@ async fn a_run_is_planned_started_once_and_has_its_reason_in_the_journal() {
         super::result(lab, &lab.steer, "start_run", arguments.clone()),
         super::result(lab, &lab.steer, "start_run", arguments.clone())
     );
-    // One of two calls at the same time may be asked to come again.
+    // One of two concurrent calls may be asked to try again.
     assert!(one["isError"] == false || other["isError"] == false, "{one:#} {other:#}");
     let made = call(lab, &lab.steer, "start_run", arguments).await;
     assert_eq!(runs(lab).await, 1);

@@ -1,4 +1,4 @@
-//! Tools that judge.
+//! Tools that analyse runs.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Tools that show what happens.
+//! Tools that read the state of the lab.
 
 use serde_json::{Value, json};
 use wire::RunId;
