@@ -4,6 +4,7 @@
 //! them permanently; all other files are revalidated. Files that become smaller by it have compressed copies, `.br` and `.gz`.
 
 mod layout;
+mod sections;
 
 use std::fs;
 use std::hash::{DefaultHasher, Hasher};
@@ -68,6 +69,7 @@ fn assemble(module: &Path, stamp: &str, page: &Path) -> Outcome<()> {
     let name = format!("{PROGRAM}-{}", &stamp[..12]);
     let folder = temporary.join("assets").join(&name);
     let parts = split(module, &folder)?;
+    parts.iter().try_for_each(|part| strip(part))?;
     bind(&module.with_file_name("main.wasm"), &folder)?;
     parts.iter().chain([&folder.join(format!("{PROGRAM}_bg.wasm"))]).try_for_each(|module| optimize(module))?;
     layout::place_public(&root().join("public"), &temporary, &name)?;
@@ -88,6 +90,12 @@ fn split(module: &Path, folder: &Path) -> Outcome<Vec<PathBuf>> {
     options.main_module = &program;
     let split = transform(options).map_err(|error| format!("{} could not be split: {error:#}", module.display()))?;
     Ok(split.split_modules)
+}
+
+/// Removes what no program reads from a part. wasm-bindgen does it for the main module.
+fn strip(part: &Path) -> Outcome<()> {
+    let stripped = sections::without_custom(&read(part)?);
+    write(part, &stripped.ok_or_else(|| format!("{} is not a WebAssembly module", part.display()))?)
 }
 
 /// Runs wasm-bindgen: writes the main module and the JavaScript that connects it to the browser.
