@@ -3,7 +3,7 @@
 use figure::number;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::{Command, Event, EventRecord, RunState};
+use wire::{Author, Command, Event, EventRecord, RunState};
 
 use super::RunContext;
 use super::context::Answer;
@@ -79,6 +79,7 @@ impl RunContext {
                 return;
             }
             let answer = match answered {
+                Ok(record) if self.is_undone_by_rule(record.number) => Answer::None,
                 Ok(EventRecord { event: Event::Refused { message, .. }, .. }) => {
                     Answer::Refused(api::sentence(&message))
                 }
@@ -92,6 +93,13 @@ impl RunContext {
             };
             self.answer.set(answer);
         });
+    }
+
+    /// Whether a rule has rolled the run back since an event: the answer of a command may arrive after what the rule did.
+    fn is_undone_by_rule(self, number: u64) -> bool {
+        let by_rule =
+            |later: &EventRecord| matches!((&later.author, &later.event), (Author::Rule(_), Event::RolledBack { .. }));
+        self.run.with_untracked(|run| run.events.range(number + 1..).any(|(_, later)| by_rule(later)))
     }
 }
 
