@@ -2,19 +2,14 @@
 
 mod programs;
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread::available_parallelism;
-use std::{env, fs};
 
 use crate::install::{self, CHROMIUM};
 use crate::lint;
 use crate::server;
 use crate::shell::{Outcome, cargo, command, find_program, is_ci, root, run, say};
 use programs::Compilation;
-
-/// The variable with the number of tests that a test program runs at once. One more than there are cores: the tests of `lab` wait for other
-/// processes, one of them for 70 seconds.
-const TEST_THREADS: &str = "RUST_TEST_THREADS";
 
 /// Result of one part of the tests.
 enum Verdict {
@@ -24,25 +19,20 @@ enum Verdict {
     NotRun(String),
 }
 
-/// Builds the page and the server, runs the checks of the source, the browser tests and the Rust tests, and prints a summary.
+/// Builds the page and the server, runs the checks of the source, the Rust tests and the browser tests, and prints a summary.
 pub(crate) fn run_all() -> Outcome<()> {
     let missing = install::for_tests();
-    let page_programs = Compilation::start(&[programs::PAGE]);
+    let page_programs = Compilation::start(programs::PAGE);
     if let Err(reason) = server::build() {
         page_programs.wait();
         return Err(reason);
     }
-    let lint = verdict(lint::run_all());
-    let other_programs = Compilation::start(&[programs::WORKSPACE, programs::XTASK]);
-    let browser = browser_tests();
-    say("compiling the test programs");
-    other_programs.wait();
     page_programs.wait();
     let parts = [
-        ("lint", lint),
-        ("browser tests", browser),
+        ("lint", verdict(lint::run_all())),
         ("Rust tests", rust_tests()),
         ("tests of the page", page_tests()),
+        ("browser tests", browser_tests()),
         ("tools of the tests", if missing.is_empty() { Verdict::Passed } else { Verdict::NotRun(missing.join("; ")) }),
     ];
     say("summary");
@@ -62,12 +52,7 @@ fn is_failure(name: &str, verdict: &Verdict) -> bool {
 
 fn rust_tests() -> Verdict {
     say("Rust tests");
-    let mut tests = cargo();
-    tests.args(programs::WORKSPACE);
-    if env::var_os(TEST_THREADS).is_none() {
-        tests.env(TEST_THREADS, (available_parallelism().map_or(1, usize::from) + 1).to_string());
-    }
-    verdict(run(&mut tests).and_then(|()| run(cargo().args(programs::XTASK))))
+    verdict(run(cargo().args(programs::WORKSPACE)).and_then(|()| run(cargo().args(programs::XTASK))))
 }
 
 /// Runs the tests of `app` that need no browser: the series of a run, edited schedules, related runs.

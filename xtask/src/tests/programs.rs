@@ -1,5 +1,4 @@
-//! The test programs, compiled beside tasks that leave a core idle: the tests of the page beside the server, whose large dependencies wait
-//! for each other, and the others beside the browser tests, which wait for training and for the page.
+//! The test programs. Those of the page are compiled beside the server, whose large dependencies wait for each other and leave a core idle.
 
 use std::process::{Command, Stdio};
 use std::thread::{self, JoinHandle};
@@ -16,22 +15,20 @@ pub(super) const XTASK: Programs = &["test", "--release", "--package", "xtask"];
 /// Not optimized, because this build is used only here. Cargo writes it to a folder of its own, so it can run beside the others.
 pub(super) const PAGE: Programs = &["test", "--package", "app"];
 
-/// Compiles test programs in the background.
+/// A set of test programs that is compiled in the background.
 pub(super) struct Compilation(JoinHandle<()>);
 
 impl Compilation {
-    /// Compiles the sets one after another at the lowest priority, so that nothing waits for it. Its output and its errors are not shown:
-    /// the tests are compiled again where this has failed.
-    pub(super) fn start(sets: &'static [Programs]) -> Self {
+    /// Compiles a set at the lowest priority, so that nothing waits for it. Its output and its errors are not shown: the tests are compiled
+    /// again where this has failed.
+    pub(super) fn start(programs: Programs) -> Self {
         Self(thread::spawn(move || {
-            for programs in sets {
-                let mut compiler = at_lowest_priority(cargo().args(*programs).arg("--no-run"));
-                let _ = compiler.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-            }
+            let mut compiler = at_lowest_priority(cargo().args(programs).arg("--no-run"));
+            let _ = compiler.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
         }))
     }
 
-    /// Waits until they are compiled.
+    /// Waits until the set is compiled.
     pub(super) fn wait(self) {
         let _ = self.0.join(); // a panic has printed its message
     }
