@@ -16,8 +16,8 @@ pub(super) fn write(text: &mut String) {
     let _ = writeln!(
         text,
         "\n## Tools of agents\n\n`/mcp` speaks the Model Context Protocol (streamable HTTP), `kindling mcp` passes it on over standard \
-         input and output. An answer has at most {MAX_TOKENS} tokens of 4 bytes, apart from an image. Tools marked *acts* change \
-         something; they also take the arguments of the first table."
+         input and output.\nAn answer has at most {MAX_TOKENS} tokens of 4 bytes, apart from an image. Tools marked *acts* change \
+         something; they also take\nthe arguments of the first table."
     );
     if let Some(tool) = tools::find("pause") {
         header(text);

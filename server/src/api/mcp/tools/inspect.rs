@@ -11,9 +11,8 @@ use crate::api::mcp::tool::Tool;
 use crate::error::ApiError;
 
 pub fn tools() -> Vec<Tool> {
-    let about = "Computes one inspection of the model of a run, with its current weights while it trains, else from \
-                 the newest checkpoint: attention patterns, logit lens, neurons, weights, embeddings, the text of a \
-                 batch, or the effect of ablations. The run does not change.";
+    let about = "Inspects the current weights of a run, or its newest checkpoint: attention, logit lens, neurons, \
+                 weights, embeddings, a batch, or the effect of ablations. The run does not change.";
     vec![Tool::reading("inspect", "Inspect a model", about, inspect)]
 }
 
