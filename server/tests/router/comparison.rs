@@ -73,7 +73,7 @@ async fn runs_groups_and_families_of_seeds_are_compared() {
     assert_eq!((&found["budget"], &found["unit"]), (&json!(6400.0), &json!("nats_per_token")));
     assert!(sentence(&pair).starts_with("The loss of b0 is lower by "), "{}", sentence(&pair));
     assert!(
-        sentence(&pair).contains(" nats/token than that of a0. The difference, b0 minus a0, is -"),
+        sentence(&pair).contains(" nats/token than that of a0. The difference, b0 minus a0, is \u{2212}"),
         "{}",
         sentence(&pair)
     );

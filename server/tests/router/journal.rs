@@ -158,5 +158,5 @@ async fn reports_are_complete_files_without_markup_of_people() {
     let text = String::from_utf8(markdown.body).unwrap();
     assert!(text.starts_with("# Research journal of default\n"), "{text}");
     assert!(text.contains(r"\<script\>alert(1)\</script\> \`code\` \| next line |"), "{text}");
-    assert!(!text.contains("<script") && text.contains(r"\<b\>fox\</b\> \|"), "{text}");
+    assert!(!text.replace(r"\<", "").contains('<') && text.contains(r"\<b\>fox\</b\> \|"), "{text}");
 }

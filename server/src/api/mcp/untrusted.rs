@@ -17,13 +17,12 @@ const OPEN: char = '⟦';
 const CLOSE: char = '⟧';
 
 /// Fields whose values are ids, words of enums or paths of the program.
-const WORDS: [&str; 40] = [
+const WORDS: [&str; 39] = [
     "act",
     "cause",
     "checkpoint",
     "code",
     "command",
-    "cursor",
     "device",
     "direction",
     "equal",
@@ -68,6 +67,10 @@ pub fn fenced(value: Value) -> Value {
 fn of_field(field: &str, value: Value) -> Value {
     match value {
         Value::String(text) if WORDS.contains(&field) && is_word(&text) => Value::String(text),
+        // The position in a sorted list, which has the name of a run in hexadecimal digits: a client returns it as it is.
+        Value::String(text) if field == "cursor" && text.chars().all(|digit| digit.is_ascii_hexdigit()) => {
+            Value::String(text)
+        }
         Value::String(text) => Value::String(fence(field, &text)),
         Value::Array(items) => Value::Array(items.into_iter().map(|item| of_field(field, item)).collect()),
         Value::Object(fields) => {

@@ -169,7 +169,7 @@ async fn an_invalid_call_names_its_argument() {
             with(json!({ "run": run, "path": "optimizer.grad_clip", "value": -1 }), key),
             at("value_invalid", "value"),
         ),
-        ("rollback", with(json!({ "run": run, "checkpoint": "0-777777" }), key), code("checkpoint_gone")),
+        ("rollback", with(json!({ "run": run, "checkpoint": "0-777777" }), key), at("checkpoint_gone", "checkpoint")),
         ("start_run", with(json!({ "spec": { "corpus": "absent" } }), key), at("plan_invalid", "corpus")),
         ("start_run", with(json!({ "spec": { "presett": "tiny" } }), key), at("body_invalid", "spec.presett")),
         ("fork", with(json!({ "run": "nobody" }), key), at("plan_invalid", "parent.run")),
