@@ -60,7 +60,7 @@ fn objective(model: &ModelPlan, weights: &Weights, batch: &Batch, z_loss: f64) -
 
 /// Richardson's extrapolation of two central differences: the error falls with the fourth power of `h`.
 fn slope(mut at: impl FnMut(f32) -> f64) -> f64 {
-    let h = 0.02f32;
+    let h = 0.01f32;
     let mut central = |h: f32| (at(h) - at(-h)) / f64::from(2.0 * h);
     (4.0 * central(h / 2.0) - central(h)) / 3.0
 }

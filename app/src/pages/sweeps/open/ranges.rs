@@ -166,7 +166,7 @@ mod tests {
         assert_ne!(few, more, "the axis of the values has grown");
         let keys = |axes: &[QuantityAxis]| axes.iter().map(key_of).collect::<Vec<_>>();
         assert_eq!(keys(&few), keys(&more));
-        assert_eq!(keys(&few)[0].1, ["learned", "rotary"]);
+        assert_eq!(keys(&few)[0].1, ["learned", "RoPE"]);
     }
 
     #[test]
