@@ -40,7 +40,7 @@ pub(in crate::pages) fn JournalPage() -> impl IntoView {
     let project = project();
     provide_context(Timeline::start(project));
     view! {
-        <main class="page experiments journal stack roomy">
+        <main class="page experiments research-journal stack roomy">
             <Tabs />
             <div class="row">
                 <h1>"Research journal"</h1>

@@ -19,7 +19,7 @@ dt { color: var(--ink-soft); }
 dd { margin: 0; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; }
-th, td { padding: 4px 12px 4px 0; text-align: start; vertical-align: top; border-bottom: 1px solid var(--grid); }
+th, td { padding: 4px 12px 4px 0; overflow-wrap: break-word; text-align: start; vertical-align: top; border-bottom: 1px solid var(--grid); }
 th { color: var(--ink-soft); font-weight: 600; }
 td { min-width: 3rem; max-width: 36rem; }
 figure { margin: 24px 0; }
