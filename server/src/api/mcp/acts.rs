@@ -90,7 +90,6 @@ macro_rules! acting {
 pub(super) use acting;
 
 /// A call that acts.
-#[derive(Clone)]
 pub struct Act {
     pub caller: Caller,
     tool: &'static str,
@@ -132,7 +131,7 @@ impl Act {
     /// Those of the act; 409 if another call has used the key, and if the outcome of the act is unknown.
     pub async fn carry_out<R>(
         self,
-        perform: impl FnOnce(Caller, String) -> R + Send + 'static,
+        perform: impl FnOnce(Caller) -> R + Send + 'static,
         recover: impl FnOnce(Caller, AgentAct) -> Recovery + Send + 'static,
     ) -> Result<Answer, ApiError>
     where
@@ -153,7 +152,7 @@ impl Act {
 
     async fn once<R>(
         self,
-        perform: impl FnOnce(Caller, String) -> R + Send,
+        perform: impl FnOnce(Caller) -> R + Send,
         recover: impl FnOnce(Caller, AgentAct) -> Recovery + Send,
     ) -> Result<Answer, ApiError>
     where
@@ -169,7 +168,7 @@ impl Act {
         if let Some(known) = store.begin_agent_act(&record).await? {
             return self.again(known, recover).await;
         }
-        let done = perform(self.caller.clone(), self.text()).await;
+        let done = perform(self.caller.clone()).await;
         match &done {
             Ok(answer) => store.end_agent_act(token, &key, &to_text(answer)?).await?,
             // Refused: nothing was done.
@@ -201,12 +200,10 @@ impl Act {
         }
         let (token, key) = (known.token, known.key.clone());
         let Some(answer) = recover(self.caller.clone(), known).await? else {
-            return Err(ApiError::conflict(
-                "outcome_unknown",
-                "the server stopped before the result of this call was stored",
-            )
-            .field("idempotency_key")
-            .hint("get_journal and list_runs show whether it was carried out; if not, call with a new key"));
+            let message = "the server stopped or a worker did not answer before the result of this call was stored";
+            return Err(ApiError::conflict("outcome_unknown", message)
+                .field("idempotency_key")
+                .hint("get_journal and list_runs show whether it was carried out; if not, call with a new key"));
         };
         self.caller.store().end_agent_act(token, &key, &to_text(&answer)?).await?;
         Ok(repeated(answer))
@@ -236,6 +233,13 @@ impl Act {
             answer: None,
         })
     }
+}
+
+/// The answer to a dry run. `place` says where the call needs its role.
+pub fn dry_run(mut plan: Answer, place: &str) -> Answer {
+    plan.data["dry_run"] = true.into();
+    plan.note(format!("dry run: nothing was changed; the call needs the role steer {place}"))
+        .next("the same call without dry_run")
 }
 
 fn to_text(answer: &Answer) -> Result<String, ApiError> {

@@ -13,7 +13,7 @@ use wire::sweep::spec::SweepSpec;
 use wire::{EventRecord, RunSpec, RunView};
 
 use crate::api::extract::read;
-use crate::api::mcp::acts::{Act, Recovery, acting};
+use crate::api::mcp::acts::{Act, Recovery, acting, dry_run};
 use crate::api::mcp::answer::Answer;
 use crate::api::mcp::brief;
 use crate::api::mcp::caller::{Caller, encoded};
@@ -24,8 +24,8 @@ use crate::error::ApiError;
 const NEWEST: usize = 50;
 /// How many of the newest acts of a token are searched for the calls that created something.
 const ACTS: u32 = 1_000;
-const DRY: &str = "dry run: nothing was changed; the call needs the role steer in the project";
-const AGAIN: &str = "the same call without dry_run, with a new idempotency_key";
+/// Where these calls need their role.
+const PLACE: &str = "in the project";
 
 pub fn tools() -> Vec<Tool> {
     vec![
@@ -127,9 +127,10 @@ async fn create_run(act: Act, spec: Value) -> Result<Answer, ApiError> {
     let parsed: RunSpec = parse(&spec)?;
     if act.is_dry() {
         let view: PlanView = act.caller.post("/plan", &spec).await?;
-        return Ok(plan(&view).note(DRY).next(AGAIN));
+        return Ok(dry_run(plan(&view), PLACE));
     }
-    let perform = move |caller: Caller, text: String| async move {
+    let text = act.text();
+    let perform = move |caller: Caller| async move {
         let view: RunView = caller.post("/runs", &spec).await?;
         let path = format!("/runs/{}/commands", encoded(view.summary.id.as_str()));
         let noted = caller.post::<EventRecord>(&path, &json!({ "kind": "annotate", "text": text })).await;
@@ -153,7 +154,7 @@ fn created(view: &RunView) -> Answer {
 pub fn plan(view: &PlanView) -> Answer {
     let plan = &view.plan;
     let data = json!({
-        "dry_run": true, "estimate": brief::estimate(&view.estimate), "notes": view.notes,
+        "estimate": brief::estimate(&view.estimate), "notes": view.notes,
         "plan": {
             "preset": plan.preset, "device": plan.device, "tokenizer": plan.tokenizer, "steps": plan.steps, "seed": plan.seed,
             "tokens_per_step": plan.tokens_per_step(), "recipe": plan.recipe,
@@ -202,12 +203,9 @@ async fn start_sweep(caller: Caller, args: StartSweep) -> Result<Answer, ApiErro
     let spec = Value::Object(args.spec);
     let parsed: SweepSpec = parse(&spec)?;
     if act.is_dry() {
-        let preview: Value = act.caller.post("/sweeps/preview", &spec).await?;
-        let answer =
-            Answer::new(json!({ "dry_run": true, "preview": preview })).units(&[("tokens", "tokens"), ("secs", "s")]);
-        return Ok(answer.note(DRY).next(AGAIN));
+        return Ok(dry_run(preview(&act.caller, &spec).await?, PLACE));
     }
-    let perform = move |caller: Caller, _: String| async move {
+    let perform = move |caller: Caller| async move {
         let sweep: Sweep = caller.post("/sweeps", &spec).await?;
         Ok(started(&sweep))
     };
@@ -227,6 +225,12 @@ async fn start_sweep(caller: Caller, args: StartSweep) -> Result<Answer, ApiErro
     act.carry_out(perform, recover).await
 }
 
+/// The first trials of a sweep, and the cost of all of them.
+pub async fn preview(caller: &Caller, spec: &Value) -> Result<Answer, ApiError> {
+    let preview: Value = caller.post("/sweeps/preview", spec).await?;
+    Ok(Answer::new(json!({ "preview": preview })).units(&[("tokens", "tokens"), ("secs, training_secs", "s")]))
+}
+
 fn started(sweep: &Sweep) -> Answer {
     let data = json!({
         "sweep": sweep.id, "name": sweep.spec.name, "state": sweep.state, "trials": sweep.trials, "project": sweep.project,
@@ -242,7 +246,7 @@ async fn propose_experiment(caller: Caller, args: ProposeExperiment) -> Result<A
     if act.is_dry() {
         return plan_experiment(&act.caller, &parsed).await;
     }
-    let perform = move |caller: Caller, _: String| async move {
+    let perform = move |caller: Caller| async move {
         let view: ExperimentView = caller.post("/experiments", &spec).await?;
         Ok(proposed(&view.summary))
     };
@@ -282,7 +286,6 @@ async fn plan_experiment(caller: &Caller, spec: &ExperimentSpec) -> Result<Answe
     let secs = one.estimate.secs.zip(other.estimate.secs).map(|(one, other)| one + other);
     let notes = [one.notes, other.notes].concat();
     let answer = Answer::new(json!({
-        "dry_run": true,
         "change": spec.change.phrase(),
         "metric": { "label": spec.metric.label(), "unit": spec.metric.unit() },
         "pair": { "secs": secs, "tokens": one.estimate.tokens + other.estimate.tokens },
@@ -292,7 +295,7 @@ async fn plan_experiment(caller: &Caller, spec: &ExperimentSpec) -> Result<Answe
         "notes": notes,
     }));
     let answer = answer.units(&[("secs, most_secs", "s of training on one device"), ("budget.device_hours", "h")]);
-    Ok(answer.note(DRY).next(AGAIN))
+    Ok(dry_run(answer, PLACE))
 }
 
 /// A parsed specification, for code that needs its fields. The routes check it again.

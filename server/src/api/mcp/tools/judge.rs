@@ -265,10 +265,8 @@ async fn estimate_cost(caller: Caller, args: EstimateCost) -> Result<Answer, Api
             Ok(create::plan(&view).next("start_run with this spec"))
         }
         (None, Some(sweep)) => {
-            let preview: Value = caller.post("/sweeps/preview", &Value::Object(sweep)).await?;
-            let answer =
-                Answer::new(json!({ "preview": preview })).units(&[("tokens", "tokens"), ("secs, training_secs", "s")]);
-            Ok(answer.next("start_sweep with this spec"))
+            let preview = create::preview(&caller, &Value::Object(sweep)).await?;
+            Ok(preview.next("start_sweep with this spec"))
         }
         _ => Err(ApiError::invalid("arguments_invalid", "exactly one of spec and sweep is required")
             .field("spec")

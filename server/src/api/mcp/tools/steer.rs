@@ -5,7 +5,7 @@ use store::AgentAct;
 use wire::{Command, Event, EventRecord, RunState, RunView};
 
 use crate::api::extract::read;
-use crate::api::mcp::acts::{Act, Recovery, acting};
+use crate::api::mcp::acts::{Act, Recovery, acting, dry_run};
 use crate::api::mcp::answer::Answer;
 use crate::api::mcp::brief;
 use crate::api::mcp::caller::{Caller, encoded};
@@ -135,7 +135,7 @@ async fn carry_out(act: Act, run: String, command: Value) -> Result<Answer, ApiE
     }
     let path = format!("/runs/{}/commands", encoded(&run));
     let (sent, found_in) = (run.clone(), run);
-    let perform = move |caller: Caller, _: String| async move {
+    let perform = move |caller: Caller| async move {
         let record: EventRecord = caller.post(&path, &command).await?;
         Ok(taken_effect(&sent, &record))
     };
@@ -184,17 +184,13 @@ fn is_effect(event: &Event, command: &Command) -> bool {
 async fn plan(caller: &Caller, run: &str, command: &Command) -> Result<Answer, ApiError> {
     let view: RunView = caller.get(&format!("/runs/{}", encoded(run))).await?;
     let data = brief::given(json!({
-        "dry_run": true,
         "would": command.label(),
         "run": brief::run(&view.summary),
         "takes_effect_at_step": view.summary.step,
         "difference": difference(&view, command),
         "obstacle": obstacle(&view, command),
     }));
-    let answer = Answer::new(data)
-        .units(&brief::UNITS)
-        .note("dry run: nothing was changed; the call needs the role steer on the run");
-    Ok(answer.next("the same call without dry_run, with a new idempotency_key"))
+    Ok(dry_run(Answer::new(data).units(&brief::UNITS), "on the run"))
 }
 
 /// The values that a command would change, before and after it.
