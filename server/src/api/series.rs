@@ -19,13 +19,13 @@ use crate::error::ApiError;
 use crate::lab::Lab;
 
 /// Maximum number of events in a response.
-const EVENTS: u32 = 5_000;
+pub(super) const EVENTS: u32 = 5_000;
 /// Maximum number of buckets of one series in a response, and the default.
 const MAX_POINTS: u32 = 10_000;
 const DEFAULT_POINTS: u32 = 1_000;
 /// Maximum number of series in a response.
 const SERIES: usize = 500;
-const POSTCARD: &str = "application/x-postcard";
+pub(super) const POSTCARD: &str = "application/x-postcard";
 /// Accepted instead of [`POSTCARD`].
 const BYTES: &str = "application/octet-stream";
 

@@ -16,6 +16,7 @@ use wire::{ApiErrorBody, Author, EventRecord, encode};
 
 use crate::api::audited::API;
 use crate::api::reached::Reached;
+use crate::api::series::{EVENTS, POSTCARD};
 use crate::auth::ByAgent;
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -24,12 +25,9 @@ use crate::lab::audit::Sender;
 
 /// Largest answer of a route that a tool reads, bytes.
 const ANSWER_BYTES: usize = 64 << 20;
-/// Events in an answer of the API.
-const EVENTS: usize = 5_000;
 /// Characters that stay as they are in paths and queries.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const JSON: &str = "application/json";
-const POSTCARD: &str = "application/x-postcard";
 
 /// The agent that calls a tool. Cloning is cheap.
 #[derive(Clone)]
@@ -105,7 +103,7 @@ impl Caller {
         loop {
             let after = all.last().map_or(since, |record| record.number);
             let page: Vec<EventRecord> = self.get(&format!("/runs/{}/events?since={after}", encoded(run))).await?;
-            let is_last = page.len() < EVENTS;
+            let is_last = page.len() < EVENTS as usize;
             all.extend(page);
             if is_last {
                 return Ok(all);
