@@ -6,7 +6,7 @@ use wire::run::plan::Estimate;
 use wire::{EventRecord, RunSummary};
 
 /// Significant digits of numbers that are shown rounded.
-const DIGITS: i32 = 6;
+const DIGITS: usize = 6;
 
 /// Units of the fields of [`run`].
 pub const UNITS: [(&str, &str); 6] = [
@@ -17,6 +17,9 @@ pub const UNITS: [(&str, &str); 6] = [
     ("created_ms", "ms since 1970, UTC"),
     ("health", "counts of findings"),
 ];
+
+/// Units of the fields of [`estimate`].
+pub const ESTIMATE_UNITS: (&str, &str) = ("estimate", "memory_bytes: bytes; secs: s; flops: FLOPs");
 
 /// A run in a list.
 pub fn run(summary: &RunSummary) -> Value {
@@ -101,7 +104,7 @@ pub fn rounded(value: f64) -> Value {
     if value == 0.0 || !value.is_finite() {
         return json!(value);
     }
-    let text = format!("{value:.*e}", (DIGITS - 1) as usize);
+    let text = format!("{value:.*e}", DIGITS - 1);
     json!(text.parse::<f64>().unwrap_or(value))
 }
 

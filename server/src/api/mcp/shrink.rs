@@ -15,7 +15,7 @@ pub struct Cut {
     pub of: usize,
 }
 
-/// Texts are not shortened below this length, characters.
+/// Texts of at most this length are not shortened, characters.
 const SHORTEST_TEXT: usize = 64;
 
 /// Fraction of the remaining size that is used, so that few repetitions are needed.

@@ -145,8 +145,7 @@ async fn create_run(act: Act, spec: Value) -> Result<Answer, ApiError> {
 
 fn created(view: &RunView) -> Answer {
     let data = json!({ "run": brief::run(&view.summary), "estimate": brief::estimate(&view.estimate) });
-    let answer =
-        Answer::new(data).units(&brief::UNITS).units(&[("estimate", "memory_bytes: bytes; secs: s; flops: FLOPs")]);
+    let answer = Answer::new(data).units(&brief::UNITS).units(&[brief::ESTIMATE_UNITS]);
     answer.next(format!("wait_for with run {} and kinds [\"started\"]", view.summary.id))
 }
 
@@ -161,14 +160,12 @@ pub fn plan(view: &PlanView) -> Answer {
             "parent": plan.origin.as_ref().map(|origin| &origin.from),
         },
     });
-    Answer::new(data).units(&[
-        ("estimate", "memory_bytes: bytes; secs: s; flops: FLOPs"),
-        ("plan.recipe", "units of the table of hyperparameters"),
-    ])
+    Answer::new(data).units(&[brief::ESTIMATE_UNITS, ("plan.recipe", "units of the table of hyperparameters")])
 }
 
-/// The ids of what calls of this agent with a stored result have created, at a JSON pointer into their results.
-async fn created_by_others(caller: &Caller, pointer: &str) -> Result<Vec<Value>, ApiError> {
+/// The ids of the runs, sweeps or experiments that the calls of this agent whose results are stored have created. `pointer` is the JSON
+/// pointer of the id in a result.
+async fn created_by_other_calls(caller: &Caller, pointer: &str) -> Result<Vec<Value>, ApiError> {
     let acts = caller.store().agent_acts(caller.token(), ACTS).await?;
     let id = |act: AgentAct| {
         let answer: Value = serde_json::from_str(&act.answer?).ok()?;
@@ -180,7 +177,7 @@ async fn created_by_others(caller: &Caller, pointer: &str) -> Result<Vec<Value>,
 /// The run of a call whose result was not stored: one with the same specification that this agent created after the call, and by no
 /// other call.
 async fn find_run(caller: &Caller, spec: &RunSpec, known: &AgentAct) -> Result<Option<Answer>, ApiError> {
-    let others = created_by_others(caller, "/data/run/id").await?;
+    let others = created_by_other_calls(caller, "/data/run/id").await?;
     let rows: Vec<RunRow> = caller.get(&format!("/runs?limit={NEWEST}")).await?;
     for row in rows.iter().filter(|row| row.summary.created_ms >= known.started_ms) {
         if others.contains(&json!(row.summary.id)) {
@@ -211,7 +208,7 @@ async fn start_sweep(caller: Caller, args: StartSweep) -> Result<Answer, ApiErro
     };
     let recover = move |caller: Caller, known: AgentAct| -> Recovery {
         Box::pin(async move {
-            let others = created_by_others(&caller, "/data/sweep").await?;
+            let others = created_by_other_calls(&caller, "/data/sweep").await?;
             let sweeps: Vec<Sweep> = caller.get(&format!("/sweeps?limit={NEWEST}")).await?;
             let is_own = |sweep: &&Sweep| {
                 let mut spec = sweep.spec.clone();
@@ -252,7 +249,7 @@ async fn propose_experiment(caller: Caller, args: ProposeExperiment) -> Result<A
     };
     let recover = move |caller: Caller, known: AgentAct| -> Recovery {
         Box::pin(async move {
-            let others = created_by_others(&caller, "/data/experiment").await?;
+            let others = created_by_other_calls(&caller, "/data/experiment").await?;
             let all: Vec<ExperimentSummary> = caller.get("/experiments").await?;
             let is_own = |found: &&ExperimentSummary| {
                 let is_by_agent = found.created_ms >= known.started_ms && found.author == caller.author();

@@ -20,6 +20,8 @@ const CURVE: usize = 20;
 const READ: u32 = 10_000;
 /// Points of an exact answer in all series together.
 const EXACT: usize = 400;
+/// Series whose units an answer lists.
+const UNITS: usize = 8;
 /// Longest name of a series as the key of its unit, bytes.
 const NAME_BYTES: usize = 120;
 /// Size of an image, pixels. Models scale larger images down to about this size.
@@ -124,7 +126,7 @@ async fn get_series(caller: Caller, args: GetSeries) -> Result<Answer, ApiError>
     };
     let unit = |name: &String| (short(name, NAME_BYTES), Value::from(describe(name).unit));
     let mut answer = answer.more("ask for fewer series, or for a range with from and to");
-    answer.units.extend(args.series.iter().take(8).map(unit));
+    answer.units.extend(args.series.iter().take(UNITS).map(unit));
     Ok(match args.mode {
         Mode::Summary => answer
             .note("curve contains [step, mean, minimum, maximum] for equal parts of the range")

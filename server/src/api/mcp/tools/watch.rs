@@ -116,11 +116,10 @@ async fn lab_status(caller: Caller, _: Nothing) -> Result<Answer, ApiError> {
         .next(first.unwrap_or_else(|| "list_runs; or estimate_cost, then start_run".to_owned())))
 }
 
-fn by_state(runs: &[RunSummary]) -> BTreeMap<String, u64> {
+fn by_state(runs: &[RunSummary]) -> BTreeMap<&'static str, u64> {
     let mut counts = BTreeMap::new();
     for run in runs {
-        let state = serde_json::to_value(run.state).unwrap_or_default();
-        *counts.entry(state.as_str().unwrap_or_default().to_owned()).or_default() += 1;
+        *counts.entry(run.state.word()).or_default() += 1;
     }
     counts
 }
@@ -185,7 +184,7 @@ async fn get_run(caller: Caller, GetRun { run }: GetRun) -> Result<Answer, ApiEr
     let id = &view.summary.id;
     let answer = answer.units(&brief::UNITS).units(&[
         ("references", "nats/token; bytes_per_token: bytes"),
-        ("estimate", "memory_bytes: bytes; secs: s; flops: FLOPs"),
+        brief::ESTIMATE_UNITS,
         ("now, plan.recipe", "units of the table of hyperparameters"),
     ]);
     let answer = answer.more("get_series, get_journal and list_runs return the parts");
