@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use store::AgentAct;
 use wire::experiment::ExperimentSpec;
 use wire::experiment::record::{ExperimentSummary, ExperimentView};
+use wire::run::copy::spec_of;
 use wire::run::plan::PlanView;
 use wire::run::table::RunRow;
 use wire::sweep::record::Sweep;
@@ -272,7 +273,9 @@ async fn plan_experiment(caller: &Caller, spec: &ExperimentSpec) -> Result<Answe
     let baseline = match (&spec.baseline.run, &spec.baseline.spec) {
         (Some(run), _) => {
             let view: RunView = caller.get(&format!("/runs/{}", encoded(run.as_str()))).await?;
-            RunSpec { steps: spec.baseline.steps.or(view.spec.steps), ..view.spec }
+            let copy = spec_of(&view.plan);
+            let (device, pool, project) = (view.spec.device, view.spec.pool, Some(view.summary.project));
+            RunSpec { steps: spec.baseline.steps.or(copy.steps), device, pool, project, ..copy }
         }
         (None, given) => given.clone().unwrap_or_default(),
     };
