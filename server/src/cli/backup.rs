@@ -90,7 +90,7 @@ impl BackupArgs {
             return Err(failed(&to)(io::ErrorKind::AlreadyExists.into()));
         }
         let partial = to.with_extension("partial");
-        let written = match local::read_address(&folder).filter(|_| store::holder(&folder).is_some()) {
+        let written = match local::address_of_server(&folder) {
             Some(url) => from_server(&folder, url, &partial).await,
             None => from_folder(&folder, &partial).await,
         };

@@ -167,7 +167,7 @@ fn read(path: &Path) -> Result<ExperimentSpec, ExperimentError> {
 
 /// Starts an experiment with a token of its own, which gives its runs their rights, and ends when the experiment has ended.
 async fn start(folder: &Path, spec: &ExperimentSpec, author: &str, as_json: bool) -> Result<(), ExperimentError> {
-    let Some(url) = local::read_address(folder).filter(|_| store::holder(folder).is_some()) else {
+    let Some(url) = local::address_of_server(folder) else {
         return Err(ExperimentError::NoServer { folder: folder.to_owned() });
     };
     let access = Store::open_access(folder).await?;

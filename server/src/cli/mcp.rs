@@ -95,8 +95,7 @@ impl McpArgs {
 
     fn own_server(&self) -> Result<String, McpError> {
         let folder = self.data.used()?;
-        let address = local::server_of(folder).and_then(|_| local::read_address(folder));
-        address.ok_or_else(|| McpError::NoServer(folder.display().to_string()))
+        local::address_of_server(folder).ok_or_else(|| McpError::NoServer(folder.display().to_string()))
     }
 
     /// Forwards messages with a token that is revoked at the end of the input.

@@ -148,7 +148,7 @@ impl SweepArgs {
         let spec = read_spec(&self.spec)?;
         spec.check()?;
         let folder = self.data.folder.clone();
-        match local::read_address(&folder).filter(|_| store::holder(&folder).is_some()) {
+        match local::address_of_server(&folder) {
             Some(url) => self.on(url, spec, Arc::default()).await,
             None if self.detach => Err(SweepError::NoServer { data: folder }),
             None => self.with_own_server(spec).await,

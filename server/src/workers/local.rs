@@ -83,8 +83,9 @@ pub fn read_browser_address(data: &Path) -> Option<String> {
     value.get("browser_url").or(value.get("url"))?.as_str().map(str::to_owned)
 }
 
-/// The address for programs on this machine, as the last server wrote it.
-pub fn read_address(data: &Path) -> Option<String> {
+/// The address for programs on this machine of the server that holds a folder; `None` if none does.
+pub fn address_of_server(data: &Path) -> Option<String> {
+    store::holder(data)?;
     read_addresses(data)?.get("url")?.as_str().map(str::to_owned)
 }
 
