@@ -15,9 +15,9 @@ const OF_ACTS: [&str; 4] = ["dry_run", "expected_effect", "idempotency_key", "re
 pub(super) fn write(text: &mut String) {
     let _ = writeln!(
         text,
-        "\n## Tools of agents\n\n`/mcp` speaks the Model Context Protocol (streamable HTTP), `kindling mcp` passes it on over standard \
-         input and output.\nAn answer has at most {MAX_TOKENS} tokens of 4 bytes, apart from an image. Tools marked *acts* change \
-         something; they also take\nthe arguments of the first table."
+        "\n## Tools of agents\n\n`/mcp` implements the Model Context Protocol (streamable HTTP), and `kindling mcp` forwards its messages \
+         over standard input and output.\nAn answer has at most {MAX_TOKENS} tokens of 4 bytes, apart from an image. Tools marked *acts* \
+         change something; they also take\nthe arguments of the first table."
     );
     if let Some(tool) = tools::find("pause") {
         header(text);
@@ -45,9 +45,9 @@ fn header(text: &mut String) {
 fn arguments(text: &mut String, schema: &Value, is_shown: impl Fn(&str) -> bool) {
     let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     for (name, argument) in schema["properties"].as_object().into_iter().flatten().filter(|(name, _)| is_shown(name)) {
-        let needed = if required.contains(&name.as_str()) { ", needed" } else { "" };
+        let mark = if required.contains(&name.as_str()) { "; required" } else { "" };
         let meaning = argument["description"].as_str().unwrap_or_default();
-        let _ = writeln!(text, "| `{name}` | {}{needed} | {} |", cell(&values(argument, schema)), cell(meaning));
+        let _ = writeln!(text, "| `{name}` | {}{mark} | {} |", cell(&values(argument, schema)), cell(meaning));
     }
 }
 
