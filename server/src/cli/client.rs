@@ -40,7 +40,8 @@ impl ClientError {
     }
 }
 
-fn in_words(body: &ApiErrorBody) -> String {
+/// Field, message and hint of an error, in a sentence.
+pub(super) fn in_words(body: &ApiErrorBody) -> String {
     let field = body.field.as_ref().map(|field| format!("{field}: ")).unwrap_or_default();
     let hint = body.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
     format!("{field}{}{hint}", body.message)

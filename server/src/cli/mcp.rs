@@ -14,6 +14,7 @@ use ureq::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use wire::ApiErrorBody;
 use wire::access::TokenKind;
 
+use super::client;
 use super::data::{DataArgs, UnusedFolder};
 use super::token::RoleArg;
 use crate::live::clock::now_ms;
@@ -21,7 +22,7 @@ use crate::workers::local;
 
 const EXAMPLES: &str = "\
 Examples:
-  The command for a client that may only look, on the machine of the lab:
+  The command for a client that may only view, on the machine of the lab:
     kindling mcp --data my-lab
   For a client that may also act:
     kindling mcp --data my-lab --role steer
@@ -66,7 +67,7 @@ pub enum McpError {
     Unused(#[from] UnusedFolder),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("no server uses the folder {0}: start one with `kindling serve`, or name one with --url")]
+    #[error("no server uses the folder {0}: start one with `kindling serve`, or give the address of a lab with --url")]
     NoServer(String),
     #[error("a lab at --url needs a token: set KINDLING_TOKEN to one of `kindling token`")]
     NoToken,
@@ -145,11 +146,13 @@ impl Bridge {
             if line.trim().is_empty() {
                 continue;
             }
-            // The next message may depend on the version that the first one negotiates.
-            let is_first = self.agreed().is_empty();
+            // The results of messages that have been answered are not needed.
+            while under_way.try_join_next().is_some() {}
+            // A message that names no version may negotiate it, and the next one is sent with that version.
+            let negotiates = !line.contains(VERSION) && self.agreed().is_empty();
             let bridge = self.clone();
             let passing = move || bridge.pass(&line);
-            match is_first {
+            match negotiates {
                 true => drop(tokio::task::spawn_blocking(passing).await),
                 false => drop(under_way.spawn_blocking(passing)),
             }
@@ -218,7 +221,7 @@ fn failure(id: &Value, code: i64, message: &str) -> Value {
 /// The error of a response that is not a message of the protocol, such as the refusal of a token.
 fn in_words(text: &str) -> String {
     match serde_json::from_str::<ApiErrorBody>(text) {
-        Ok(ApiErrorBody { message, hint, .. }) => message + &hint.map(|hint| format!(" ({hint})")).unwrap_or_default(),
+        Ok(body) => client::in_words(&body),
         Err(_) => format!("the server answered: {}", text.chars().take(200).collect::<String>()),
     }
 }
