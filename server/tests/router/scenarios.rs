@@ -245,6 +245,16 @@ impl LabWithWorker {
         self.wait_until(&format!("/api/v1/runs/{run}"), |view| view["summary"]["state"] == state).await
     }
 
+    /// A run that has begun and is paused.
+    pub(crate) async fn paused(&self, steps: u64) -> RunId {
+        let run = self.start(steps).await;
+        self.reaches(&run, "running").await;
+        let answer = self.command(&run, r#"{"kind": "pause"}"#).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        self.reaches(&run, "paused").await;
+        run
+    }
+
     pub(crate) async fn command(&self, run: &RunId, body: &str) -> crate::lab::Answer {
         self.lab.post(&format!("/api/v1/runs/{run}/commands"), &self.lab.steer, body).await
     }

@@ -24,14 +24,6 @@ impl LabWithWorker {
     async fn refused(&self, run: &RunId, command: Value, code: &str, words: &[&str]) {
         refusal(&self.command(run, &command.to_string()).await, code, words);
     }
-
-    async fn paused(&self, steps: u64) -> RunId {
-        let run = self.start(steps).await;
-        self.reaches(&run, "running").await;
-        self.accepted(&run, json!({"kind": "pause"})).await;
-        self.reaches(&run, "paused").await;
-        run
-    }
 }
 
 fn refusal(answer: &Answer, code: &str, words: &[&str]) {

@@ -23,14 +23,6 @@ fn dry(arguments: Value) -> Value {
     whole
 }
 
-async fn paused(served: &LabWithWorker) -> RunId {
-    let run = served.start(1_000_000).await;
-    served.reaches(&run, "running").await;
-    served.command(&run, r#"{"kind": "pause"}"#).await;
-    served.reaches(&run, "paused").await;
-    run
-}
-
 async fn events(lab: &Lab, run: &RunId) -> Vec<Value> {
     let events = lab.get(&format!("/api/v1/runs/{run}/events"), &lab.view).await.json();
     events.as_array().unwrap().clone()
@@ -51,7 +43,7 @@ async fn token_id(state: &State, token: &str) -> i64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_is_planned_made_once_and_written_to_the_journal() {
     let served = LabWithWorker::open().await;
-    let (lab, run) = (&served.lab, paused(&served).await);
+    let (lab, run) = (&served.lab, served.paused(1_000_000).await);
     let change = json!({ "run": run, "path": "optimizer.grad_clip", "value": 0.25 });
     let plan = call(lab, &lab.view, "set_hyperparameter", dry(change.clone())).await;
     assert_eq!(
@@ -96,7 +88,7 @@ async fn a_change_is_planned_made_once_and_written_to_the_journal() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_act_without_a_stored_result_is_looked_up_in_the_journal_and_never_repeated() {
     let served = LabWithWorker::open().await;
-    let (lab, run) = (&served.lab, paused(&served).await);
+    let (lab, run) = (&served.lab, served.paused(1_000_000).await);
     let arguments = with(json!({ "run": run, "text": "flat since step 3" }), "note-flat-1");
     call(lab, &lab.steer, "add_note", arguments.clone()).await;
     let (steer, admin) = (token_id(&lab.state, &lab.steer).await, token_id(&lab.state, &lab.admin).await);
@@ -126,7 +118,7 @@ async fn an_act_without_a_stored_result_is_looked_up_in_the_journal_and_never_re
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_may_only_view_cannot_act() {
     let served = LabWithWorker::open().await;
-    let (lab, run) = (&served.lab, paused(&served).await);
+    let (lab, run) = (&served.lab, served.paused(1_000_000).await);
     let before = events(lab, &run).await;
     let spec = json!({ "preset": "tiny", "corpus": "play", "steps": 5, "overrides": { "model.seq": 16 } });
     let sweep = json!({ "name": "rates", "trials": 2, "base": spec, "metric": { "name": "loss.train" },
@@ -154,7 +146,7 @@ async fn a_token_that_may_only_view_cannot_act() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invalid_call_names_its_argument() {
     let served = LabWithWorker::open().await;
-    let (lab, run) = (&served.lab, paused(&served).await);
+    let (lab, run) = (&served.lab, served.paused(1_000_000).await);
     let key = "invalid-call-1";
     for (tool, arguments, expected) in [
         ("pause", json!({ "run": run, "idempotency_key": key }), at("arguments_invalid", "reason")),
@@ -188,7 +180,7 @@ async fn an_invalid_call_names_its_argument() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_steered_from_its_checkpoint_to_its_end() {
     let served = LabWithWorker::open().await;
-    let (lab, run) = (&served.lab, paused(&served).await);
+    let (lab, run) = (&served.lab, served.paused(1_000_000).await);
     let act =
         |tool: &'static str, arguments: Value, key: &'static str| call(lab, &lab.steer, tool, with(arguments, key));
     let saved = act("checkpoint", json!({ "run": run }), "save-before-1").await;

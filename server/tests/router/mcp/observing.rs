@@ -1,24 +1,14 @@
 //! Tools that read the state of the lab.
 
 use serde_json::{Value, json};
-use wire::RunId;
 
 use super::{at, call, code, refused, result};
 use crate::scenarios::LabWithWorker;
 
-async fn paused(served: &LabWithWorker, steps: u64) -> RunId {
-    let run = served.start(steps).await;
-    served.reaches(&run, "running").await;
-    let answer = served.command(&run, r#"{"kind": "pause", "reason": "look"}"#).await;
-    assert_eq!(answer.json()["event"]["kind"], "paused", "{answer:?}");
-    served.reaches(&run, "paused").await;
-    run
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lab_its_runs_and_one_run_are_shown() {
     let served = LabWithWorker::open().await;
-    let (lab, run) = (&served.lab, paused(&served, 1_000_000).await);
+    let (lab, run) = (&served.lab, served.paused(1_000_000).await);
     let status = call(lab, &lab.view, "lab_status", json!({})).await;
     let data = &status["data"];
     assert_eq!(data["you"]["name"], "⟦data name⟧ada⟦end⟧");
@@ -82,7 +72,11 @@ async fn series_are_summarized_shown_exactly_and_drawn() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_journal_is_read_and_events_are_waited_for() {
     let served = LabWithWorker::open().await;
-    let (lab, run) = (&served.lab, paused(&served, 100_000).await);
+    let (lab, run) = (&served.lab, served.start(100_000).await);
+    served.reaches(&run, "running").await;
+    let paused = served.command(&run, r#"{"kind": "pause", "reason": "look"}"#).await;
+    assert_eq!(paused.json()["event"]["kind"], "paused", "{paused:?}");
+    served.reaches(&run, "paused").await;
     let journal = call(lab, &lab.view, "get_journal", json!({ "run": run })).await;
     let events = journal["data"]["events"].as_array().unwrap();
     let kinds: Vec<&str> = events.iter().map(|event| event["kind"].as_str().unwrap()).collect();
@@ -117,7 +111,7 @@ async fn the_journal_is_read_and_events_are_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_is_inspected() {
     let served = LabWithWorker::open().await;
-    let (lab, run) = (&served.lab, paused(&served, 1_000_000).await);
+    let (lab, run) = (&served.lab, served.paused(1_000_000).await);
     let seen = call(lab, &lab.view, "inspect", json!({ "run": run, "inspection": { "overview": {} } })).await;
     assert!(seen["data"]["inspection"].is_object(), "{seen:#}");
     let args = |inspection: Value| json!({ "run": run, "inspection": inspection });
