@@ -25,7 +25,7 @@ SPEC = {"preset": "tiny", "corpus": "tales", "steps": 60, "overrides": {"interva
 
 
 class Lab:
-    """The tools of a lab, with what each call must hold."""
+    """Calls the tools of a lab and checks each answer."""
 
     def __init__(self, client):
         self.client, self.called, self.keys = client, set(), 0
