@@ -31,7 +31,7 @@ pub use timing::{QuietHours, Timing, Wait};
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AlertKind {
-    /// A rule has found that a run is failing: a finding of the level alert.
+    /// A rule has raised an alert about a run: a finding that is an alert.
     Finding,
     /// A run has finished or was stopped.
     RunEnded,
@@ -63,8 +63,8 @@ impl AlertKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertContent {
     pub kind: AlertKind,
-    /// Whether somebody should look at once: a failure, a finding of the level `alert`, a worker that has stopped reporting, a condition that
-    /// is stated to be urgent.
+    /// Whether somebody should look at once: a failure, an alert of a rule, a worker that has stopped reporting, a condition that is stated to be
+    /// urgent.
     pub is_urgent: bool,
     /// What happened, in a few words: `finished`, `no reports`.
     pub phrase: String,

@@ -1,5 +1,5 @@
 //! Wakes the task of sweeps when something happens to a run of a trial: its state or its project changes, it reports a value of the metric, a
-//! finding of level alert is found, or it is resumed. It reads the messages that are published to pages, so it polls nothing.
+//! rule raises an alert, or it is resumed. It reads the messages that are published to pages, so it polls nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -166,8 +166,8 @@ fn check_email(to: &str) -> Result<(), PlanError> {
 pub struct ChannelFilter {
     /// At least one.
     pub kinds: BTreeSet<AlertKind>,
-    /// Only urgent alerts: failed and lost runs, values that are not finite, findings of the level `alert`, workers that have stopped
-    /// reporting, nearly full disks, memory errors, conditions on metrics that are stated to be urgent.
+    /// Only urgent alerts: failed and lost runs, values that are not finite, alerts of rules, workers that have stopped reporting,
+    /// nearly full disks, memory errors, conditions on metrics that are stated to be urgent.
     pub urgent_only: bool,
     /// Of alerts about runs, only those of these projects; empty for all.
     pub projects: BTreeSet<String>,

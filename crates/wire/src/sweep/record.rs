@@ -198,7 +198,7 @@ pub enum DecisionKind {
     Stopped,
     /// The stopping rule let a trial go on at a rung.
     Continued,
-    /// A finding of level alert stopped a trial.
+    /// A trial was stopped because of an alert of a rule.
     Finding,
     /// A trial was stopped because it diverged.
     Diverged,

@@ -77,7 +77,7 @@ pub struct SweepSpec {
     /// The rule that stops trials early; none by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopping: Option<StoppingRule>,
-    /// Whether a finding of level alert stops a trial.
+    /// Whether a trial is stopped when a rule raises an alert about its run.
     #[serde(default)]
     pub stop_on_alerts: bool,
     /// Priority of the runs of the trials, -1000 to 1000; 0 by default.

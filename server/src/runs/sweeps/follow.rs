@@ -218,7 +218,7 @@ async fn diverged(
     Ok(Some((decision, TrialState::Failed)))
 }
 
-/// The decision to stop a trial because of a finding of level alert.
+/// The decision to stop a trial because of an alert of a rule.
 async fn alerted(
     store: &Store,
     record: &TrialRecord,
