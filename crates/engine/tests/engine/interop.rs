@@ -11,13 +11,13 @@ use engine::interop::{Shape, export::Export, import, import::Import};
 use engine::kernels::random::Counter;
 use engine::model::decoder::Decoder;
 use engine::model::params::{self, Weights};
-use engine::optim::checkpoint::{self, Checkpoint, FORMAT, Manifest};
+use engine::optim::checkpoint::{self, Checkpoint};
 use serde_json::Value;
-use wire::control::checkpoint::{Cause, CheckpointId, CheckpointInfo};
 use wire::data::tokenizer::Tokenizer;
 use wire::model::{ModelPlan, Norm};
-use wire::run::plan::RunPlan;
 use wire::run::preset;
+
+use crate::stored::{keep, manifest};
 
 /// A temporary folder.
 struct Folder(PathBuf);
@@ -45,56 +45,6 @@ fn files(folder: &Path) -> Vec<(String, PathBuf)> {
     let names = ["config.json", "model.safetensors", "tokenizer.json"];
     let found = names.iter().map(|name| ((*name).to_owned(), folder.join(name)));
     found.filter(|(_, path)| path.exists()).collect()
-}
-
-fn plan(model: ModelPlan, tokenizer: Tokenizer) -> RunPlan {
-    let preset = preset::find("tiny", None).unwrap();
-    RunPlan {
-        preset: preset.name,
-        steps: 10,
-        seed: 1,
-        recipe: wire::hyperparameters::recipe::Recipe { model, ..preset.recipe },
-        tokenizer,
-        mix: vec![],
-        device: "cpu".parse().unwrap(),
-        prompt: String::new(),
-        origin: None,
-    }
-}
-
-fn manifest(model: ModelPlan, tokenizer: Tokenizer) -> Manifest {
-    let plan = plan(model, tokenizer);
-    let info = CheckpointInfo {
-        id: CheckpointId { segment: 0, step: 0 },
-        cause: Cause::Imported,
-        at_ms: 0,
-        bytes: 0,
-        hash: String::new(),
-        changes: 0,
-        loss_train: None,
-        loss_valid: None,
-        best_valid: None,
-    };
-    let hyperparameters = plan.live();
-    Manifest {
-        format: FORMAT,
-        run: "guest".parse().unwrap(),
-        info,
-        plan,
-        hyperparameters,
-        secs: 0.0,
-        noise_scale: Default::default(),
-    }
-}
-
-/// Stores an import and opens its checkpoint and tokenizer.
-fn keep(import: Import, lab: &Path) -> (Checkpoint, TextTokenizer) {
-    import.keep_tokenizer(lab).unwrap();
-    let manifest = manifest(import.model.clone(), import.tokenizer);
-    let tokenizer = dataset::open_tokenizer(lab, &[], import.tokenizer).unwrap();
-    let written = import.state().write(lab, manifest).unwrap();
-    let saved = checkpoint::open(&checkpoint::folder(lab, &written.run, written.info.id)).unwrap();
-    (saved, tokenizer)
 }
 
 fn logits(saved: &Checkpoint, tokens: &[u32]) -> Vec<f32> {

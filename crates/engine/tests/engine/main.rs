@@ -15,6 +15,7 @@ mod interop;
 mod models;
 mod mup;
 mod resume;
+mod stored;
 mod tasks;
 mod training;
 mod xray;

@@ -8,16 +8,14 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use engine::data::dataset;
 use engine::data::tokenizer::TextTokenizer;
 use engine::interop::export::Export;
-use engine::interop::import::{self, Import};
+use engine::interop::import;
 use engine::model::decoder::Decoder;
 use engine::model::params::Weights;
 use engine::model::sample::{self, SampleArgs};
-use engine::optim::checkpoint::{self, Checkpoint, FORMAT, Manifest};
+use engine::optim::checkpoint::Checkpoint;
 use serde::Deserialize;
-use wire::control::checkpoint::{Cause, CheckpointId, CheckpointInfo};
-use wire::hyperparameters::recipe::Recipe;
-use wire::run::plan::RunPlan;
-use wire::run::preset;
+
+use crate::stored::keep;
 
 /// Tokens that `generate` was asked for.
 const NEW_TOKENS: u32 = 20;
@@ -74,50 +72,11 @@ fn answers(folder: &Path) -> Vec<Answer> {
     serde_json::from_slice(&fs::read(folder.join("answers.json")).unwrap()).unwrap()
 }
 
-fn manifest(import: &Import) -> Manifest {
-    let preset = preset::find("tiny", None).unwrap();
-    let plan = RunPlan {
-        preset: preset.name,
-        steps: 10,
-        seed: 1,
-        recipe: Recipe { model: import.model.clone(), ..preset.recipe },
-        tokenizer: import.tokenizer,
-        mix: vec![],
-        device: "cpu".parse().unwrap(),
-        prompt: String::new(),
-        origin: None,
-    };
-    let info = CheckpointInfo {
-        id: CheckpointId { segment: 0, step: 0 },
-        cause: Cause::Imported,
-        at_ms: 0,
-        bytes: 0,
-        hash: String::new(),
-        changes: 0,
-        loss_train: None,
-        loss_valid: None,
-        best_valid: None,
-    };
-    let hyperparameters = plan.live();
-    Manifest {
-        format: FORMAT,
-        run: "guest".parse().unwrap(),
-        info,
-        plan,
-        hyperparameters,
-        secs: 0.0,
-        noise_scale: Default::default(),
-    }
-}
-
 fn imported(folder: &Path) -> Imported {
     let lab = tempfile::tempdir().unwrap();
     let import = import::read(&files(folder)).unwrap_or_else(|error| panic!("{}: {error}", name(folder)));
-    import.keep_tokenizer(lab.path()).unwrap();
-    let (manifest, kind, notes) = (manifest(&import), import.tokenizer, import.notes.clone());
-    let tokenizer = dataset::open_tokenizer(lab.path(), &[], kind).unwrap();
-    let written = import.state().write(lab.path(), manifest).unwrap();
-    let saved = checkpoint::open(&checkpoint::folder(lab.path(), &written.run, written.info.id)).unwrap();
+    let notes = import.notes.clone();
+    let (saved, tokenizer) = keep(import, lab.path());
     Imported { lab, saved, tokenizer, notes }
 }
 
