@@ -184,7 +184,7 @@ impl Schedule {
             ScheduleCurve::Points(points) => check_points("curve", points),
             ScheduleCurve::Restore(overrides) if overrides.len() > MAX_RESTORED => {
                 let message = format!("the schedule to restore has {} overrides", grouped(overrides.len() as u64));
-                failed(message, "give at most 1\u{202f}000")
+                failed(message, &format!("give at most {}", grouped(MAX_RESTORED as u64)))
             }
             ScheduleCurve::Restore(overrides)
                 if overrides.iter().any(|over| matches!(over.curve, ScheduleCurve::Restore(_))) =>
@@ -335,7 +335,8 @@ pub mod curves {
 mod tests {
     use super::*;
 
-    fn cosine() -> Schedule {
+    /// Also used by the tests of `overrides`.
+    pub(super) fn cosine() -> Schedule {
         Schedule {
             shape: Shape::Cosine,
             peak: 1e-3,

@@ -3,15 +3,15 @@
 use super::{Schedule, ScheduleCurve, ScheduleOverride, along};
 
 impl Schedule {
-    /// The learning rate with these overrides: the last override whose step has been reached applies, and may depend
-    /// on those before it, at its own step and at `step`. All these steps are followed through the overrides at once: a
-    /// run may have hundreds.
+    /// The learning rate of a step with these overrides: the last override whose first step has been reached applies. It may depend on the
+    /// learning rates that the overrides before it give at its first step and at `step`. So `rates` has an entry for the first step of each
+    /// override and a last one for `step`, and each override in turn changes the entries after its own. A recursion from the last override
+    /// would compute the same learning rates again and again, and a run may have hundreds of overrides.
     pub(super) fn with_overrides(&self, overrides: &[ScheduleOverride], step: u64) -> f64 {
         let steps = overrides.iter().map(|over| over.from_step).chain([step]);
         let mut rates: Vec<(u64, f64)> = steps.map(|step| (step, self.planned(step))).collect();
         for (at, ScheduleOverride { from_step, curve }) in overrides.iter().enumerate() {
             let here = rates[at].1;
-            // The own entry of an override is not read after `here`.
             for (step, rate) in &mut rates[at + 1..] {
                 if *step >= *from_step {
                     *rate = self.along_curve(curve, (*from_step, here), (*step, *rate));
@@ -64,19 +64,8 @@ fn in_effect(overrides: &[ScheduleOverride]) -> Vec<ScheduleOverride> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Shape;
+    use super::super::tests::cosine;
     use super::*;
-
-    fn cosine() -> Schedule {
-        Schedule {
-            shape: Shape::Cosine,
-            peak: 1e-3,
-            warmup_steps: 100,
-            steps: 2000,
-            final_fraction: 0.1,
-            overrides: vec![],
-        }
-    }
 
     #[test]
     fn hundreds_of_changes_are_followed_and_undone() {
