@@ -9,7 +9,7 @@ use wire::series::Row;
 use wire::transport::link::{Item, Report};
 use wire::{Author, CheckpointId, Event, LivePath, RunState};
 
-use crate::Outcome;
+use crate::{Outcome, new_run};
 
 /// Segments and events of the long run.
 const SEGMENTS: u32 = 200;
@@ -38,35 +38,17 @@ fn noise(place: u64) -> f64 {
     (mixed >> 11) as f64 / (1u64 << 53) as f64
 }
 
-fn new_run(id: &str, number: u64, steps: u64) -> Outcome<NewRun> {
-    let corpora = r#"[{"id":"tales","name":"Tales","source":{"kind":"generated","generator":"tales","seed":1},"documents":1000,"text_bytes":1000000,
-        "chars":1000000,"alphabet":"abc","sample":"Once","valid_share":0.1,"content_hash":"00","entropy_nats":1.0,"created_ms":0,"datasets":[]}]"#;
-    let devices = r#"[{"id":"cpu","name":"a device","kind":"cpu","backend":"flex","cores":2,"memory_bytes":8000000000,"flops_per_sec":1e11}]"#;
-    let (corpora, devices): (Vec<_>, Vec<_>) = (serde_json::from_str(corpora)?, serde_json::from_str(devices)?);
+/// A run that differs from its neighbours in preset, seed and learning rate.
+fn numbered_run(id: &str, number: u64, steps: u64) -> Outcome<NewRun> {
     let preset = ["nanogpt-cpu", "tiny"][(number % 2) as usize];
     let rate = [1e-4, 3e-4, 6e-4, 1e-3, 3e-3][(number % 5) as usize];
-    let spec: wire::RunSpec = serde_json::from_value(serde_json::json!({
+    let spec = serde_json::json!({
         "corpus": "tales", "preset": preset, "steps": steps, "seed": number % 7, "overrides": {"optimizer.learning_rate": rate}
-    }))?;
-    let view = wire::run::plan::resolve(&spec, &corpora, &devices)?;
+    });
     let created_ms = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis() as i64;
-    Ok(NewRun {
-        id: id.parse()?,
-        name: id.to_owned(),
-        corpus: "Tales".into(),
-        spec,
-        plan: view.plan,
-        estimate: view.estimate,
-        references: wire::run::References {
-            ln_vocab: 6.93,
-            unigram: Some(5.1),
-            floor: Some(1.4),
-            bytes_per_token: Some(3.2),
-        },
-        device_name: "a device".into(),
-        created_ms,
-        author: person(),
-    })
+    let references =
+        wire::run::References { ln_vocab: 6.93, unigram: Some(5.1), floor: Some(1.4), bytes_per_token: Some(3.2) };
+    Ok(NewRun { references, created_ms, author: person(), ..new_run(id, spec)? })
 }
 
 fn person() -> Author {
@@ -85,7 +67,7 @@ fn loss(step: u64, spread: f64) -> f64 {
 /// A finished run of 40 steps with a hundred metrics.
 async fn short_run(store: &Store, number: u64) -> Outcome<()> {
     let name = ["amber-fox", "birch-owl", "cedar-elk", "delta-bee"][(number % 4) as usize];
-    let run = new_run(&format!("{name}-{number}"), number, 40)?;
+    let run = numbered_run(&format!("{name}-{number}"), number, 40)?;
     store.create_run(&run).await?;
     let shift = noise(number * 31);
     let mut items = vec![report(0, 0, Author::System, Event::Started { parameters: 800_000 }, Some(RunState::Running))];
@@ -126,7 +108,7 @@ async fn short_run(store: &Store, number: u64) -> Outcome<()> {
 
 /// A run that was rolled back again and again, with changes, notes and evaluations in between.
 async fn long_run(store: &Store, number: u64) -> Outcome<()> {
-    let run = new_run("long-run", number, 20_000)?;
+    let run = numbered_run("long-run", number, 20_000)?;
     store.create_run(&run).await?;
     let mut seq = 1;
     let mut send = async |items: Vec<Item>| -> Outcome<()> {

@@ -5,14 +5,15 @@
 
 use std::time::{Duration, Instant};
 
-use store::{NewRun, Store};
+use serde_json::json;
+use store::Store;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until};
 use wire::series::{Row, name};
 use wire::transport::link::Item;
-use wire::{Author, RunId, RunState};
+use wire::{RunId, RunState};
 
-use crate::Outcome;
+use crate::{Outcome, new_run};
 
 /// Time between two messages of a worker.
 const GATHER: Duration = Duration::from_millis(50);
@@ -33,7 +34,7 @@ pub(crate) async fn run(arguments: &[String]) -> Outcome<()> {
     let mut tasks = JoinSet::new();
     let (begin, cpu_before) = (Instant::now(), cpu_secs()?);
     for number in 0..runs {
-        let run = new_run(&format!("run-{number}"))?;
+        let run = new_run(&format!("run-{number}"), json!({"corpus": "tales"}))?;
         store.create_run(&run).await?;
         store.set_state(&run.id, RunState::Running, None).await?;
         tasks.spawn(report_all(store.clone(), run.id, names.clone(), rate as f64, rate * secs));
@@ -81,30 +82,6 @@ async fn report_all(store: Store, run: RunId, names: Vec<String>, rate: f64, ste
 fn row(step: u64, names: &[String]) -> Row {
     let value = |i: usize| ((step * 31 + i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f64 / 16_777_216.0;
     Row { segment: 0, step, values: names.iter().enumerate().map(|(i, name)| (name.clone(), value(i))).collect() }
-}
-
-fn new_run(id: &str) -> Outcome<NewRun> {
-    let corpora: Vec<_> = serde_json::from_str(
-        r#"[{"id":"tales","name":"Tales","source":{"kind":"generated","generator":"tales","seed":1},"documents":1000,"text_bytes":1000000,"chars":1000000,
-        "alphabet":"abc","sample":"Once","valid_share":0.1,"content_hash":"00","entropy_nats":1.0,"created_ms":0,"datasets":[]}]"#,
-    )?;
-    let devices: Vec<_> = serde_json::from_str(
-        r#"[{"id":"cpu","name":"cpu","kind":"cpu","backend":"flex","cores":2,"memory_bytes":8000000000,"flops_per_sec":1e11}]"#,
-    )?;
-    let spec: wire::RunSpec = serde_json::from_str(r#"{"corpus":"tales"}"#)?;
-    let view = wire::run::plan::resolve(&spec, &corpora, &devices)?;
-    Ok(NewRun {
-        id: id.parse()?,
-        name: id.into(),
-        corpus: "Tales".into(),
-        spec,
-        plan: view.plan,
-        estimate: view.estimate,
-        references: Default::default(),
-        device_name: "cpu".into(),
-        created_ms: 0,
-        author: Author::System,
-    })
 }
 
 /// CPU time of this process, seconds, in the clock ticks of Linux, 10 ms each.

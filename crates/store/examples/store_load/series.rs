@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use store::{NewRun, SeriesQuery, Store};
+use serde_json::json;
+use store::{SeriesQuery, Store};
+use wire::RunId;
 use wire::series::{Axis, Row, name};
 use wire::transport::link::Item;
-use wire::{Author, RunId};
 
-use crate::Outcome;
+use crate::{Outcome, new_run};
 
 /// Rows in one call, as a worker that catches up sends them.
 const ROWS: u64 = 1000;
@@ -21,7 +22,7 @@ pub(crate) async fn run(arguments: &[String]) -> Outcome<()> {
         .get(2)
         .map_or_else(|| std::env::temp_dir().join(format!("series-bench-{}", std::process::id())), PathBuf::from);
     let store = Store::open(&dir).await?;
-    let run = new_run()?;
+    let run = new_run("bench", json!({"corpus": "tales"}))?;
     store.create_run(&run).await?;
     store.set_state(&run.id, wire::RunState::Running, None).await?;
     let names: Vec<String> = [name::TOKENS.to_owned(), name::SECS.to_owned()]
@@ -39,31 +40,6 @@ pub(crate) async fn run(arguments: &[String]) -> Outcome<()> {
     store.close().await;
     std::fs::remove_dir_all(&dir)?;
     Ok(())
-}
-
-fn new_run() -> Outcome<NewRun> {
-    let corpora = serde_json::from_str(
-        r#"[{"id":"tales","name":"Tales","source":{"kind":"generated","generator":"tales","seed":1},"documents":1000,"text_bytes":1000000,"chars":1000000,
-        "alphabet":"abc","sample":"Once","valid_share":0.1,"content_hash":"00","entropy_nats":1.0,"created_ms":0,"datasets":[]}]"#,
-    );
-    let devices = serde_json::from_str(
-        r#"[{"id":"cpu","name":"cpu","kind":"cpu","backend":"flex","cores":2,"memory_bytes":8000000000,"flops_per_sec":1e11}]"#,
-    );
-    let (corpora, devices): (Vec<_>, Vec<_>) = (corpora?, devices?);
-    let spec: wire::RunSpec = serde_json::from_str(r#"{"corpus":"tales"}"#)?;
-    let view = wire::run::plan::resolve(&spec, &corpora, &devices)?;
-    Ok(NewRun {
-        id: "bench".parse()?,
-        name: "bench".into(),
-        corpus: "Tales".into(),
-        spec,
-        plan: view.plan,
-        estimate: view.estimate,
-        references: Default::default(),
-        device_name: "cpu".into(),
-        created_ms: 0,
-        author: Author::System,
-    })
 }
 
 async fn ingest_all(store: &Store, run: &RunId, names: &[String], points: u64) -> Outcome<()> {
