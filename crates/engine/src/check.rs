@@ -31,6 +31,7 @@ use crate::model::params::{self, Weights};
 use crate::model::{gradient, speed as throughput};
 
 pub use self::faults::Faults;
+pub use self::inspections::INSPECTIONS;
 pub use self::kernels::{KernelCase, kernel_cases};
 pub use self::trial::{Difference, Step, resume_on, step_on};
 use self::trial::{batch, first_weights};

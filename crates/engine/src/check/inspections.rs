@@ -15,8 +15,8 @@ use crate::kernels::gpu::GpuKernels;
 use crate::model::params;
 use crate::optim::optimizer::State;
 
-/// Every kind of inspection; `weights` once each for weights, gradients and updates.
-const INSPECTIONS: [&str; 12] = [
+/// Every kind of inspection, in JSON; `weights` once each for weights, gradients and updates.
+pub const INSPECTIONS: [&str; 12] = [
     r#"{"overview":{}}"#,
     r#"{"attention":{"layer":0}}"#,
     r#"{"logit_lens":{}}"#,

@@ -210,28 +210,14 @@ fn inspections_on(device: &EngineDevice, folder: &std::path::Path) -> Vec<(Strin
         kernels: kernels.as_ref(),
         stats: None,
     };
-    let edits =
-        r#"[{"component":{"head":{"layer":0,"head":1}},"factor":0},{"component":{"position":{"at":2}},"factor":0.5}]"#;
-    let inspections = [
-        r#"{"overview":{}}"#,
-        r#"{"attention":{"layer":0}}"#,
-        r#"{"logit_lens":{}}"#,
-        r#"{"neurons":{"layer":0}}"#,
-        r#"{"neuron":{"layer":0,"neuron":3}}"#,
-        r#"{"weights":{}}"#,
-        r#"{"weights":{"values":"gradient"}}"#,
-        r#"{"weights":{"values":"update"}}"#,
-        r#"{"matrix":{"tensor":"embedding.token","window":{"row":3,"column":1,"rows":5,"columns":9}}}"#,
-        r#"{"embedding":{}}"#,
-        r#"{"batch":{"step":1}}"#,
-        &format!(r#"{{"interventions":{{"interventions":{edits}}}}}"#),
-    ];
     let inspect = |inspection: &str| {
         let result = inspect::inspect(&subject, &serde_json::from_str(inspection).unwrap())
             .unwrap_or_else(|error| panic!("{inspection}: {error}"));
         (inspection.to_owned(), serde_json::to_value(result).unwrap())
     };
-    inspections.into_iter().map(inspect).collect()
+    // The check of a device has an intervention on a head only.
+    let on_position = r#"{"interventions":{"interventions":[{"component":{"position":{"at":2}},"factor":0.5}]}}"#;
+    check::INSPECTIONS.into_iter().chain([on_position]).map(inspect).collect()
 }
 
 /// Values agree within the tolerance of a step, integers (bytes of a heat map) within one.
