@@ -88,8 +88,7 @@ fn measure(folder: &Path, preset: &str, dataset: &str, rounds: usize) -> Outcome
 fn trainer(folder: &Path, plan: &RunPlan) -> Outcome<Trainer> {
     let device = EngineDevice::processor();
     let specs = params::layout(&plan.recipe.model);
-    let upload = |values| params::upload(values, &device.burn);
-    let state = State::new(params::initial(&specs, plan.seed).into_iter().map(upload).collect());
+    let state = State::new(params::initial_on(&specs, plan.seed, &device.burn));
     let data = Dataset::open(folder, &plan.corpora(), plan.tokenizer)?;
     let mut plan = plan.clone();
     // The statistics of weights are another cost, which the step does not include.

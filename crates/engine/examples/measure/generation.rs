@@ -20,8 +20,7 @@ pub(crate) fn run() -> Outcome<()> {
         let mut model = preset::find(name, None)?.recipe.model;
         (model.vocab, model.seq) = (vocab, model.seq.max(TOKENS as usize + 1));
         let specs = params::layout(&model);
-        let upload = |values| params::upload(values, &Device::flex());
-        let weights = Weights::new(&specs, params::initial(&specs, 1).into_iter().map(upload).collect());
+        let weights = Weights::new(&specs, params::initial_on(&specs, 1, &Device::flex()));
         let with = tokens_per_sec(&model, &weights, true)?;
         let without = tokens_per_sec(&model, &weights, false)?;
         println!("{name}: {with:.1} tok/s with a cache, {without:.1} without: {:.1} x", with / without);

@@ -211,11 +211,10 @@ struct Bench<'a> {
 impl<'a> Bench<'a> {
     fn new(device: &'a EngineDevice, plan: &'a ModelPlan, rows: usize) -> Result<Self, EngineError> {
         let specs = params::layout(plan);
-        let upload = |values| params::upload(values, &device.burn);
         let cores = if device.is_cpu() { Some(Replicas::new(rows.min(device.info.cores as usize))?) } else { None };
         Ok(Self {
             layout: Weights::new(&specs, vec![]),
-            state: State::new(params::initial(&specs, 1).into_iter().map(upload).collect()),
+            state: State::new(params::initial_on(&specs, 1, &device.burn)),
             specs,
             device,
             plan,

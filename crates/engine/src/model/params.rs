@@ -134,6 +134,11 @@ pub fn initial(specs: &[ParamSpec], seed: u64) -> Vec<Vec<f32>> {
     specs.iter().enumerate().map(fill).collect()
 }
 
+/// The [`initial`] values on a device.
+pub fn initial_on(specs: &[ParamSpec], seed: u64, device: &Device) -> Vec<Tensor<1>> {
+    initial(specs, seed).into_iter().map(|values| upload(values, device)).collect()
+}
+
 /// Total number of values of all parameters.
 pub fn count(specs: &[ParamSpec]) -> u64 {
     specs.iter().map(|spec| spec.len() as u64).sum()

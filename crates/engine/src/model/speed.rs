@@ -22,8 +22,7 @@ pub fn measure(device: &EngineDevice) -> Result<f64, EngineError> {
     let mut model = wire::run::preset::find("nanogpt-cpu", None)?.recipe.model;
     model.vocab = 65;
     let specs = params::layout(&model);
-    let flat = params::initial(&specs, 1).into_iter().map(|values| params::upload(values, &device.burn)).collect();
-    let weights = Weights::new(&specs, flat);
+    let weights = Weights::new(&specs, params::initial_on(&specs, 1, &device.burn));
     let (size, seq) = (12, model.seq);
     let replicas = if device.is_cpu() { Some(Replicas::new(size.min(device.info.cores as usize))?) } else { None };
     let mut random = Counter::new(1, 0);

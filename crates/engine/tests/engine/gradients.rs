@@ -283,8 +283,7 @@ fn a_single_batch_is_memorized() {
     {
         let model = ModelPlan { d_model: 32, d_ff: 64, ..model };
         let specs = params::layout(&model);
-        let first =
-            params::initial(&specs, 1).into_iter().map(|values| params::upload(values, &Device::flex())).collect();
+        let first = params::initial_on(&specs, 1, &Device::flex());
         let (layout, mut state, cores) = (Weights::new(&specs, vec![]), State::new(first), Replicas::new(2).unwrap());
         let pass = GradientArgs { model: model.clone(), z_loss: 0.0, dropout_seed: 0 };
         // Each row starts with a different token, so that every target can be learned.

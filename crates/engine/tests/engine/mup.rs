@@ -38,8 +38,7 @@ fn batch(model: &ModelPlan) -> Batch {
 }
 
 fn start(specs: &[ParamSpec]) -> State {
-    let upload = |values| params::upload(values, &Device::flex());
-    State::new(params::initial(specs, 3).into_iter().map(upload).collect())
+    State::new(params::initial_on(specs, 3, &Device::flex()))
 }
 
 fn host(tensor: &Tensor<1>) -> Vec<f32> {

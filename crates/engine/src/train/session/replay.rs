@@ -75,10 +75,7 @@ pub(super) fn begin(
             let message = format!("the checkpoint from which the fork starts is damaged: {}", damaged.join("; "));
             return Err(EngineError::checkpoint(&path, message));
         }
-        None => {
-            let upload = |values| params::upload(values, device);
-            (State::new(params::initial(specs, plan.seed).into_iter().map(upload).collect()), 0, 0, None)
-        }
+        None => (State::new(params::initial_on(specs, plan.seed, device)), 0, 0, None),
     };
     let (before, after) = past.changes.split_at(changes.min(past.changes.len()));
     before.iter().for_each(|record| live.apply(&record.event, record.step));
