@@ -1,10 +1,11 @@
 //! Inspections: those that pages request and are refused, single ones, and snapshots.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::StatusCode;
 use futures_util::{SinkExt, StreamExt};
+use server::live::clock::now_ms;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -93,9 +94,8 @@ impl Page {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_socket_ends_with_the_token_that_opened_it() {
     let served = LabWithWorker::open().await;
-    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
     // Late enough for both sockets to be open by then.
-    let soon = Some(now_ms + 5_000);
+    let soon = Some(now_ms() + 5_000);
     let token = served.lab.state.store().add_token("brief", Role::View, TokenKind::Api, soon).await.unwrap();
     let (mut brief, mut other) =
         (Page::with_token(&served, &token).await, Page::with_token(&served, &served.lab.view).await);

@@ -2,10 +2,11 @@
 //! server's clock; what keeps a run from training is its message.
 
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use server::live::clock::now_ms;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -151,10 +152,6 @@ impl FarWorker {
         let (run, first_seq) = (run.clone(), self.sent);
         self.send(FromWorker::Items { run, first_seq, items: vec![Item::Event(report)] }).await;
     }
-}
-
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ mod presenting;
 use axum::body::Body;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use server::live::clock::now_ms;
 use store::NewLinkRecord;
 use wire::access::link::LinkScope;
 use wire::access::{Role, TokenKind};
@@ -268,11 +269,6 @@ async fn an_expired_link_is_answered_as_one_that_never_existed() {
     let ended = get(&lab, &format!("/embed/{image}/image.svg")).await;
     assert_eq!((ended.status, ended.body), (StatusCode::GONE, get(&lab, "/embed/0123/image.svg").await.body));
     assert_eq!(lab.get(LINKS, &lab.admin).await.json(), json!([]));
-}
-
-fn now_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    since.as_millis() as i64
 }
 
 #[tokio::test]
