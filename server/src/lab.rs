@@ -8,8 +8,8 @@
 //! - [`alerting`]: settings of alerts, and which channels are being sent to;
 //! - [`certificate`]: the certificate of a server that speaks TLS itself;
 //! - [`hosts`]: the names that the server answers to; [`slots`]: how many models are in memory at a time;
-//! - [`samplers`]: how many samplers of sweeps compute at a time; [`sweep_results`]: cached results of sweeps;
-//!   [`fit_slots`]: how many fits and replays are computed or wait at a time;
+//! - [`compute_slots`]: how many computations of a kind run at a time; [`sweep_results`]: cached results of sweeps; [`fit_slots`]: how many
+//!   fits and replays are computed or wait at a time;
 //! - [`drawing`]: images, and how many are drawn at a time; [`openings`]: how often embeds are requested;
 //! - [`oidc`]: sign-in with OpenID Connect; [`audit`]: the audit log and the uses of tokens, before they are written; [`name`]: valid names;
 //! - [`scores`]: scores of checkpoints that wait; [`evaluator`]: programs that compute them; [`limits`]: limits of projects; [`passwords`]: hashes of passwords; [`throttle`]: slows down guessing.
@@ -18,6 +18,7 @@ pub mod agents;
 pub mod alerting;
 pub mod audit;
 pub mod certificate;
+pub mod compute_slots;
 pub mod drawing;
 pub mod evaluator;
 pub mod fit_slots;
@@ -30,7 +31,6 @@ pub mod open;
 pub mod openings;
 pub mod passwords;
 pub mod public_url;
-pub mod samplers;
 pub mod scores;
 pub mod settings;
 pub mod slots;
@@ -60,11 +60,11 @@ use crate::live::polling::Polls;
 use crate::live::presenting::Presentations;
 use crate::live::{Feed, LabStates};
 use crate::workers::Workers;
+use compute_slots::ComputeSlots;
 use fit_slots::FitSlots;
 use hosts::Hosts;
 use openings::Openings;
 use passwords::Passwords;
-use samplers::SamplerSlots;
 use scores::Scores;
 use settings::Settings;
 use slots::InferenceSlots;
@@ -73,6 +73,9 @@ use throttle::Throttle;
 
 /// WebSockets of pages at a time. Each takes some 130 kB.
 const SOCKETS: Limits = Limits { what: "pages", all: 4_000, guests: 2_000, token: 2_000, one: 64 };
+
+/// Samplers of sweeps that compute at a time.
+const SAMPLERS_AT_ONCE: usize = 2;
 
 /// The shared state of a server; cloning shares it.
 #[derive(Clone)]
@@ -104,7 +107,7 @@ pub struct LabParts {
     /// Processes with a model in memory.
     pub slots: InferenceSlots,
     /// Samplers of sweeps that compute.
-    pub samplers: SamplerSlots,
+    pub samplers: ComputeSlots,
     /// Importances and curves of sweeps.
     pub sweep_results: SweepResults,
     /// Fits and replays that are computed for requests.
@@ -160,7 +163,7 @@ impl Lab {
             drawings: Drawings::default(),
             openings: Openings::default(),
             slots: InferenceSlots::default(),
-            samplers: SamplerSlots::default(),
+            samplers: ComputeSlots::new(SAMPLERS_AT_ONCE),
             sweep_results: SweepResults::default(),
             fits: FitSlots::default(),
             scores: Scores::default(),

@@ -8,7 +8,7 @@ use std::time::Instant;
 use store::Identity;
 
 use crate::error::ApiError;
-use crate::live::places::{Limits, Owner, Place, Places};
+use crate::live::places::{Full, Limits, Owner, Place, Places};
 
 /// Calls that a token may make in a burst.
 const BURST: f64 = 120.0;
@@ -55,7 +55,7 @@ impl Agents {
     /// 429 if the token has made too many calls recently, or makes too many at a time.
     pub fn call(&self, identity: &Identity) -> Result<Place, ApiError> {
         self.count(identity.token_id, Instant::now())?;
-        let full = |full: crate::live::places::Full| ApiError::busy(full.to_string()).retry_after(1);
+        let full = |full: Full| ApiError::busy(full.to_string()).retry_after(1);
         self.0.places.take(Owner::of(identity)).map_err(full)
     }
 

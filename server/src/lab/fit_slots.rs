@@ -6,7 +6,7 @@ use std::sync::Arc;
 use store::{Identity, StoreError};
 use tokio::sync::Semaphore;
 
-use super::samplers::SamplerSlots;
+use super::compute_slots::ComputeSlots;
 use crate::error::ApiError;
 use crate::live::places::{Full, Limits, Owner, Place, Places};
 
@@ -21,14 +21,14 @@ const REQUESTS: Limits = Limits { what: "fits, replays and reports", all: 16, gu
 #[derive(Clone)]
 pub struct FitSlots {
     requests: Places,
-    computing: SamplerSlots,
+    computing: ComputeSlots,
     reading: Arc<Semaphore>,
 }
 
 impl Default for FitSlots {
     fn default() -> Self {
         let reading = Arc::new(Semaphore::new(READ_AT_ONCE));
-        Self { requests: Places::new(REQUESTS), computing: SamplerSlots::new(AT_ONCE), reading }
+        Self { requests: Places::new(REQUESTS), computing: ComputeSlots::new(AT_ONCE), reading }
     }
 }
 

@@ -8,7 +8,7 @@ use store::DecidedTrials;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use wire::sweep::results::SweepImportance;
 
-use super::samplers::SamplerSlots;
+use super::compute_slots::ComputeSlots;
 use crate::error::ApiError;
 
 /// Forests that are fitted at a time.
@@ -23,14 +23,14 @@ const KEPT: usize = 200;
 pub struct SweepResults(Arc<Parts>);
 
 struct Parts {
-    computing: SamplerSlots,
+    computing: ComputeSlots,
     reading: Semaphore,
     importances: Mutex<HashMap<i64, (DecidedTrials, SweepImportance)>>,
 }
 
 impl Default for SweepResults {
     fn default() -> Self {
-        let (computing, reading) = (SamplerSlots::new(COMPUTED_AT_ONCE), Semaphore::new(READ_AT_ONCE));
+        let (computing, reading) = (ComputeSlots::new(COMPUTED_AT_ONCE), Semaphore::new(READ_AT_ONCE));
         Self(Arc::new(Parts { computing, reading, importances: Mutex::default() }))
     }
 }

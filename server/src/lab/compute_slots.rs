@@ -7,36 +7,27 @@ use tokio::sync::Semaphore;
 
 use crate::error::ApiError;
 
-/// Samplers that compute at a time.
-const AT_ONCE: usize = 2;
-
-/// Slots of samplers, or of other computations.
+/// Slots of computations; cloning shares them.
 #[derive(Clone)]
-pub struct SamplerSlots(Arc<Semaphore>);
+pub struct ComputeSlots(Arc<Semaphore>);
 
-impl Default for SamplerSlots {
-    fn default() -> Self {
-        Self::new(AT_ONCE)
-    }
-}
-
-impl SamplerSlots {
-    /// Slots for `at_once` computations.
+impl ComputeSlots {
+    /// As many slots as computations may run at a time.
     pub fn new(at_once: usize) -> Self {
         Self(Arc::new(Semaphore::new(at_once)))
     }
 
-    /// Computes on a thread of its own, once a place is free.
+    /// Computes on its own thread, after waiting for a slot.
     ///
     /// # Errors
     /// 500 if the computation panicked.
     pub async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
         let failed =
             |source: Box<dyn std::error::Error + Send + Sync>| ApiError::internal("a computation about runs", source);
-        let place = Arc::clone(&self.0).acquire_owned().await.map_err(|source| failed(source.into()))?;
+        let slot = Arc::clone(&self.0).acquire_owned().await.map_err(|source| failed(source.into()))?;
         // The thread continues if nobody waits for it any more, so it owns the slot.
         let computed = tokio::task::spawn_blocking(move || {
-            let _place = place;
+            let _slot = slot;
             work()
         });
         computed.await.map_err(|source| failed(source.into()))
