@@ -10,7 +10,8 @@ use wire::{Author, Event, RunId, RunSpec, RunState};
 
 use crate::setup::{ada, new_run, row};
 
-fn experiment(project: &str) -> NewExperiment {
+/// An experiment in a project, about a third layer.
+pub(crate) fn experiment(project: &str) -> NewExperiment {
     let spec = serde_json::json!({
         "title": "Three layers", "hypothesis": "More layers help.", "baseline": {"spec": {"corpus": "tales"}},
         "change": {"overrides": {"model.layers": 3}}, "prediction": {"difference": -0.1, "probability": 0.6},

@@ -1,6 +1,6 @@
 //! The research journal: all sources in one order, pages without gaps at equal times, filters, and judgements of findings.
 
-use store::{JournalQuery, NewExperiment, Store};
+use store::{JournalQuery, Store};
 use wire::access::ProjectLimits;
 use wire::diagnosis::{FindingCounts, Judgement, Level};
 use wire::experiment::record::{Outcome, Verdict};
@@ -9,7 +9,8 @@ use wire::transport::link::{Item, Report};
 use wire::{Author, Event, RunId, RunState};
 
 use crate::alerts::found;
-use crate::setup::{ada, new_run, report};
+use crate::experiments::experiment;
+use crate::setup::{new_run, report};
 
 fn query(limit: usize) -> JournalQuery {
     JournalQuery { project: "default".into(), limit, ..JournalQuery::default() }
@@ -23,26 +24,6 @@ async fn all(store: &Store, query: &JournalQuery) -> Vec<JournalEntry> {
 
 fn texts(entries: &[JournalEntry]) -> Vec<&str> {
     entries.iter().map(|entry| entry.text.as_str()).collect()
-}
-
-fn experiment() -> NewExperiment {
-    let spec = serde_json::json!({
-        "title": "Three layers", "hypothesis": "More layers help", "baseline": {"spec": {"corpus": "tales"}},
-        "change": {"overrides": {"model.layers": 3}}, "prediction": {"difference": -0.1, "probability": 0.6},
-        "rule": {"effect": 0.1}, "budget": {"steps": 2000, "device_hours": 1.0}
-    });
-    let (baseline, spec) =
-        (serde_json::from_str(r#"{"corpus":"tales"}"#).unwrap(), serde_json::from_value(spec).unwrap());
-    NewExperiment {
-        project: "default".into(),
-        author: ada(),
-        person: None,
-        token: None,
-        spec,
-        variant: serde_json::from_str(r#"{"corpus":"tales"}"#).unwrap(),
-        baseline,
-        first_seed: 5,
-    }
 }
 
 /// A run that trains and reports some events, with the times of [`report`]: 2000 ms and the step.
@@ -64,7 +45,10 @@ async fn events_findings_and_experiments_are_one_list() {
     let note = report(5, Event::Annotated { text: "Loss falls slowly".into() }, None);
     let run = run_with(&store, "amber-fox", vec![report(3, evaluated, None), asked, note, paused]).await;
     store.record_findings(&run, &[(0, 0, None)], &[found("plateau", "Plateau", Level::Alert, 6)], 3).await.unwrap();
-    let id = store.create_experiment(&experiment()).await.unwrap().summary.id;
+    // The journal adds the full stop.
+    let mut stated = experiment("default");
+    stated.spec.hypothesis = "More layers help".into();
+    let id = store.create_experiment(&stated).await.unwrap().summary.id;
     let verdict = Verdict {
         outcome: Outcome::Confirmed,
         difference: Some(-0.25),
