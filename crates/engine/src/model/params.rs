@@ -31,7 +31,7 @@ pub struct ParamSpec {
     /// Initial values.
     pub init: Init,
     /// Factor of AdamW's learning rate.
-    pub rate: f64,
+    pub learning_rate_factor: f64,
 }
 
 impl ParamSpec {
@@ -60,8 +60,8 @@ pub fn layout(plan: &ModelPlan) -> Vec<ParamSpec> {
     let outer = Init::Normal(STD);
     let normal = Init::Normal(STD / multiplier.sqrt() as f32);
     let residual = Init::Normal(STD / multiplier.sqrt() as f32 / (2.0 * plan.layers as f32).sqrt());
-    let rate = 1.0 / multiplier;
-    let mut list = Layout { specs: vec![], bias: plan.bias, layer_norm: plan.norm == Norm::Layer, rate };
+    let (bias, layer_norm) = (plan.bias, plan.norm == Norm::Layer);
+    let mut list = Layout { specs: vec![], bias, layer_norm, block_factor: 1.0 / multiplier };
     let qkv_bias = plan.has_qkv_bias();
     list.add("embedding.token", &[plan.vocab, d], outer);
     if plan.positions == Positions::Learned {
@@ -93,16 +93,16 @@ struct Layout {
     bias: bool,
     layer_norm: bool,
     /// Factor of the learning rate of matrices in blocks.
-    rate: f64,
+    block_factor: f64,
 }
 
 impl Layout {
     fn add(&mut self, name: &str, shape: &[usize], init: Init) {
-        self.add_with_rate(name, shape, init, 1.0);
+        self.add_scaled(name, shape, init, 1.0);
     }
 
-    fn add_with_rate(&mut self, name: &str, shape: &[usize], init: Init, rate: f64) {
-        self.specs.push(ParamSpec { name: name.to_owned(), shape: shape.to_vec(), init, rate });
+    fn add_scaled(&mut self, name: &str, shape: &[usize], init: Init, learning_rate_factor: f64) {
+        self.specs.push(ParamSpec { name: name.to_owned(), shape: shape.to_vec(), init, learning_rate_factor });
     }
 
     fn linear(&mut self, name: &str, d_in: usize, d_out: usize, init: Init) {
@@ -110,7 +110,7 @@ impl Layout {
     }
 
     fn projection(&mut self, name: &str, d_in: usize, d_out: usize, init: Init, has_bias: bool) {
-        self.add_with_rate(name, &[d_in, d_out], init, self.rate);
+        self.add_scaled(name, &[d_in, d_out], init, self.block_factor);
         if has_bias {
             self.add(&format!("{name}.bias"), &[d_out], Init::Zeros);
         }

@@ -111,7 +111,8 @@ mod tests {
     #[test]
     fn muon_trains_the_matrices_of_blocks_only() {
         let of = |name: &str, shape: &[usize], kind| {
-            shape_of(&ParamSpec { name: name.into(), shape: shape.to_vec(), init: Init::Zeros, rate: 1.0 }, kind)
+            let (name, shape) = (name.into(), shape.to_vec());
+            shape_of(&ParamSpec { name, shape, init: Init::Zeros, learning_rate_factor: 1.0 }, kind)
         };
         assert_eq!(of("block.0.mlp.up", &[4, 8], OptimizerKind::Muon), Some([4, 8]));
         for (name, shape, kind) in [

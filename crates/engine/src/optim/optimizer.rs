@@ -202,7 +202,11 @@ impl Coefficients {
 
     /// The coefficients of one parameter. Its weight decay does not depend on the factor of its learning rate.
     fn of(self, spec: &ParamSpec) -> Self {
-        Self { keep: if spec.decays() { self.matrix_keep } else { 1.0 }, rate: self.rate * spec.rate, ..self }
+        Self {
+            keep: if spec.decays() { self.matrix_keep } else { 1.0 },
+            rate: self.rate * spec.learning_rate_factor,
+            ..self
+        }
     }
 }
 

@@ -79,7 +79,7 @@ fn steps_change_the_logits_of_wide_models_as_much_as_those_of_narrow_ones() {
 }
 
 #[test]
-fn the_optimizer_scales_the_rate_of_matrices_in_blocks_and_not_their_decay() {
+fn the_optimizer_scales_the_learning_rate_of_matrices_in_blocks_and_not_their_weight_decay() {
     let model = model(WIDE, NARROW);
     let (specs, replicas) = (params::layout(&model), Replicas::new(2).unwrap());
     let gradient =

@@ -9,7 +9,7 @@ pub(super) struct Gelu;
 const ROOT: f32 = 0.797_884_6; // sqrt(2 / pi)
 const CUBE: f32 = 0.044_715;
 
-/// Exponent from which on a gate is negligible, and below that of a gate that is subnormal.
+/// Maximum exponent that is computed. Its gate is negligible already; larger exponents would give subnormal gates.
 const CLOSED: f32 = 80.0;
 
 #[inline(always)]
