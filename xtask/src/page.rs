@@ -92,7 +92,7 @@ fn split(module: &Path, folder: &Path) -> Outcome<Vec<PathBuf>> {
     Ok(split.split_modules)
 }
 
-/// Removes what no program reads from a part. wasm-bindgen does it for the main module.
+/// Removes the custom sections of a part. wasm-bindgen removes those of the main module.
 fn strip(part: &Path) -> Outcome<()> {
     let stripped = sections::without_custom(&read(part)?);
     write(part, &stripped.ok_or_else(|| format!("{} is not a WebAssembly module", part.display()))?)

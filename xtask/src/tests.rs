@@ -23,11 +23,9 @@ enum Verdict {
 pub(crate) fn run_all() -> Outcome<()> {
     let missing = install::for_tests();
     let page_programs = Compilation::start(programs::PAGE);
-    if let Err(reason) = server::build() {
-        page_programs.wait();
-        return Err(reason);
-    }
+    let built = server::build();
     page_programs.wait();
+    built?;
     let parts = [
         ("lint", verdict(lint::run_all())),
         ("Rust tests", rust_tests()),

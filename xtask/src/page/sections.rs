@@ -2,7 +2,8 @@
 
 /// Length of the magic number and the version.
 const HEADER: usize = 8;
-/// Id of custom sections: names of functions, which tools wrote the module, what it needs. No program reads them.
+/// Id of custom sections: names of functions, the tools that wrote the module, the features of WebAssembly that it uses. Browsers do not need
+/// them, and wasm-opt gets the features as options.
 const CUSTOM: u8 = 0;
 
 /// A module without its custom sections; `None` if it is not a whole module. They are a quarter of a compressed part.
