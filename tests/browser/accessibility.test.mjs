@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { still, violations, violationsInBothThemes } from "./accessibility.mjs";
-import { longRun, openBrowser, openLab, openPage, runState, signIn } from "./lab.mjs";
+import { longRun, openAs, openBrowser, openLab, openPage, runState } from "./lab.mjs";
 
 let lab, browser, run;
 
@@ -32,12 +32,7 @@ after(async () => {
   lab?.close();
 });
 
-async function signedIn() {
-  const page = await openPage(browser);
-  await signIn(page, lab.token("admin", "--sign-in"));
-  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
-  return page;
-}
+const signedIn = () => openAs(browser, lab, "admin");
 
 /** Goes to an address, waits until the page shows what it has, and opens what is folded, since a reader opens it, too. */
 async function visit(page, path, shown = "main") {

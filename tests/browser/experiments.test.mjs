@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { violations, violationsInBothThemes } from "./accessibility.mjs";
-import { openBrowser, openLab, openPage, signIn } from "./lab.mjs";
+import { openAs, openBrowser, openLab } from "./lab.mjs";
 
 let lab, browser, run;
 
@@ -29,9 +29,7 @@ after(async () => {
 });
 
 async function open(role, path, options = {}) {
-  const page = await openPage(browser, options);
-  await signIn(page, lab.token(role, "--sign-in"));
-  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
+  const page = await openAs(browser, lab, role, options);
   await page.goto(`${lab.url}${path}`);
   return page;
 }

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { violationsInBothThemes } from "./accessibility.mjs";
-import { longRun, openBrowser, openLab, openPage, runState, signIn } from "./lab.mjs";
+import { longRun, openAs, openBrowser, openLab, runState } from "./lab.mjs";
 
 let lab, browser, run, spike;
 
@@ -37,12 +37,7 @@ after(async () => {
   lab?.close();
 });
 
-async function signedIn(options = {}, role = "admin") {
-  const page = await openPage(browser, options);
-  await signIn(page, lab.token(role, "--sign-in"));
-  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
-  return page;
-}
+const signedIn = (options = {}, role = "admin") => openAs(browser, lab, role, options);
 
 async function openRun(page, query = "") {
   await page.goto(`${lab.url}/runs/${run}${query}`);

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { violations, violationsInBothThemes } from "./accessibility.mjs";
-import { openBrowser, openLab, openPage, shortRun, signIn } from "./lab.mjs";
+import { openAs, openBrowser, openLab, shortRun } from "./lab.mjs";
 
 let lab, browser, sweep, run;
 
@@ -25,12 +25,7 @@ after(async () => {
   lab?.close();
 });
 
-async function signedIn(role, options = {}) {
-  const page = await openPage(browser, options);
-  await signIn(page, lab.token(role, "--sign-in"));
-  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
-  return page;
-}
+const signedIn = (role, options = {}) => openAs(browser, lab, role, options);
 
 const replay = (page) => page.getByRole("region", { name: "Replay", exact: true });
 const fits = (page) => page.getByRole("region", { name: "Fits", exact: true });

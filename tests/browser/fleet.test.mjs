@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { still, violationsInBothThemes } from "./accessibility.mjs";
-import { longRun, openBrowser, openLab, openPage, signIn } from "./lab.mjs";
+import { longRun, openAs, openBrowser, openLab, openPage, signIn } from "./lab.mjs";
 
 let lab, browser, page, run;
 
@@ -140,9 +140,7 @@ test("a worker is renamed, labelled and drained, and its log is on its page", as
 });
 
 test("a viewer sees everything and can change nothing", async () => {
-  const viewer = await openPage(browser);
-  await signIn(viewer, lab.token("view", "--sign-in"));
-  await viewer.getByRole("heading", { name: "Runs", exact: true }).waitFor();
+  const viewer = await openAs(browser, lab, "view");
   await viewer.goto(`${lab.url}/fleet`);
   await row(viewer).getByText("bench left").waitFor();
   assert.equal(await viewer.getByRole("button", { name: "Add a machine" }).count(), 0);
@@ -153,9 +151,7 @@ test("a viewer sees everything and can change nothing", async () => {
 
 test("no rule of accessibility is broken, and a phone need not scroll sideways, in light and dark", async () => {
   const [width, height] = [390, 844];
-  const small = await openPage(browser, { viewport: { width, height }, hasTouch: true, isMobile: true });
-  await signIn(small, lab.token("admin", "--sign-in"));
-  await small.getByRole("heading", { name: "Runs", exact: true }).waitFor();
+  const small = await openAs(browser, lab, "admin", { viewport: { width, height }, hasTouch: true, isMobile: true });
   const { id } = (await lab.api("/devices"))[0].info;
   for (const [path, shown] of [["/fleet", ".fleet-device .progress"], [`/fleet/${id}`, ".fleet-charts .chart .legend b"]]) {
     await small.goto(lab.url + path);

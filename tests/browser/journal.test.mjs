@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { violations, violationsInBothThemes } from "./accessibility.mjs";
-import { longRun, openBrowser, openLab, openPage, signIn } from "./lab.mjs";
+import { longRun, openAs, openBrowser, openLab, openPage } from "./lab.mjs";
 
 const program = process.env.KINDLING ?? fileURLToPath(new URL("../../target/release/kindling", import.meta.url));
 
@@ -32,9 +32,7 @@ after(async () => {
 });
 
 async function open(role, path, options = {}, heading = "Research journal") {
-  const page = await openPage(browser, options);
-  await signIn(page, lab.token(role, "--sign-in"));
-  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
+  const page = await openAs(browser, lab, role, options);
   await page.goto(`${lab.url}${path}`);
   if (heading) await page.getByRole("heading", { name: heading }).waitFor();
   return page;

@@ -127,6 +127,14 @@ export async function signIn(page, link) {
   await Promise.all([page.waitForURL((address) => !address.pathname.endsWith("/signin")), page.getByRole("button", { name: "Sign in" }).click()]);
 }
 
+/** A page with the session of a new token of a role, which shows the runs. */
+export async function openAs(browser, lab, role, options) {
+  const page = await openPage(browser, options);
+  await signIn(page, lab.token(role, "--sign-in"));
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
+  return page;
+}
+
 /** A small model; a test sets the number of steps after which its run ends. */
 export const shortRun = {
   preset: "tiny",

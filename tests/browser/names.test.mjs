@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { still } from "./accessibility.mjs";
-import { openBrowser, openLab, openPage, shortRun, signIn } from "./lab.mjs";
+import { openAs, openBrowser, openLab, shortRun } from "./lab.mjs";
 
 const LONG = "W".repeat(40) + "😀".repeat(10) + "שלום" + "x".repeat(26);
 const OVERRIDE = "x\u202Egnp.txt";
@@ -45,10 +45,7 @@ after(async () => {
 
 async function signedIn(width = 1440) {
   const isPhone = width < 500;
-  const page = await openPage(browser, { viewport: { width, height: 900 }, hasTouch: isPhone, isMobile: isPhone });
-  await signIn(page, lab.token("admin", "--sign-in"));
-  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
-  return page;
+  return openAs(browser, lab, "admin", { viewport: { width, height: 900 }, hasTouch: isPhone, isMobile: isPhone });
 }
 
 const both = () => [`a (${runs.one})`, `a (${runs.other})`];

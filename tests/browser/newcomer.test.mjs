@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { legendValue, openBrowser, openLab, openPage, runState, signIn, stepsShown } from "./lab.mjs";
+import { legendValue, openAs, openBrowser, openLab, openPage, runState, signIn, stepsShown } from "./lab.mjs";
 
 let lab, browser, page;
 
@@ -94,9 +94,7 @@ test("a reload finds the run as it is, within a second", async () => {
 });
 
 test("another browser sees the same run and the same journal", async () => {
-  const other = await openPage(browser);
-  await signIn(other, lab.token("steer", "--sign-in"));
-  await other.getByRole("heading", { name: "Runs", exact: true }).waitFor();
+  const other = await openAs(browser, lab, "steer");
   await other.goto(page.url());
   await other.locator(".journal li", { hasText: "gently" }).waitFor();
   await other.locator("body").press("Space");

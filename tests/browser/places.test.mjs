@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { still } from "./accessibility.mjs";
-import { longRun, openBrowser, openLab, openPage, runState, signIn, stepsShown } from "./lab.mjs";
+import { longRun, openAs, openBrowser, openLab, openPage, runState, stepsShown } from "./lab.mjs";
 
 let lab, browser, run;
 
@@ -19,12 +19,7 @@ after(async () => {
   lab?.close();
 });
 
-async function signedIn(role, options) {
-  const page = await openPage(browser, options);
-  await signIn(page, lab.token(role, "--sign-in"));
-  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
-  return page;
-}
+const signedIn = (role, options) => openAs(browser, lab, role, options);
 
 test("no page scrolls sideways on a phone, and every control of a run is visible", async () => {
   const width = 390;

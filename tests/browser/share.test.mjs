@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { still, violations, violationsInBothThemes } from "./accessibility.mjs";
-import { longRun, openBrowser, openLab, openPage, runState, signIn } from "./lab.mjs";
+import { longRun, openAs, openBrowser, openLab, openPage, runState } from "./lab.mjs";
 
 let lab, browser, run;
 
@@ -21,12 +21,7 @@ after(async () => {
 });
 
 /** A page of someone with a role, who is named after it. */
-async function member(role, options = {}) {
-  const page = await openPage(browser, options);
-  await signIn(page, lab.token(role, "--sign-in"));
-  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
-  return page;
-}
+const member = (role, options = {}) => openAs(browser, lab, role, options);
 
 /** A link that the API creates, and its address. */
 async function link(body = {}) {

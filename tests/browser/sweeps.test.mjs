@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { violations, violationsInBothThemes } from "./accessibility.mjs";
-import { openBrowser, openLab, openPage, shortRun, signIn } from "./lab.mjs";
+import { openAs, openBrowser, openLab, shortRun } from "./lab.mjs";
 
 let lab, browser, finished;
 
@@ -40,12 +40,7 @@ async function finishedSweep() {
   return id;
 }
 
-async function signedIn(role, options = {}) {
-  const page = await openPage(browser, options);
-  await signIn(page, lab.token(role, "--sign-in"));
-  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
-  return page;
-}
+const signedIn = (role, options = {}) => openAs(browser, lab, role, options);
 
 const headState = (page, state) => page.locator(`header .state[data-state=${state}]`);
 const rows = (page) => page.locator(".trials tbody tr");

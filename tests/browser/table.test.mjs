@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { violationsInBothThemes } from "./accessibility.mjs";
-import { longRun, openBrowser, openLab, openPage, signIn } from "./lab.mjs";
+import { longRun, openAs, openBrowser, openLab } from "./lab.mjs";
 
 const COUNT = 12;
 let lab, browser, ids;
@@ -32,9 +32,7 @@ after(async () => {
 });
 
 async function signedIn(options = {}, role = "admin") {
-  const page = await openPage(browser, options);
-  await signIn(page, lab.token(role, "--sign-in"));
-  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
+  const page = await openAs(browser, lab, role, options);
   await page.locator(".runs.many tbody tr").first().waitFor();
   return page;
 }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { violations } from "./accessibility.mjs";
-import { longRun, openBrowser, openLab, openPage, runState, signIn } from "./lab.mjs";
+import { longRun, openAs, openBrowser, openLab, runState } from "./lab.mjs";
 
 let lab, browser, run;
 
@@ -36,9 +36,7 @@ after(async () => {
 
 /** The panel of the tasks on the page of the run. */
 async function openTasks(role, options = {}) {
-  const page = await openPage(browser, options);
-  await signIn(page, lab.token(role, "--sign-in"));
-  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
+  const page = await openAs(browser, lab, role, options);
   await page.goto(`${lab.url}/runs/${run}`);
   await runState(page, "paused").waitFor();
   await page.getByRole("button", { name: "Show tasks and metrics for diagnosis" }).click();
@@ -110,9 +108,7 @@ test("a condition on a score raises an alert, and is listed and deleted under Se
 });
 
 test("the task of a generated dataset is offered for a new run, and is scored if it is chosen", async () => {
-  const page = await openPage(browser);
-  await signIn(page, lab.token("steer", "--sign-in"));
-  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
+  const page = await openAs(browser, lab, "steer");
   await page.goto(`${lab.url}/start?dataset=tales`);
   const list = page.getByRole("list", { name: "Evaluation tasks" });
   const box = list.getByRole("checkbox", { name: "tales-holder" });
