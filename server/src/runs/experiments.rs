@@ -23,7 +23,7 @@ use crate::error::ApiError;
 use crate::lab::Lab;
 use next::{Next, next};
 
-/// Maximum time between two looks at the experiments that are running: a run may have ended meanwhile.
+/// Maximum time between two checks of the active experiments: a run may have ended meanwhile.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 
 /// Leads all experiments for as long as the server runs. A failure of one is logged, and does not keep the others from going on.

@@ -40,15 +40,12 @@ pub async fn fit(lab: &Lab, kind: FitKind, runs: &[RunId], target: Target) -> Re
         (FitKind::LearningRate, [run]) => of_learning_rates(lab, run).await,
         (FitKind::BatchSize, [run]) => of_noise_scales(lab, run).await,
         (kind, runs) if kind.is_of_one_run() => {
-            let message = format!("{} is a fit of one run, and {} were given", kind.word(), counted_runs(runs.len()));
+            let message =
+                format!("{} is a fit of one run, and {} were given", kind.word(), counted(runs.len() as u64, "run"));
             Err(ApiError::invalid("query_invalid", message).field("runs").hint("give the id of one run"))
         }
         (kind, runs) => of_runs(lab, kind, runs, target).await,
     }
-}
-
-fn counted_runs(count: usize) -> String {
-    counted(count as u64, "run")
 }
 
 async fn of_runs(lab: &Lab, kind: FitKind, runs: &[RunId], target: Target) -> Result<FitReport, ApiError> {

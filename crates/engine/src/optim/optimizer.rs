@@ -259,8 +259,8 @@ fn adamw(weight: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[
         let mut weight_squared = [0f32; 8];
         for (i, (((w, m), v), g)) in weight.iter_mut().zip(first).zip(second).zip(gradient).enumerate() {
             let g = g * scale;
-            *m = normal(*m * beta1 + g * rest1);
-            *v = normal(*v * beta2 + g * g * rest2);
+            *m = flush_subnormal(*m * beta1 + g * rest1);
+            *v = flush_subnormal(*v * beta2 + g * g * rest2);
             let new = *w * keep - *m / (v.sqrt() * second_scale + eps) * rate;
             let change = new - *w;
             change_squared[i % 8] += change * change;
@@ -276,7 +276,7 @@ fn adamw(weight: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[
 /// Zero for a subnormal number. The moments of a parameter without a gradient decay until rounding keeps them at a few times the smallest
 /// subnormal number, and processors need more than a hundred cycles for each operation on one.
 #[inline(always)]
-fn normal(moment: f32) -> f32 {
+fn flush_subnormal(moment: f32) -> f32 {
     if moment.abs() < f32::MIN_POSITIVE { 0.0 } else { moment }
 }
 

@@ -124,7 +124,7 @@ pub(crate) async fn list(
     rows.iter().map(summary_of).collect()
 }
 
-/// Ids of the experiments that are running or have runs without a value and a failure, oldest first.
+/// Ids of the experiments that are running or have runs with neither a value nor a failure, oldest first.
 pub(crate) async fn active(connection: &mut SqliteConnection) -> Result<Vec<u64>, StoreError> {
     let sql = "SELECT id FROM experiments WHERE state = 'running' OR state IN ('paused', 'stopped') AND EXISTS \
                (SELECT 1 FROM experiment_runs AS run WHERE run.experiment = experiments.id AND run.value IS NULL AND run.failure IS NULL) \

@@ -16,7 +16,7 @@ const KEPT: usize = 16;
 /// The curves of the trials of a sweep.
 #[derive(Debug, Default)]
 pub(super) struct KnownCurves {
-    /// The changes of the sweep that were read.
+    /// The number of changes of the sweep up to which its trials were read; `None` before the first time.
     changes: Option<u64>,
     by_trial: BTreeMap<u64, Curve>,
 }
