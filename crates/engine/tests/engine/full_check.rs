@@ -1,34 +1,17 @@
 //! The parts of the full check: a correct device passes, and an error that a test injects into a gradient, resume, a kernel or memory is
 //! detected. They run on the CPU, except the test of kernels, which needs a Vulkan adapter; without one it prints a message and passes.
 
-use std::io::Write;
-use std::process::Command;
 use std::time::Instant;
 
 use engine::check::Faults;
 use engine::check::part::{Part, Task};
 use engine::check::process;
-use engine::device;
 use wire::check::{Line, Outcome, Section};
 
-/// The variable with the part that a child process runs. The process may use the software adapter, and its memory is measured alone.
-const PART: &str = "KINDLING_FULL_CHECK_TEST";
+use crate::child;
 
-/// Runs a part in a child process. The test passes if the part passes.
-fn run_in_child(part: &str) {
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "full_check::child_process", "--ignored", "--nocapture", "--test-threads=1"]);
-    let output = child.env(PART, part).env("KINDLING_SOFTWARE_GPU", "1").output().unwrap();
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    if printed.contains(NOT_RUN) {
-        // Written to stderr directly, because the test harness hides the output of a test that passes.
-        let _ = writeln!(std::io::stderr(), "{NOT_RUN}: no Vulkan adapter");
-    }
-    // A filter that matches no test would succeed, too.
-    assert!(output.status.success() && printed.contains("1 passed"), "{part}:\n{printed}");
-}
-
-const NOT_RUN: &str = "GPU TESTS NOT RUN";
+/// The test that runs a part in a child process: the process may use the software adapter, and its memory is measured alone.
+const CHILD: &str = "full_check::child_process";
 
 /// Runs a part with injected errors, and returns its section.
 fn run_part(device: &str, part: Part, faults: Faults) -> Section {
@@ -78,23 +61,23 @@ fn an_error_in_resume_is_detected() {
 
 #[test]
 fn a_leak_of_a_megabyte_per_step_is_detected() {
-    run_in_child("leak");
+    child::run(CHILD, "leak", &[]);
 }
 
 #[test]
 fn a_run_without_a_leak_passes() {
-    run_in_child("memory");
+    child::run(CHILD, "memory", &[]);
 }
 
 #[test]
 fn an_error_in_a_kernel_is_detected_and_the_other_kernels_pass() {
-    run_in_child("kernels");
+    child::run(CHILD, "kernels", &[]);
 }
 
 #[test]
 #[ignore = "runs in a child process"]
 fn child_process() {
-    let Ok(part) = std::env::var(PART) else { return };
+    let Some(part) = child::part() else { return };
     let leak = |leak_bytes_per_step| run_part("cpu", Part::Memory, Faults { leak_bytes_per_step, ..Faults::default() });
     match part.as_str() {
         "memory" => assert_eq!(leak(0).outcome, Outcome::Passed, "{:?}", leak(0)),
@@ -108,10 +91,7 @@ fn child_process() {
 }
 
 fn check_kernels() {
-    let Some(info) = device::list().into_iter().find(|info| info.backend.contains("Vulkan")) else {
-        println!("{NOT_RUN}: no Vulkan adapter");
-        return;
-    };
+    let Some(info) = child::vulkan() else { return };
     let with = |kernel| run_part(info.id.as_str(), Part::Kernels, Faults { kernel, ..Faults::default() });
     assert_eq!(with(false).outcome, Outcome::Passed);
     let section = with(true);

@@ -3,8 +3,6 @@
 //! The tests run on a software Vulkan adapter, each in a separate process, because a process reads burn's options once. Without an adapter
 //! they print a message and pass. The autotuner can be disabled only in the build: `--no-default-features` runs the same tests without it.
 
-use std::io::Write;
-use std::process::Command;
 use std::sync::mpsc;
 
 use engine::check;
@@ -24,42 +22,12 @@ use wire::run::plan;
 use wire::series::{Row, name};
 use wire::transport::link::Report;
 
-/// The variable with the part that a child process runs.
-const PART: &str = "KINDLING_GPU_TEST";
+use crate::child::{self, MARK};
 
-/// Runs a part in a child process that may use the software adapter. The test passes if the part passes.
+/// Runs a part in a child process, which measures few kernels when it autotunes.
 fn run_in_child(part: &str, options: &[(&str, &str)]) {
-    let test = std::env::current_exe().unwrap();
-    let mut child = Command::new(test);
-    child.args(["--exact", "gpu::child_process", "--ignored", "--nocapture", "--test-threads=1"]);
-    child
-        .env(PART, part)
-        .env("KINDLING_SOFTWARE_GPU", "1")
-        .env("CUBECL_AUTOTUNE_LEVEL", "minimal")
-        .envs(options.iter().copied());
-    let output = child.output().unwrap();
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    // Written to stderr directly, because the test harness hides the output of a test that passes.
-    for message in printed
-        .lines()
-        .filter_map(|line| [MARK, NOT_RUN].into_iter().find_map(|mark| line.find(mark)).map(|at| &line[at..]))
-    {
-        let _ = writeln!(std::io::stderr(), "{message}");
-    }
-    // A filter that matches no test would succeed, too.
-    assert!(output.status.success() && printed.contains("1 passed"), "{part}:\n{printed}");
-}
-
-/// Prefix of the lines of a part that its test prints.
-const MARK: &str = "gpu:";
-const NOT_RUN: &str = "GPU TESTS NOT RUN";
-
-fn gpu() -> Option<EngineDevice> {
-    let info = device::list().into_iter().find(|info| info.backend.contains("Vulkan"));
-    if info.is_none() {
-        println!("{NOT_RUN}: no Vulkan adapter");
-    }
-    info.map(|info| device::open(&info.id).unwrap())
+    let autotune = [("CUBECL_AUTOTUNE_LEVEL", "minimal")];
+    child::run("gpu::child_process", part, &[autotune.as_slice(), options].concat());
 }
 
 #[test]
@@ -86,8 +54,9 @@ fn one_step_equals_that_of_the_cpu_without_fused_operators() {
 #[test]
 #[ignore = "runs in a child process"]
 fn child_process() {
-    let Ok(part) = std::env::var(PART) else { return };
-    let Some(gpu) = gpu() else { return };
+    let Some(part) = child::part() else { return };
+    let Some(info) = child::vulkan() else { return };
+    let gpu = device::open(&info.id).unwrap();
     match part.as_str() {
         "kernels" => kernels(&gpu),
         "check and run" => {

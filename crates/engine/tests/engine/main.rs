@@ -1,11 +1,11 @@
 //! Tests of the engine: data, the model and its gradients, training and resuming, inspections, models of other programs, and the GPU.
 //!
 //! They are one program, because each program that links the engine has 150 MB and generates the code that reads JSON again. What needs a
-//! process of its own (options that a process reads once, its memory) starts this program again with the name of one test: see `gpu` and
-//! `full_check`.
+//! separate process starts this program again: see `child`. `stored` has the checkpoints that several tests use.
 
 #![allow(clippy::unwrap_used, reason = "an unwrap that fails fails the test")]
 
+mod child;
 mod data;
 mod full_check;
 mod generation;
