@@ -1,12 +1,13 @@
 //! A document as Markdown: CommonMark with the tables of GitHub. Pictures are in the file, as data addresses.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use figure::{Scene, Theme, svg};
 
 use super::document::{Block, Document, Table};
 
 /// Letters with a meaning in CommonMark or in tables.
 const SPECIAL: &str = "\\`*_{}[]<>#|~&$!";
-const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// The document as text.
 pub(super) fn write(document: &Document) -> String {
@@ -40,7 +41,7 @@ fn rows(table: &Table) -> String {
 
 fn picture(scene: &Scene) -> String {
     let (label, summary) = (escaped(&scene.title), escaped(&scene.summary));
-    let file = base64(svg(scene, Theme::Light).as_bytes());
+    let file = BASE64_STANDARD.encode(svg(scene, Theme::Light));
     format!("![{label}](data:image/svg+xml;base64,{file})\n\n{summary}\n")
 }
 
@@ -69,18 +70,6 @@ fn escaped(text: &str) -> String {
     line
 }
 
-fn base64(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for part in bytes.chunks(3) {
-        let bits = part.iter().enumerate().fold(0u32, |bits, (at, byte)| bits | (u32::from(*byte) << (16 - 8 * at)));
-        for at in 0..4 {
-            let letter = BASE64[((bits >> (18 - 6 * at)) & 63) as usize];
-            text.push(if at <= part.len() { char::from(letter) } else { '=' });
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,15 +94,5 @@ mod tests {
     fn a_table_has_one_line_for_each_row() {
         let table = Table { heads: vec!["run", "loss"], rows: vec![vec!["a|b".into(), "2.31".into()]] };
         assert_eq!(rows(&table), "| run | loss |\n| --- | --- |\n| a\\|b | 2.31 |\n");
-    }
-
-    /// The examples of RFC 4648.
-    #[test]
-    fn bytes_are_base64() {
-        for (text, expected) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")]
-        {
-            assert_eq!(base64(text.as_bytes()), expected);
-        }
     }
 }
