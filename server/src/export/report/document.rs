@@ -49,3 +49,11 @@ impl Document {
         self.blocks.push(Block::Figure(scene));
     }
 }
+
+/// The characters of a text on one line: line breaks and tabs become spaces, other control characters are left out.
+pub(super) fn on_one_line(text: &str) -> impl Iterator<Item = char> {
+    text.trim().chars().filter_map(|letter| match letter {
+        letter if letter.is_control() => letter.is_whitespace().then_some(' '),
+        letter => Some(letter),
+    })
+}

@@ -4,7 +4,7 @@
 use figure::theme::{Theme, css};
 use figure::{Scene, svg_element};
 
-use super::document::{Block, Document, Table};
+use super::document::{Block, Document, Table, on_one_line};
 
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 const STYLE: &str = "\
@@ -81,15 +81,13 @@ fn picture(scene: &Scene, at: usize) -> String {
 /// Safe inside an element or a quoted attribute, on one line.
 fn escaped(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
-    for letter in text.trim().chars() {
+    for letter in on_one_line(text) {
         match letter {
             '&' => line.push_str("&amp;"),
             '<' => line.push_str("&lt;"),
             '>' => line.push_str("&gt;"),
             '"' => line.push_str("&quot;"),
             '\'' => line.push_str("&#39;"),
-            letter if letter.is_whitespace() && letter.is_control() => line.push(' '),
-            letter if letter.is_control() => {}
             letter => line.push(letter),
         }
     }

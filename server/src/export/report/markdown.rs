@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use figure::{Scene, Theme, svg};
 
-use super::document::{Block, Document, Table};
+use super::document::{Block, Document, Table, on_one_line};
 
 /// Letters with a meaning in CommonMark or in tables.
 const SPECIAL: &str = "\\`*_{}[]<>#|~&$!";
@@ -59,13 +59,11 @@ fn paragraph(text: &str) -> String {
 /// A text on one line, with all Markdown syntax escaped.
 fn escaped(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
-    for letter in text.trim().chars() {
-        match letter {
-            letter if letter.is_whitespace() && letter.is_control() => line.push(' '),
-            letter if letter.is_control() => {}
-            letter if SPECIAL.contains(letter) => line.extend(['\\', letter]),
-            letter => line.push(letter),
+    for letter in on_one_line(text) {
+        if SPECIAL.contains(letter) {
+            line.push('\\');
         }
+        line.push(letter);
     }
     line
 }
