@@ -14,7 +14,7 @@ use wire::sweep::record::{Sweep, Trial};
 use wire::sweep::space::Point;
 
 use super::document::Document;
-use super::gathered::Gathered;
+use super::gathered::{CHARTS, Gathered};
 
 const DIAGRAM: Size = Size::new(300.0, 310.0);
 const NONE: &str = "–";
@@ -35,17 +35,18 @@ pub(super) fn document(found: &Gathered) -> Document {
 
 fn summary(found: &Gathered) -> String {
     let of = |outcome| {
-        let has = |view: &&ExperimentView| view.summary.verdict.as_ref().is_some_and(|one| one.outcome == outcome);
-        found.experiments.iter().filter(has).count()
+        let verdicts = found.all_experiments.iter().filter_map(|experiment| experiment.verdict.as_ref());
+        verdicts.filter(|verdict| verdict.outcome == outcome).count()
     };
+    let sweeps = counted(found.sweeps.len() as u64, "sweep");
     format!(
         "As of {}: {} ({} confirmed, {} refuted, {} inconclusive), {} and {}. Times are in UTC; losses are in nats per token unless a unit is named.",
         moment(found.made_ms),
-        counted(found.all_experiments as u64, "experiment"),
+        counted(found.all_experiments.len() as u64, "experiment"),
         of(Outcome::Confirmed),
         of(Outcome::Refuted),
         of(Outcome::Inconclusive),
-        counted(found.sweeps.len() as u64, "sweep"),
+        if found.has_more_sweeps { format!("more than {sweeps}") } else { sweeps },
         counted(found.all_runs, "run"),
     )
 }
@@ -55,7 +56,7 @@ fn experiments(document: &mut Document, found: &Gathered) {
     if found.experiments.is_empty() {
         return document.paragraph("No experiment was stated in this project.");
     }
-    left_out(document, found.all_experiments - found.experiments.len(), "older experiment");
+    left_out(document, found.all_experiments.len() - found.experiments.len(), "older experiment");
     for view in &found.experiments {
         experiment(document, view);
     }
@@ -128,6 +129,9 @@ fn sweeps(document: &mut Document, found: &Gathered) {
     document.heading(2, "Sweeps");
     if found.sweeps.is_empty() {
         return document.paragraph("No sweep was started in this project.");
+    }
+    if found.has_more_sweeps {
+        document.paragraph(format!("The newest {}, oldest first.", counted(found.sweeps.len() as u64, "sweep")));
     }
     for (sweep, best) in &found.sweeps {
         one_sweep(document, sweep, best);
@@ -204,6 +208,11 @@ fn charts(document: &mut Document, found: &Gathered) {
         return;
     }
     document.heading(2, "Loss curves");
+    if found.charts.len() == CHARTS {
+        document.paragraph(format!(
+            "At most {CHARTS} runs are shown: the newest with values, and runs of sweeps and experiments after all others."
+        ));
+    }
     for chart in &found.charts {
         document.figure(chart.draw());
     }

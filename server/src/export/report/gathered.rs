@@ -1,8 +1,6 @@
-//! The contents of a report, read from the store. Each list is bounded; the report says how many items it leaves out.
+//! The contents of a report, read from the store. Each list is bounded; the report says which ones are not complete.
 
-use std::cmp::Ordering;
-
-use research::calibration::ProjectCalibration;
+use research::calibration::{ProjectCalibration, calibration};
 use store::{JournalQuery, Store, StoreError};
 use wire::RunSummary;
 use wire::access::Visible;
@@ -11,7 +9,6 @@ use wire::research_journal::{EntryKind, JournalEntry};
 use wire::run::table::RunQuery;
 use wire::sweep::record::{Sweep, Trial, TrialState};
 
-use super::calibration_of;
 use super::figures::LossChart;
 use crate::live::clock::now_ms;
 
@@ -22,14 +19,14 @@ const SWEEPS: u32 = 100;
 const FINDINGS: usize = 200;
 const ENTRIES: usize = 500;
 /// Maximum number of charts.
-const CHARTS: usize = 12;
+pub(super) const CHARTS: usize = 12;
 /// Best trials that are listed of each sweep.
 const BEST: usize = 5;
-/// Experiments that are read, for the list and for the scores of their authors.
-const READ: u32 = 10_000;
+/// Maximum number of experiments that are counted and scored.
+const COUNTED_EXPERIMENTS: u32 = 10_000;
 
 /// The kinds of entries in the timeline of a report. Findings have a table of their own, and runs another.
-const TOLD: [EntryKind; 7] = [
+const TIMELINE_KINDS: [EntryKind; 7] = [
     EntryKind::Hypothesis,
     EntryKind::Verdict,
     EntryKind::Experiment,
@@ -47,11 +44,12 @@ pub struct Gathered {
     /// The newest runs, newest first, and the number of all.
     pub(super) runs: Vec<RunSummary>,
     pub(super) all_runs: u64,
-    /// The newest experiments, oldest first, and the number of all.
+    /// The newest experiments with their runs, oldest first, and all experiments, newest first.
     pub(super) experiments: Vec<ExperimentView>,
-    pub(super) all_experiments: usize,
+    pub(super) all_experiments: Vec<ExperimentSummary>,
     /// The newest sweeps, oldest first, with their best trials.
     pub(super) sweeps: Vec<(Sweep, Vec<Trial>)>,
+    pub(super) has_more_sweeps: bool,
     /// The newest findings, newest first.
     pub(super) findings: Vec<JournalEntry>,
     pub(super) has_more_findings: bool,
@@ -72,24 +70,26 @@ impl Gathered {
         let query = RunQuery { project: Some(project.to_owned()), limit: Some(RUNS), ..RunQuery::default() };
         let page = store.run_page(&query, &only(project)).await?;
         let runs: Vec<RunSummary> = page.rows.into_iter().map(|row| row.summary).collect();
-        let (experiments, all_experiments) = newest_experiments(store, project).await?;
+        let all_experiments = experiments_of(store, project).await?;
+        let (sweeps, has_more_sweeps) = newest_sweeps(store, project).await?;
         let (findings, has_more_findings) = entries(store, project, &[EntryKind::Finding], FINDINGS).await?;
-        let (mut told, has_more_entries) = entries(store, project, &TOLD, ENTRIES).await?;
-        told.reverse();
+        let (mut timeline, has_more_entries) = entries(store, project, &TIMELINE_KINDS, ENTRIES).await?;
+        timeline.reverse();
         Ok(Self {
             project: project.to_owned(),
             made_ms: now_ms(),
             charts: charts(store, &runs).await?,
             runs,
             all_runs: page.total,
-            experiments,
+            experiments: newest_experiments(store, &all_experiments).await?,
+            calibration: calibration(store.finding_counts(project).await?, &all_experiments),
             all_experiments,
-            sweeps: sweeps(store, project).await?,
+            sweeps,
+            has_more_sweeps,
             findings,
             has_more_findings,
-            entries: told,
+            entries: timeline,
             has_more_entries,
-            calibration: calibration_of(store, project).await?,
         })
     }
 }
@@ -99,18 +99,18 @@ fn only(project: &str) -> Visible {
     Visible::Only { projects: [project.to_owned()].into(), runs: Default::default() }
 }
 
-/// The experiments of a project, newest first.
+/// The summaries of the experiments of a project, newest first.
 pub(super) async fn experiments_of(store: &Store, project: &str) -> Result<Vec<ExperimentSummary>, StoreError> {
-    store.experiments(&only(project), READ).await
+    store.experiments(&only(project), COUNTED_EXPERIMENTS).await
 }
 
-async fn newest_experiments(store: &Store, project: &str) -> Result<(Vec<ExperimentView>, usize), StoreError> {
-    let all = experiments_of(store, project).await?;
+/// The newest experiments with their runs, oldest first.
+async fn newest_experiments(store: &Store, all: &[ExperimentSummary]) -> Result<Vec<ExperimentView>, StoreError> {
     let mut views = vec![];
     for summary in all.iter().take(EXPERIMENTS).rev() {
         views.extend(store.experiment(summary.id).await?);
     }
-    Ok((views, all.len()))
+    Ok(views)
 }
 
 async fn entries(
@@ -124,22 +124,26 @@ async fn entries(
     Ok((page.entries, page.next.is_some()))
 }
 
-async fn sweeps(store: &Store, project: &str) -> Result<Vec<(Sweep, Vec<Trial>)>, StoreError> {
+/// The newest sweeps with their best trials, oldest first, and whether there are older ones.
+async fn newest_sweeps(store: &Store, project: &str) -> Result<(Vec<(Sweep, Vec<Trial>)>, bool), StoreError> {
+    let mut newest = store.sweeps(&only(project), None, SWEEPS + 1).await?;
+    let has_more = newest.len() > SWEEPS as usize;
+    newest.truncate(SWEEPS as usize);
     let mut found = vec![];
-    for sweep in store.sweeps(&only(project), None, SWEEPS).await?.into_iter().rev() {
+    for sweep in newest.into_iter().rev() {
         let trials = store.trials(sweep.id, None).await?;
         let best = best_of(&sweep, trials);
         found.push((sweep, best));
     }
-    Ok(found)
+    Ok((found, has_more))
 }
 
 /// The finished trials with the best values, the best first.
 fn best_of(sweep: &Sweep, mut trials: Vec<Trial>) -> Vec<Trial> {
     let direction = sweep.spec.metric.direction;
     trials.retain(|trial| trial.state == TrialState::Finished && trial.last.is_some());
-    let value = |trial: &Trial| trial.last.map(|value| direction.as_lower_is_better(value));
-    trials.sort_by(|one, other| value(one).partial_cmp(&value(other)).unwrap_or(Ordering::Equal));
+    let order = |trial: &Trial| trial.last.map_or(f64::INFINITY, |value| direction.as_lower_is_better(value));
+    trials.sort_by(|one, other| order(one).total_cmp(&order(other)));
     trials.truncate(BEST);
     trials
 }
