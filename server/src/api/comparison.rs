@@ -123,10 +123,8 @@ async fn compared(
     }
     let wanted = Wanted { baseline, changes };
     let found = comparison::compare(lab.store(), &wanted, &visible, query.equal, query.at).await?;
-    let mut seen = BTreeSet::new();
-    let named = wanted.baseline.into_iter().chain(wanted.changes.into_iter().flatten());
-    let named = named.filter(|id| seen.insert(id.clone())).collect();
-    Ok((found, named, visible))
+    let named = wanted.baseline.into_iter().chain(wanted.changes.into_iter().flatten()).collect();
+    Ok((found, each_once(named), visible))
 }
 
 /// The runs that the sender may see.
@@ -159,9 +157,14 @@ async fn group(lab: &Lab, identity: &Identity, text: &str, visible: &[RunSummary
         return Err(ApiError::invalid("group_empty", "a group has no run")
             .hint("give ids of runs, separated by commas, or tag:NAME"));
     }
+    Ok(each_once(runs))
+}
+
+/// The runs, each once, in their order.
+fn each_once(mut runs: Vec<RunId>) -> Vec<RunId> {
     let mut seen = BTreeSet::new();
     runs.retain(|run| seen.insert(run.clone()));
-    Ok(runs)
+    runs
 }
 
 fn unknown(name: &str) -> ApiError {
