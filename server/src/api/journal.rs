@@ -32,7 +32,8 @@ pub struct TimelineQuery {
     before: Option<String>,
     /// Maximum number of entries, 1 to 500; 100 by default.
     limit: Option<u32>,
-    /// Words that the text, the author or the name of the run, experiment or sweep has, in any letter case; at most 200 characters.
+    /// Words that an entry must all have in its text, its author or the name of its run, experiment or sweep; letter case is ignored. At most
+    /// 200 characters.
     #[serde(default)]
     q: String,
     /// Kinds of entries, separated by commas: hypothesis, verdict, experiment, comparison, sweep, command, finding, note, run. All by default.
@@ -117,7 +118,6 @@ pub async fn export_report_html(
 }
 
 async fn export(lab: &Lab, identity: &Identity, project: String, format: Format) -> Result<Response, ApiError> {
-    check_exists(lab, &project).await?;
     let _place = lab.fits.enter(identity)?;
     let gathered = Gathered::read(lab.store(), &project).await?;
     let text = lab.drawings.draw(move || Ok(report::write(&gathered, format))).await?;
