@@ -168,7 +168,7 @@ fn one_sweep(document: &mut Document, sweep: &Sweep, best: &[Trial]) {
         let run = trial.run.as_ref().map_or_else(|| NONE.to_owned(), ToString::to_string);
         vec![trial.number.to_string(), value, point(&trial.point), run]
     };
-    document.table(&["Best trials", "Value", "Point", "Run"], best.iter().map(row).collect());
+    document.table(&["Trial, best first", "Value", "Point", "Run"], best.iter().map(row).collect());
 }
 
 /// `optimizer.learning_rate = 0.001, seed 2`
@@ -323,7 +323,7 @@ fn timeline(document: &mut Document, found: &Gathered) {
             entry.text.clone(),
         ]
     };
-    document.table(&["Time", "Kind", "About", "Author", "Entry"], found.entries.iter().map(row).collect());
+    document.table(&["Time", "Kind", "Subject", "Author", "Entry"], found.entries.iter().map(row).collect());
 }
 
 /// Says how many older ones a list leaves out.
