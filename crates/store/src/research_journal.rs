@@ -37,7 +37,7 @@ pub struct JournalQuery {
     pub before: Option<Place>,
     /// Maximum number of entries, 1 to 500.
     pub limit: usize,
-    /// Words that each entry has, in any letter case.
+    /// Words that an entry must all have; letter case is ignored.
     pub search: String,
     /// Kinds of entries; all if it is empty.
     pub kinds: Vec<EntryKind>,
@@ -46,7 +46,7 @@ pub struct JournalQuery {
 }
 
 impl JournalQuery {
-    /// Entries that are read at a time: no more than are returned and one, which says whether others follow, if none is filtered out.
+    /// Entries that are read at a time. Without a filter they are the entries to return and one more, which shows whether there is a next page.
     fn batch(&self, limit: usize) -> usize {
         let is_filtered = !self.search.is_empty() || self.author.is_some() || !self.kinds.is_empty();
         if is_filtered { BATCH } else { limit + 1 }
@@ -106,9 +106,7 @@ impl Store {
         page.next = before;
         Ok(page)
     }
-}
 
-impl Store {
     /// Adds a comparison to the journal of its project, and returns its entry.
     ///
     /// # Errors

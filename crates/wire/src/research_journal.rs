@@ -188,7 +188,8 @@ pub struct JournalPage {
     pub next: Option<Place>,
 }
 
-/// Where an entry was recorded. Entries of one time are in this order.
+/// Where an entry was recorded. Entries of the same time are in this order. The number of a source is part of a [`Place`] as text, and of the
+/// queries in `crates/store/src/database/research_journal.rs`: add new sources at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
     Event,

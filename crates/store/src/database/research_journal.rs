@@ -67,8 +67,11 @@ pub(crate) struct DecisionRow {
     pub(crate) sentence: String,
 }
 
-/// The parameters of each query: project, time, source, owner and number of the place before which it reads, and its limit. Times are compared
-/// once more by themselves, since the index is searched by them.
+/// The query of one source. `$source` is the number of its [`Source`]; the other arguments after `$from` are the SQL of the parts of a
+/// [`Place`]. `$from` ends with a WHERE clause, to which conditions are added.
+///
+/// The parameters of each query: 1 project; 2 time, 3 source, 4 owner and 5 number of the place before which it reads; 6 limit. Times are
+/// compared once more by themselves, since the index is searched by them.
 macro_rules! entries {
     ($columns:literal, $from:literal, $at_ms:literal, $source:literal, $owner:literal, $number:literal) => {
         concat!(
@@ -143,7 +146,6 @@ const SWEEP_ENDS: &str = entries!(
     "CAST(sweeps.id AS TEXT)",
     "0"
 );
-
 const COMPARISONS: &str = entries!(
     "author, runs, names, text",
     "comparisons WHERE project = ?1",
@@ -252,8 +254,7 @@ pub(crate) async fn sweep_starts(
     connection: &mut SqliteConnection,
     part: &JournalPart<'_>,
 ) -> Result<Vec<SweepRow>, StoreError> {
-    let read = |row: &SqliteRow| Ok(SweepRow { place: place(row, Source::SweepStart)?, sweep: row.try_get("id")? });
-    rows(connection, SWEEP_STARTS, part).await?.iter().map(read).collect()
+    sweeps(connection, SWEEP_STARTS, Source::SweepStart, part).await
 }
 
 /// When sweeps have ended.
@@ -261,8 +262,17 @@ pub(crate) async fn sweep_ends(
     connection: &mut SqliteConnection,
     part: &JournalPart<'_>,
 ) -> Result<Vec<SweepRow>, StoreError> {
-    let read = |row: &SqliteRow| Ok(SweepRow { place: place(row, Source::SweepEnd)?, sweep: row.try_get("id")? });
-    rows(connection, SWEEP_ENDS, part).await?.iter().map(read).collect()
+    sweeps(connection, SWEEP_ENDS, Source::SweepEnd, part).await
+}
+
+async fn sweeps(
+    connection: &mut SqliteConnection,
+    sql: &'static str,
+    source: Source,
+    part: &JournalPart<'_>,
+) -> Result<Vec<SweepRow>, StoreError> {
+    let read = |row: &SqliteRow| Ok(SweepRow { place: place(row, source)?, sweep: row.try_get("id")? });
+    rows(connection, sql, part).await?.iter().map(read).collect()
 }
 
 /// Comparisons that people have added.
