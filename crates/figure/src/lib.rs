@@ -10,7 +10,7 @@
 //! - [`cluster`] markers that are drawn as one;
 //! - [`chart()`] draws a chart: `frame` axes, markers and legend, `line` curves, `area` stacked curves;
 //! - [`ramp`] colour maps, [`heat`] heat maps, [`inspection`] inspections as images;
-//! - [`reliability`] what came true over the predicted probability;
+//! - [`reliability`] reliability diagrams: the fraction of predictions that came true over the predicted probability;
 //! - [`summary`] the same chart in words and as a table;
 //! - [`svg()`], [`png`] (feature `png`, for programs with a disk: it uses the system's fonts), [`sparkline()`].
 

@@ -12,15 +12,15 @@ pub fn svg(scene: &Scene, theme: Theme) -> String {
     write(scene, Colours::Of(theme), "")
 }
 
-/// An element of a page that declares the custom properties of [`crate::theme::css`]: it follows the theme of the page. `id` is in the ids of the
-/// element, so that several pictures of a page have different ones.
-pub fn svg_element(scene: &Scene, id: &str) -> String {
-    write(scene, Colours::OfPage, id)
+/// An element of a page that declares the custom properties of [`crate::theme::css`]: it follows the theme of the page. `id_prefix` begins the
+/// ids in the element: the pictures of a page need different prefixes, because ids are unique in a page.
+pub fn svg_element(scene: &Scene, id_prefix: &str) -> String {
+    write(scene, Colours::OfPage, id_prefix)
 }
 
-fn write(scene: &Scene, colours: Colours, id: &str) -> String {
+fn write(scene: &Scene, colours: Colours, id_prefix: &str) -> String {
     let (width, height) = (brief(scene.size.width), brief(scene.size.height));
-    let mut writer = Writer { out: String::with_capacity(16 * 1024), colours, id, clips: 0 };
+    let mut writer = Writer { out: String::with_capacity(16 * 1024), colours, id_prefix, clips: 0 };
     let head = format!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img">
 <title>{}</title>
@@ -35,6 +35,7 @@ fn write(scene: &Scene, colours: Colours, id: &str) -> String {
     writer.out
 }
 
+/// Where colours come from: a theme, or the custom properties of the page.
 #[derive(Clone, Copy)]
 enum Colours {
     Of(Theme),
@@ -53,8 +54,7 @@ impl Colours {
 struct Writer<'a> {
     out: String,
     colours: Colours,
-    /// Begins the ids of its elements.
-    id: &'a str,
+    id_prefix: &'a str,
     clips: usize,
 }
 
@@ -93,7 +93,7 @@ impl Writer<'_> {
             Shape::Text(text) => self.text(text),
             Shape::Group { clip, shapes } => {
                 self.clips += 1;
-                let id = format!("{}clip{}", self.id, self.clips);
+                let id = format!("{}clip{}", self.id_prefix, self.clips);
                 self.put(&format!(
                     "<clipPath id=\"{id}\"><rect{}/></clipPath>\n<g clip-path=\"url(#{id})\">\n",
                     bounds(clip)
