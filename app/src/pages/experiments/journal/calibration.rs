@@ -14,18 +14,25 @@ pub(super) fn CalibrationPart(project: Memo<Option<String>>) -> impl IntoView {
     let known = RwSignal::new(None::<Result<ProjectCalibration, ApiFailure>>);
     let is_open = RwSignal::new(false);
     let fetch = move || {
-        let Some(project) = project.get_untracked() else { return };
+        let Some(asked) = project.get_untracked() else { return };
         spawn_local(async move {
-            let found = journal::calibration(&project).await;
-            known.try_set(Some(found));
+            let found = journal::calibration(&asked).await;
+            // The answer for a project that is not shown any more is ignored.
+            if project.try_get_untracked().flatten().as_ref() == Some(&asked) {
+                known.try_set(Some(found));
+            }
         });
     };
     // Fetched again each time it is opened, and for another project.
-    Effect::new(move || {
-        project.track();
+    Effect::new(move |before: Option<Option<String>>| {
+        let now = project.get();
+        if before.is_some_and(|before| before != now) {
+            known.set(None);
+        }
         if is_open.get() {
             fetch();
         }
+        now
     });
     let content = move || match known.get() {
         None => view! { <Skeleton rows=3 /> }.into_any(),
