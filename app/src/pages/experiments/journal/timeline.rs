@@ -141,14 +141,16 @@ pub(super) fn Entries() -> impl IntoView {
         (Some(entries), _) if entries.is_empty() && timeline.next.read().is_none() => 2,
         _ => 3,
     });
-    let failure = move || {
-        timeline.failure.get().map(|failure| {
+    // A memo: each failed request sets the failure, and an alert that is built again is read aloud again.
+    let failure = Memo::new(move |_| timeline.failure.get());
+    let alert = move || {
+        failure.get().map(|failure| {
             let retry = move |()| timeline.fetch(Wanted::First);
             view! { <Failure what="The research journal could not be fetched" failure retry /> }
         })
     };
     view! {
-        {shows(failure)}
+        {shows(alert)}
         {shows(move || match stage.get() {
             0 => view! { <Skeleton rows=6 /> }.into_any(),
             1 => ().into_any(),
@@ -183,7 +185,7 @@ fn List() -> impl IntoView {
     };
     view! {
         <ol class="sheet list" aria-label="Research journal">
-            <For each=entries key=|entry| (entry.place.to_string(), entry.text.clone()) let(entry)>
+            <For each=entries key=|entry| (entry.place.to_string(), entry.subject.name().to_owned(), entry.text.clone()) let(entry)>
                 <Line entry />
             </For>
         </ol>
