@@ -49,7 +49,7 @@ pub(in crate::pages) fn JournalPage() -> impl IntoView {
                 {shows(move || project.get().map(|project| view! { <Reports project /> }))}
             </div>
             <p class="dim">
-                "Hypotheses with their predictions, verdicts, commands, findings, notes and sweeps of the project, newest first. Times are those of this browser."
+                "Hypotheses with their predictions, verdicts, commands, findings, notes and sweeps of the project, newest first. Times are in the time zone of this browser."
             </p>
             <CalibrationPart project />
             <Filters />

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use research::calibration::{ProjectCalibration, RuleScore};
+use research::experiment::AuthorScore;
 
 use crate::components::number::{THIN, grouped};
 use crate::components::{Failure, Skeleton, clicks, says, shows};
@@ -39,14 +40,14 @@ pub(super) fn CalibrationPart(project: Memo<Option<String>>) -> impl IntoView {
         Some(Err(failure)) => {
             view! { <Failure what="The calibration could not be fetched" failure retry=move |()| fetch() /> }.into_any()
         }
-        Some(Ok(found)) => view! { <Rules rules=found.rules /><Authors calibration=found.authors /> }.into_any(),
+        Some(Ok(found)) => view! { <Rules rules=found.rules /><Authors scores=found.authors /> }.into_any(),
     };
     view! {
         <section class="sheet padded stack" aria-label="Calibration">
             <div>
                 <button
                     class="quiet"
-                    title="How often what rules found and what authors predicted came true"
+                    title="How often the findings of rules were correct and the predictions of authors came true"
                     aria-expanded=says(move || is_open.get().to_string())
                     on:click=clicks(move |_| is_open.update(|is_open| *is_open = !*is_open))
                 >
@@ -66,7 +67,7 @@ fn Rules(rules: Vec<RuleScore>) -> impl IntoView {
     let rows = rules.into_iter().map(|score| view! { <RuleRow score /> }).collect_view();
     view! {
         <p class="small dim">
-            "Mark findings as correct or wrong on the page of a run. The interval of the correct fraction is Wilson's at 95"{THIN}"%."
+            "Mark findings as correct or wrong on the page of a run. In parentheses is the 95"{THIN}"% interval (Wilson) of the fraction."
         </p>
         <div class="scroll" tabindex="0" role="group" aria-label="Rules">
             <table class="calibration-table">
@@ -77,7 +78,7 @@ fn Rules(rules: Vec<RuleScore>) -> impl IntoView {
                         <th scope="col" class="right">"Correct"</th>
                         <th scope="col" class="right">"Wrong"</th>
                         <th scope="col" class="right">"Fraction correct"</th>
-                        <th scope="col" class="right" title="Measured for this version on runs without a fault">
+                        <th scope="col" class="right" title="Findings in runs without a fault, measured for this version of the rule">
                             "False alarms"
                         </th>
                     </tr>
@@ -123,11 +124,11 @@ fn measured(score: &RuleScore) -> String {
 }
 
 #[component]
-fn Authors(calibration: Vec<research::experiment::AuthorScore>) -> impl IntoView {
-    if calibration.is_empty() {
+fn Authors(scores: Vec<AuthorScore>) -> impl IntoView {
+    if scores.is_empty() {
         return view! { <p class="dim">"No experiment of this project has a verdict."</p> }.into_any();
     }
-    let lines = calibration.into_iter().map(|score| view! { <Score score /> }).collect_view();
+    let lines = scores.into_iter().map(|score| view! { <Score score /> }).collect_view();
     view! { <ul class="list" aria-label="Authors of experiments">{lines}</ul> }.into_any()
 }
 
