@@ -2,6 +2,8 @@
 
 use wire::check::{Check, CheckReport, Figure, Line, Section};
 
+use crate::live::clock::utc_minute;
+
 /// The report as Markdown.
 pub(crate) fn whole(report: &CheckReport) -> String {
     let (outcome, sentence) = report.verdict();
@@ -81,18 +83,9 @@ fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }
 
-/// A moment in UTC, to the minute. The days are counted from 1 March of the year 0 in eras of 400 years (Hinnant, civil_from_days).
+/// `2026-11-30 09:20 UTC`
 fn utc(ms: i64) -> String {
-    let (days, minutes) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000) / 60_000);
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year}-{month:02}-{day:02} {:02}:{:02} UTC", minutes / 60, minutes % 60)
+    format!("{} UTC", utc_minute(ms))
 }
 
 #[cfg(test)]

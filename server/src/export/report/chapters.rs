@@ -1,6 +1,5 @@
 //! The chapters of a report on a project, as a document.
 
-use chrono::DateTime;
 use figure::{ReliabilityBin, Size, number, reliability};
 use research::calibration::RuleScore;
 use research::experiment::AuthorScore;
@@ -15,6 +14,7 @@ use wire::sweep::space::Point;
 
 use super::document::Document;
 use super::gathered::{CHARTS, Gathered};
+use crate::live::clock::utc_minute;
 
 const DIAGRAM: Size = Size::new(300.0, 310.0);
 const NONE: &str = "–";
@@ -41,7 +41,7 @@ fn summary(found: &Gathered) -> String {
     let sweeps = counted(found.sweeps.len() as u64, "sweep");
     format!(
         "As of {}: {} ({} confirmed, {} refuted, {} inconclusive), {} and {}. Times are in UTC; losses are in nats per token unless a unit is named.",
-        moment(found.made_ms),
+        utc_minute(found.made_ms),
         counted(found.all_experiments.len() as u64, "experiment"),
         of(Outcome::Confirmed),
         of(Outcome::Refuted),
@@ -72,7 +72,7 @@ fn experiment(document: &mut Document, view: &ExperimentView) {
     };
     let mut facts = vec![
         ("Hypothesis", spec.hypothesis.clone()),
-        ("Stated", format!("{} by {}", moment(summary.created_ms), summary.author.name())),
+        ("Stated", format!("{} by {}", utc_minute(summary.created_ms), summary.author.name())),
         ("Change", spec.change.phrase()),
         ("Prediction", spec.prediction_phrase()),
         ("Decision rule", rule(spec)),
@@ -145,7 +145,7 @@ fn one_sweep(document: &mut Document, sweep: &Sweep, best: &[Trial]) {
     let parameters: Vec<&str> = spec.space.parameters.keys().map(String::as_str).collect();
     let stopping = spec.stopping.as_ref().map_or_else(|| "none".to_owned(), |rule| rule.label());
     document.facts(vec![
-        ("Started", format!("{} by {}", moment(sweep.created_ms), sweep.creator)),
+        ("Started", format!("{} by {}", utc_minute(sweep.created_ms), sweep.creator)),
         ("Parameters", parameters.join(", ")),
         ("Sampler", format!("{}, early stopping: {stopping}", spec.sampler.label())),
         (
@@ -199,7 +199,7 @@ fn run(run: &RunSummary) -> Vec<String> {
         format!("{} of {}", grouped(run.step), grouped(run.steps)),
         loss(run.loss_train),
         loss(run.best_valid),
-        moment(run.created_ms),
+        utc_minute(run.created_ms),
     ]
 }
 
@@ -228,7 +228,7 @@ fn findings(document: &mut Document, found: &Gathered) {
     }
     let row = |entry: &JournalEntry| {
         vec![
-            moment(entry.at_ms()),
+            utc_minute(entry.at_ms()),
             entry.subject.name().to_owned(),
             entry.step.map_or_else(|| NONE.to_owned(), grouped),
             entry.author.name().to_owned(),
@@ -316,7 +316,7 @@ fn timeline(document: &mut Document, found: &Gathered) {
     }
     let row = |entry: &JournalEntry| {
         vec![
-            moment(entry.at_ms()),
+            utc_minute(entry.at_ms()),
             entry.kind.word().to_owned(),
             entry.subject.name().to_owned(),
             entry.author.name().to_owned(),
@@ -331,10 +331,4 @@ fn left_out(document: &mut Document, count: usize, noun: &str) {
     if count > 0 {
         document.paragraph(format!("{} left out.", counted(count as u64, noun)));
     }
-}
-
-/// `2026-11-30 09:20`
-fn moment(at_ms: i64) -> String {
-    let time = DateTime::from_timestamp_millis(at_ms).unwrap_or_default();
-    time.format("%Y-%m-%d %H:%M").to_string()
 }
