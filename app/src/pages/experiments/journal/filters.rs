@@ -50,7 +50,7 @@ fn SearchField() -> impl IntoView {
     };
     let search = move |text: String| {
         clear();
-        let text = text.trim().to_owned();
+        // Not trimmed: the field shows the text of the filter, so a space that was just typed would vanish.
         let act = move || timeline.change(|filter| filter.search.clone_from(&text));
         waiting.set_value(set_timeout_with_handle(act, TYPING).ok());
     };
