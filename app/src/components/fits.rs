@@ -13,7 +13,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use research::fits::report::{FitKind, FitReport, FitResult};
 
-use super::{Failure, Select, Skeleton, clicks, isolated, shows};
+use super::{Failure, Select, Skeleton, isolated, shows, switches};
 use crate::net::api::{ApiFailure, fits};
 use isoflop::IsoflopView;
 use law::LawView;
@@ -77,12 +77,13 @@ pub(crate) fn FitsPanel(
         _ => Progress::Requested,
     });
     let targets = Targets::new();
+    let kinds = FitKind::ALL.map(|of| (Some(of), label(of), meaning(of)));
     let is_of_one_run = Memo::new(move |_| kind.get().is_some_and(FitKind::is_of_one_run));
     view! {
         <section class="sheet padded stack fits" aria-label="Fits">
             <div class="row">
                 <h2 title="Laws over several runs, and what the series of one run says about its learning rate and batch size">"Fits"</h2>
-                <Kinds kind />
+                {switches("Fit", &kinds, kind)}
                 <span class="grow"></span>
                 {children.map(|children| view! { <div hidden=move || is_of_one_run.get()>{children()}</div> })}
                 {shows(move || (is_of_one_run.get() && !single.read().is_empty()).then(|| view! {
@@ -118,24 +119,6 @@ fn wanted(kind: Option<FitKind>, runs: String, run: String, version: u64) -> Opt
     let kind = kind?;
     let list = if kind.is_of_one_run() { run } else { runs };
     (!list.is_empty()).then_some((kind, list, version))
-}
-
-/// The choice of the fit.
-#[component]
-fn Kinds(kind: RwSignal<Option<FitKind>>) -> impl IntoView {
-    let switch = move |of: FitKind| {
-        view! {
-            <button
-                class="switch"
-                title=meaning(of)
-                aria-pressed=move || (kind.get() == Some(of)).to_string()
-                on:click=clicks(move |_| kind.set(Some(of)))
-            >
-                {label(of)}
-            </button>
-        }
-    };
-    view! { <div class="range wrapping" role="group" aria-label="Fit">{FitKind::ALL.map(switch).collect_view()}</div> }
 }
 
 #[component]

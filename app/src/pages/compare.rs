@@ -12,7 +12,6 @@ mod picker;
 mod plans;
 mod scores;
 mod seeds;
-mod switches;
 mod verdicts;
 
 use std::collections::BTreeMap;

@@ -12,9 +12,8 @@ use wire::series::{Axis, Bucket, name};
 use wire::{RunId, RunView};
 
 use super::Choice;
-use super::switches::switches;
 use crate::components::chart::{Chart, ChartContent, ChartGroup, Line, Range};
-use crate::components::{AxisPick, Failure, Icon, Skeleton, StateMark, interval};
+use crate::components::{AxisPick, Failure, Icon, Skeleton, StateMark, interval, switches};
 use crate::curves::{Curves, Fetched, Lineage, OWN};
 use crate::net::api::series::SeriesRequest;
 use crate::net::api::{self, ApiFailure};

@@ -15,7 +15,7 @@ use wire::sweep::stopping::StoppingRule;
 
 use super::state::OpenSweep;
 use crate::components::number::{THIN, counted, grouped};
-use crate::components::{CopyButton, Failure, Skeleton, clicks, says, shows};
+use crate::components::{CopyButton, Failure, Skeleton, says, shows, switches};
 use crate::net::api::{ApiFailure, fits};
 use crate::pages::sweeps::words::{metric_unit, value_text};
 use curves::ReplayCurves;
@@ -48,13 +48,14 @@ pub(super) fn ReplayPanel() -> impl IntoView {
             fetch();
         }
     });
+    let rules = RuleKind::ALL.map(|of| (Some(of), of.label(), meaning(of)));
     view! {
         <section class="sheet padded stack replay" aria-label="Replay">
             <div class="row">
                 <h2 title="A simulation: the trials begin in the order of their numbers, as many at a time as in the sweep, and at each value the rule sees what was known then">
                     "Replay of a stopping rule"
                 </h2>
-                <Rules rule />
+                {switches("Rule", &rules, rule)}
             </div>
             {shows(move || match (rule.get(), &*found.read()) {
                 (None, _) => view! {
@@ -70,24 +71,6 @@ pub(super) fn ReplayPanel() -> impl IntoView {
             })}
         </section>
     }
-}
-
-/// The choice of the rule.
-#[component]
-fn Rules(rule: RwSignal<Option<RuleKind>>) -> impl IntoView {
-    let switch = move |of: RuleKind| {
-        view! {
-            <button
-                class="switch"
-                title=meaning(of)
-                aria-pressed=move || (rule.get() == Some(of)).to_string()
-                on:click=clicks(move |_| rule.set(Some(of)))
-            >
-                {of.label()}
-            </button>
-        }
-    };
-    view! { <div class="range" role="group" aria-label="Rule">{RuleKind::ALL.map(switch).collect_view()}</div> }
 }
 
 const fn meaning(rule: RuleKind) -> &'static str {

@@ -2,10 +2,12 @@
 
 use leptos::prelude::*;
 
+use super::clicks;
+
 /// Switches that set a signal, each with its value, word and meaning. `label` names the group for screen readers.
-pub(super) fn switches<T: Copy + PartialEq + Send + Sync + 'static>(
+pub(crate) fn switches<T: Copy + PartialEq + Send + Sync + 'static>(
     label: &'static str,
-    entries: &'static [(T, &'static str, &'static str)],
+    entries: &[(T, &'static str, &'static str)],
     chosen: RwSignal<T>,
 ) -> AnyView {
     let switch = |&(value, word, meaning): &(T, &'static str, &'static str)| {
@@ -14,7 +16,7 @@ pub(super) fn switches<T: Copy + PartialEq + Send + Sync + 'static>(
                 class="switch"
                 title=meaning
                 aria-pressed=move || (chosen.get() == value).to_string()
-                on:click=move |_| chosen.set(value)
+                on:click=clicks(move |_| chosen.set(value))
             >
                 {word}
             </button>
