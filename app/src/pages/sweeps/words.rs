@@ -2,6 +2,7 @@
 
 use figure::number::in_unit;
 use leptos::prelude::*;
+use research::stopping::settings::RuleKind;
 use serde_json::Value;
 use wire::hyperparameters::table;
 use wire::series::{describe, name};
@@ -14,6 +15,22 @@ use crate::components::hyperparameters::shown;
 /// Whether the server may change a sweep by itself.
 pub(super) fn can_change(sweep: &Sweep) -> bool {
     sweep.state == SweepState::Running || sweep.counts.unfinished() > 0
+}
+
+/// What a stopping rule does; `None` is no rule.
+pub(super) const fn rule_meaning(rule: Option<RuleKind>) -> &'static str {
+    match rule {
+        None => "Each trial trains all its steps.",
+        Some(RuleKind::Median) => {
+            "Stops a trial whose best value is worse than a percentile of the others at the same step."
+        }
+        Some(RuleKind::Asha) => {
+            "Of the trials that reach a rung, the best 1 / eta go on. Each rung has eta times the steps of the one below."
+        }
+        Some(RuleKind::Hyperband) => {
+            "Several ASHA with first rungs at different steps; each trial belongs to one of them."
+        }
+    }
 }
 
 /// The label of a parameter of a search space.

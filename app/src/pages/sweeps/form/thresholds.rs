@@ -1,6 +1,7 @@
 //! The stopping rule of the form and the thresholds of all rules, as they are typed.
 
 use leptos::prelude::*;
+use research::stopping::settings::RuleKind;
 use wire::hyperparameters::table::Values;
 use wire::sweep::stopping::StoppingRule;
 
@@ -14,52 +15,11 @@ const ETA: Values = Values::Integer { min: 2, max: 10 };
 const FIRST_RUNG: Values = Values::Number { min: 1e-4, max: 0.5 };
 const BRACKETS: Values = Values::Integer { min: 2, max: 8 };
 
-/// A rule, without its thresholds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rule {
-    Off,
-    Median,
-    Asha,
-    Hyperband,
-}
-
-impl Rule {
-    pub(super) const ALL: [Self; 4] = [Self::Off, Self::Median, Self::Asha, Self::Hyperband];
-
-    pub(super) const fn word(self) -> &'static str {
-        match self {
-            Self::Off => "none",
-            Self::Median => "median",
-            Self::Asha => "asha",
-            Self::Hyperband => "hyperband",
-        }
-    }
-
-    pub(super) const fn label(self) -> &'static str {
-        match self {
-            Self::Off => "None",
-            Self::Median => "Median",
-            Self::Asha => "ASHA",
-            Self::Hyperband => "Hyperband",
-        }
-    }
-
-    pub(super) const fn meaning(self) -> &'static str {
-        match self {
-            Self::Off => "Each trial trains all its steps.",
-            Self::Median => "Stops a trial whose best value is worse than a percentile of the others at the same step.",
-            Self::Asha => {
-                "Of the trials that reach a rung, the best 1 / eta go on. Each rung has eta times the steps of the one below."
-            }
-            Self::Hyperband => "Several ASHA with first rungs at different steps; each trial belongs to one of them.",
-        }
-    }
-}
-
 /// The rule and the thresholds of all rules.
 #[derive(Clone, Copy)]
 pub(super) struct Thresholds {
-    pub(super) rule: RwSignal<Rule>,
+    /// `None` for no rule.
+    pub(super) rule: RwSignal<Option<RuleKind>>,
     pub(super) percentile: TypedNumber,
     pub(super) min_trials: TypedNumber,
     pub(super) from: TypedNumber,
@@ -75,7 +35,7 @@ impl Thresholds {
     /// No rule; empty fields, which stand for the defaults.
     pub(super) fn new() -> Self {
         Self {
-            rule: RwSignal::new(Rule::Off),
+            rule: RwSignal::new(None),
             percentile: TypedNumber::optional(PERCENTILE),
             min_trials: TypedNumber::optional(TRIALS),
             from: TypedNumber::optional(FRACTION),
@@ -93,12 +53,8 @@ impl Thresholds {
     /// # Errors
     /// The first threshold that cannot be read.
     pub(super) fn read(self) -> Result<Option<StoppingRule>, Fault> {
-        let mut rule = match self.rule.get() {
-            Rule::Off => return Ok(None),
-            Rule::Median => StoppingRule::median(),
-            Rule::Asha => StoppingRule::asha(),
-            Rule::Hyperband => StoppingRule::hyperband(),
-        };
+        let Some(kind) = self.rule.get() else { return Ok(None) };
+        let mut rule = kind.rule();
         match &mut rule {
             StoppingRule::Median { percentile, min_trials, from, until, protect } => {
                 replace(percentile, "percentile", self.percentile)?;

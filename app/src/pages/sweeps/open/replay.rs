@@ -17,7 +17,7 @@ use super::state::OpenSweep;
 use crate::components::number::{THIN, counted, grouped};
 use crate::components::{CopyButton, Failure, Skeleton, says, shows, switches};
 use crate::net::api::{ApiFailure, fits};
-use crate::pages::sweeps::words::{metric_unit, value_text};
+use crate::pages::sweeps::words::{metric_unit, rule_meaning, value_text};
 use curves::ReplayCurves;
 use settings::{Sliders, Thresholds};
 use stopped::StoppedTrials;
@@ -48,7 +48,7 @@ pub(super) fn ReplayPanel() -> impl IntoView {
             fetch();
         }
     });
-    let rules = RuleKind::ALL.map(|of| (Some(of), of.label(), meaning(of)));
+    let rules = RuleKind::ALL.map(|of| (Some(of), of.label(), rule_meaning(Some(of))));
     view! {
         <section class="sheet padded stack replay" aria-label="Replay">
             <div class="row">
@@ -70,14 +70,6 @@ pub(super) fn ReplayPanel() -> impl IntoView {
                 _ => view! { <Skeleton rows=5 /> }.into_any(),
             })}
         </section>
-    }
-}
-
-const fn meaning(rule: RuleKind) -> &'static str {
-    match rule {
-        RuleKind::Median => "Stops a trial whose best value is worse than a percentile of the others at the same step",
-        RuleKind::Asha => "Of the trials that reach a rung, the best 1 / eta go on",
-        RuleKind::Hyperband => "Several ASHA with first rungs at different steps; each trial belongs to one of them",
     }
 }
 

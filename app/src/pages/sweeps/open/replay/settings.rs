@@ -2,7 +2,7 @@
 
 use figure::number::short;
 use leptos::prelude::*;
-use research::stopping::settings::ReplayedSetting;
+use research::stopping::settings::{ReplayedSetting, RuleKind};
 use wire::sweep::stopping::StoppingRule;
 
 use crate::components::{says, shows};
@@ -50,8 +50,9 @@ impl Thresholds {
     pub(super) fn new(settings: &[ReplayedSetting], own: Option<StoppingRule>) -> Self {
         let values: Vec<(f64, Option<f64>)> = settings.iter().map(|setting| of(&setting.rule)).collect();
         let rule = settings.first().map(|setting| setting.rule);
-        let same = own.filter(|own| rule.is_some_and(|rule| is_same_kind(own, &rule)));
-        let start = same.or_else(|| rule.map(|rule| default_of(&rule))).map(|rule| of(&rule));
+        let kind = rule.as_ref().map(RuleKind::of);
+        let same = own.filter(|own| kind == Some(RuleKind::of(own)));
+        let start = same.or_else(|| kind.map(RuleKind::rule)).map(|rule| of(&rule));
         let seconds: Vec<f64> = values.iter().filter_map(|(_, second)| *second).collect();
         let second = (!seconds.is_empty()).then(|| Threshold::new(seconds, start.and_then(|(_, second)| second)));
         Self {
@@ -75,18 +76,6 @@ impl Thresholds {
         if let (Some(threshold), Some(value)) = (self.second, second) {
             threshold.set(value);
         }
-    }
-}
-
-fn is_same_kind(one: &StoppingRule, other: &StoppingRule) -> bool {
-    std::mem::discriminant(one) == std::mem::discriminant(other)
-}
-
-fn default_of(rule: &StoppingRule) -> StoppingRule {
-    match rule {
-        StoppingRule::Median { .. } => StoppingRule::median(),
-        StoppingRule::Asha { .. } => StoppingRule::asha(),
-        StoppingRule::Hyperband { .. } => StoppingRule::hyperband(),
     }
 }
 
@@ -159,7 +148,7 @@ fn Slider(label: &'static str, meaning: &'static str, threshold: Threshold) -> i
 
 #[cfg(test)]
 mod tests {
-    use research::stopping::settings::{RuleKind, settings};
+    use research::stopping::settings::settings;
 
     use super::*;
 
