@@ -7,7 +7,7 @@ use research::fits::report::FitKind;
 use wire::hyperparameters::table::Values;
 
 use crate::components::number::short as prefixed;
-use crate::components::{NumberField, TypedNumber};
+use crate::components::{LabeledNumber, TypedNumber};
 
 /// The unit of validation losses.
 pub(super) const LOSS: &str = "nats/token";
@@ -68,7 +68,7 @@ pub(super) fn compute(flops: f64) -> String {
     with_unit(flops, "FLOP")
 }
 
-/// The fields of what a law is extrapolated to; an empty one stands for the default of the server.
+/// The fields of what a law is extrapolated to; an empty one stands for its default.
 #[derive(Clone, Copy)]
 pub(super) struct Targets {
     pub(super) parameters: TypedNumber,
@@ -83,7 +83,7 @@ impl Targets {
     }
 }
 
-/// An optional number; its placeholder is the default of the server.
+/// The field of an optional number; its placeholder is the default.
 #[component]
 pub(super) fn TargetField(
     label: &'static str,
@@ -94,10 +94,7 @@ pub(super) fn TargetField(
     usual: Signal<f64>,
 ) -> impl IntoView {
     view! {
-        <label class="field" title=meaning>
-            <span class="label">{label}</span>
-            <NumberField number placeholder=Signal::derive(move || format!("{:.2e}", usual.get())) />
-        </label>
+        <LabeledNumber label meaning number placeholder=Signal::derive(move || format!("{:.2e}", usual.get())) />
     }
 }
 
