@@ -120,7 +120,7 @@ test("a scaling law on the Compare page is extrapolated to what is typed, also o
     await page.goto(`${lab.url}/compare?runs=${run}`);
     await fits(page).getByRole("button", { name: "Scaling law", exact: true }).click();
     await fits(page).getByText("L(N, D) = 1.2 + 0.4 / (N / 1e6)^0.5 + 0.1 / (D / 1e9)^0.4", { exact: true }).waitFor();
-    await fits(page).getByText(/A fit without the 4 runs of the most compute predicts their loss with an error of 0\.5\s%/).waitFor();
+    await fits(page).getByText(/A fit without the 4 runs with the most compute predicts their loss with an error of 0\.5\s%/).waitFor();
     const field = (label) => fits(page).locator("label.field", { hasText: label }).first().locator("input");
     await field("Parameters").fill("1e8");
     await field("Training tokens").fill("2e9");

@@ -22,7 +22,7 @@ use rates::RatesView;
 use table::RunTable;
 use words::{Targets, label, meaning};
 
-/// A fit to compute: the kind, the list of runs, and the version of their results.
+/// The fit to request: its kind, the list of runs, and the version of their results.
 type Wanted = (FitKind, String, u64);
 
 /// The state of the request.
@@ -131,6 +131,7 @@ fn Report(report: FitReport, targets: Targets) -> impl IntoView {
         FitResult::LearningRate(fit) => view! { <RatesView fit=Some(fit) series /> }.into_any(),
         FitResult::BatchSize(fit) => view! { <NoiseView fit=Some(fit) series /> }.into_any(),
         FitResult::Refused(refused) => {
+            // The series of a range test has smoothed losses, that of noise scales has none.
             let is_smoothed = series.first().map(|point| point.smoothed.is_some());
             let points = match is_smoothed {
                 Some(true) => view! { <RatesView fit=None series /> }.into_any(),

@@ -18,12 +18,14 @@ use crate::components::{Canvas, TypedNumber, says};
 pub(super) fn IsoflopView(fit: Isoflop, runs: Vec<FittedRun>, flops: TypedNumber) -> impl IntoView {
     let rows = (0..).zip(&fit.profiles).map(|(at, profile)| view! { <ProfileRow at profile=profile.clone() /> });
     let rows = rows.collect_view();
-    let law = fit.exponent.map(|exponent| format!("Best size = k C^a, with a = {}.", with_interval(exponent, "")));
-    let single = "With one amount of compute there is no law of the best size; train the sizes with another one.";
+    let law = fit
+        .exponent
+        .map(|exponent| format!("Best size = k C^a for C training FLOPs, with a = {}.", with_interval(exponent, "")));
+    let single = "A law of the best size needs two amounts of compute: train these sizes with another amount.";
     let law = law.unwrap_or_else(|| single.to_owned());
     let most = fit.profiles.iter().map(|profile| profile.flops).fold(0.0, f64::max);
-    let label =
-        format!("Validation loss over model size, {}", counted(fit.profiles.len() as u64, "amount") + " of compute");
+    let amounts = counted(fit.profiles.len() as u64, "amount");
+    let label = format!("Validation loss over model size for {amounts} of compute");
     let has_law = fit.best_size.is_some();
     let fit = StoredValue::new(fit);
     let usual = 4.0 * most;
@@ -39,7 +41,7 @@ pub(super) fn IsoflopView(fit: Isoflop, runs: Vec<FittedRun>, flops: TypedNumber
         <p>{law}</p>
         {has_law.then(|| view! {
             <div class="fields">
-                <TargetField label="Training FLOPs" meaning="Compute for which the best size is extrapolated. Default: 4 times the most of a profile" number=flops usual=Signal::derive(move || usual) />
+                <TargetField label="Training FLOPs" meaning="Compute for which the best size is extrapolated. Default: 4 times the largest amount of a profile" number=flops usual />
             </div>
             <p role="status">{said}</p>
         })}
@@ -81,6 +83,7 @@ fn shapes(fit: &Isoflop, size: Size) -> Vec<Shape> {
     let (Some((left, right)), Some((low, high))) = (sizes, losses) else { return vec![] };
     let (x, y) = (Scale::new(ScaleKind::Log, left, right), Scale::new(ScaleKind::Linear, low, high));
     let plot = Plot::new(x.padded(0.04), y.padded(0.06), size);
+    // Ticks of tokens write 1e9 as 1 B, as for parameters.
     let mut shapes = plot.frame(("parameters without embeddings", "tokens"), ("validation loss, nats/token", LOSS));
     let inside = (0..).zip(&fit.profiles).flat_map(|(at, profile)| of_profile(profile, &plot, Role::Run(at)));
     shapes.push(plot.clipped(inside.collect()));

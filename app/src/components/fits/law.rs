@@ -15,11 +15,11 @@ use super::words::{LOSS, TargetField, Targets, compute, count, count_with_interv
 use crate::components::number::counted;
 use crate::components::{Canvas, says};
 
-/// Positions at which a curve is computed.
+/// Number of positions at which a curve is computed.
 const CURVE: usize = 24;
-/// Most sizes with a curve; of more, some are left out.
+/// Maximum number of sizes with a curve; if the runs have more sizes, some have none.
 const CURVES: usize = 8;
-/// Pixels for the size at the end of a curve.
+/// Width of the labels at the ends of the curves, pixels.
 const LABELS: f64 = 58.0;
 
 /// The law at a size, from the least to the greatest number of tokens.
@@ -70,9 +70,9 @@ pub(super) fn LawView(fit: ScalingLawFit, runs: Vec<FittedRun>, targets: Targets
         <p class="mono equation">{equation}</p>
         <Canvas class="plot" file="scaling-law" label draw />
         <div class="fields">
-            <TargetField label="Parameters" meaning="Without embeddings. Default: 4 times the largest run" number=targets.parameters usual=Signal::derive(move || usual.parameters) />
-            <TargetField label="Training tokens" meaning="Default: 4 times the most of a run" number=targets.tokens usual=Signal::derive(move || usual.tokens) />
-            <TargetField label="Training FLOPs of the best size" meaning="Default: 6 times parameters times tokens" number=targets.flops usual=Signal::derive(move || 6.0 * parameters.get() * tokens.get()) />
+            <TargetField label="Parameters" meaning="Without embeddings. Default: 4 times the largest run" number=targets.parameters usual=usual.parameters />
+            <TargetField label="Training tokens" meaning="Default: 4 times the largest number of a run" number=targets.tokens usual=usual.tokens />
+            <TargetField label="Training FLOPs for the best size" meaning="Default: 6 times parameters times tokens" number=targets.flops usual=Signal::derive(move || 6.0 * parameters.get() * tokens.get()) />
         </div>
         <p role="status">{said}" "<span class="dim">{reach}</span></p>
         <dl class="figures across">{values.into_iter().collect_view()}</dl>
@@ -94,7 +94,7 @@ fn quality(fit: &ScalingLawFit) -> String {
         format!("The standard deviation of the residuals is {}{THIN}% of the loss.", short(100.0 * fit.residual));
     let held_out = match fit.held_out {
         Some(held_out) => format!(
-            "A fit without the {} of the most compute predicts their loss with an error of {}{THIN}% (root mean square).",
+            "A fit without the {} with the most compute predicts their loss with an error of {}{THIN}% (root mean square).",
             counted(held_out.runs as u64, "run"),
             short(100.0 * held_out.error),
         ),
@@ -103,7 +103,7 @@ fn quality(fit: &ScalingLawFit) -> String {
     format!("{residual} {held_out}")
 }
 
-/// The extrapolation as sentences.
+/// The loss at the target and the best size for its compute, as sentences.
 fn extrapolated(at: &Extrapolation) -> String {
     let loss = format!(
         "{} parameters and {} tokens: a loss of {}.",

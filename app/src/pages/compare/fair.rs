@@ -166,16 +166,16 @@ fn AddToJournal(shown: Memo<Wanted>) -> impl IntoView {
     };
     shows(move || {
         project.get().map(|project| view! {
-        <div class="row">
-            <button
-                title=format!("Add the conclusion to the research journal of the project {project}, where it stays as it is now")
-                disabled=move || is_sending.get()
-                on:click=clicks(add)
-            >
-                "Add to the research journal"
-            </button>
-        </div>
-    })
+            <div class="row">
+                <button
+                    title=format!("Add the conclusion to the research journal of the project {project}, where it stays as it is now")
+                    disabled=move || is_sending.get()
+                    on:click=clicks(add)
+                >
+                    "Add to the research journal"
+                </button>
+            </div>
+        })
     })
 }
 

@@ -13,7 +13,7 @@ use crate::components::{Select, isolated, tag_name};
 use crate::net::live::Live;
 use crate::projects::Projects;
 
-/// Fewest finished runs of a tag that is offered.
+/// Minimum number of finished runs of a tag in the list.
 const FEWEST: usize = 3;
 /// The value of the selected runs in the list.
 const SELECTED: &str = "";

@@ -87,8 +87,9 @@ fn plot(size: Size) -> Plot {
 
 fn shapes(settings: &[ReplayedSetting], chosen: usize, size: Size) -> Vec<Shape> {
     let plot = plot(size);
-    // The ticks of steps are whole numbers.
-    let mut shapes = plot.frame(("compute saved, %", ""), ("winners lost, of the best 3 trials", "steps"));
+    let lost = format!("winners lost, of the best {WINNERS} trials");
+    // Ticks of steps are whole numbers.
+    let mut shapes = plot.frame(("compute saved, %", ""), (lost.as_str(), "steps"));
     let dot = |setting: &ReplayedSetting, radius: f64, fill: Fill| {
         plot.dot(100.0 * setting.saved, setting.winners_lost as f64, radius, fill)
     };
