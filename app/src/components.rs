@@ -71,7 +71,7 @@ pub(crate) use search::{RunSearch, matches};
 pub(crate) use select::Select;
 pub(crate) use server_command::ServerCommand;
 pub(crate) use sparkline::Sparkline;
-pub(crate) use state::{StateMark, is_resumable, state_word};
+pub(crate) use state::{StateMark, is_resumable};
 pub(crate) use switches::switches;
 pub(crate) use task::task_in_words;
 pub(crate) use text::{isolated, visible};

@@ -3,13 +3,11 @@
 use leptos::prelude::*;
 use wire::RunSummary;
 
-use super::state_word;
-
 /// Whether a run contains all words of the search. `tag:NAME` is the tag NAME and no other.
 pub(crate) fn matches(run: &RunSummary, search: &str) -> bool {
     let RunSummary { name, id, preset, corpus, device, state, tags, .. } = run;
     let words = tags.join(" ");
-    let text = format!("{name} {id} {preset} {corpus} {device} {} {words}", state_word(*state)).to_lowercase();
+    let text = format!("{name} {id} {preset} {corpus} {device} {} {words}", state.word()).to_lowercase();
     let has = |word: &str| match word.strip_prefix("tag:") {
         Some(wanted) => tags.iter().any(|tag| tag.to_lowercase() == wanted),
         None => text.contains(word),

@@ -5,11 +5,6 @@ use wire::RunState;
 
 use super::Icon;
 
-/// The word for a state, which is also its CSS attribute and the name of its icon.
-pub(crate) fn state_word(state: RunState) -> &'static str {
-    state.word()
-}
-
 /// What a state means, in one sentence.
 fn meaning(state: RunState) -> &'static str {
     match state {
@@ -30,10 +25,10 @@ pub(crate) fn is_resumable(state: RunState) -> bool {
     matches!(state, RunState::Paused | RunState::Suspended | RunState::Stopped | RunState::Failed | RunState::Lost)
 }
 
-/// Icon and word.
+/// Icon and word; the word is also the CSS attribute and the name of the icon.
 #[component]
 pub(crate) fn StateMark(state: RunState) -> impl IntoView {
-    let word = state_word(state);
+    let word = state.word();
     view! {
         <span class="state" data-state=word title=meaning(state)>
             <Icon name=word />

@@ -9,7 +9,7 @@ use wire::experiment::record::{ExperimentRun, Side, complete_pairs};
 
 use super::words::in_metric;
 use crate::components::hyperparameters::with_comma;
-use crate::components::{isolated, sentence, state_word};
+use crate::components::{isolated, sentence};
 use crate::route::run_path;
 
 /// The part of the chart's width, in percent, on each side of 0.
@@ -135,7 +135,7 @@ fn RunCell(run: Option<ExperimentRun>) -> impl IntoView {
             (None, Some(failure), _) => ("no value".to_owned(), isolated(&sentence(&format!("{} {failure}", run.run)))),
             (None, None, Some(state)) => {
                 let percent = (100.0 * run.progress).floor();
-                (format!("{} {percent:.0}{}%", state_word(state), number::THIN), format!("Open {}", run.run))
+                (format!("{} {percent:.0}{}%", state.word(), number::THIN), format!("Open {}", run.run))
             }
             (None, None, None) => ("–".to_owned(), format!("{} no longer exists", run.run)),
         };

@@ -7,7 +7,7 @@ use super::actions::{Actions, QueueButtons};
 use super::selection::PickBox;
 use super::tags::TagChips;
 use crate::components::number::{clock, duration, grouped, loss, now_ms, short};
-use crate::components::{HealthMark, Number, Progress, Sparkline, StateMark, isolated, name_of, run_name, state_word};
+use crate::components::{HealthMark, Number, Progress, Sparkline, StateMark, isolated, name_of, run_name};
 use crate::net::api::sentence;
 use crate::net::live::Live;
 use crate::projects::Projects;
@@ -48,7 +48,7 @@ pub(super) fn RunRow(
     let is_live = Signal::derive(move || state.get() == RunState::Running);
     let values = Memo::new(move |_| run.read().as_ref().map(|run| run.sparkline.clone()).unwrap_or_default());
     view! {
-        <tr data-state=move || state_word(state.get())>
+        <tr data-state=move || state.get().word()>
             <td class="c-state"><PickBox id=picked name />{move || view! { <StateMark state=state.get() /> }}</td>
             <td class="c-health">{cell(health)}</td>
             <td class="c-name">
