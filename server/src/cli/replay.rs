@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+use research::stopping::settings::WINNERS;
 use research::stopping::{Curve, Replay, replay};
 use serde_json::Value;
 use store::{Store, StoreError};
@@ -21,9 +22,6 @@ Examples:
     kindling replay --tag sweep-3 --rule asha
   Try a threshold, as if two runs had trained at a time, for a program:
     kindling replay --tag sweep-3 --rule median --set percentile=25 --parallel 2 --json";
-
-/// Runs of which a rule must not lose one.
-const WINNERS: usize = 3;
 
 /// Replays early stopping over finished runs: the compute that each rule would have saved, and the loss that it would have cost.
 #[derive(Debug, Args)]

@@ -117,15 +117,12 @@ pub fn replay(rule: &StoppingRule, runs: &[Curve], parallel: usize) -> Replay {
 }
 
 fn summary(rule: &StoppingRule, runs: &[Curve], stops: Vec<(usize, Stop)>) -> Replay {
-    let last = |run: &Curve| run.points.last().map(|(_, value)| *value).filter(|value| value.is_finite());
     let trained = |run: &Curve| run.points.last().map_or(0, |(step, _)| *step);
-    let mut ranked: Vec<(f64, usize)> =
-        runs.iter().enumerate().filter_map(|(at, run)| Some((last(run)?, at))).collect();
-    ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let ranked = ranked(runs);
     let is_stopped = |run: usize| stops.iter().any(|(stopped, _)| *stopped == run);
     let kept = ranked.iter().find(|(_, run)| !is_stopped(*run)).map(|(value, _)| *value);
     let best_when_stopped = stops.iter().filter_map(|(run, stop)| Some((stop.value?, *run)));
-    let fallback = best_when_stopped.min_by(|a, b| a.0.total_cmp(&b.0)).and_then(|(_, run)| last(&runs[run]));
+    let fallback = best_when_stopped.min_by(|a, b| a.0.total_cmp(&b.0)).and_then(|(_, run)| last_value(&runs[run]));
     Replay {
         rule: *rule,
         label: rule.label(),
@@ -135,11 +132,24 @@ fn summary(rule: &StoppingRule, runs: &[Curve], stops: Vec<(usize, Stop)>) -> Re
         kept: kept.or(fallback),
         stopped: stops
             .into_iter()
-            .map(|(run, stop)| ReplayedStop {
-                number: runs[run].number,
-                stop,
-                rank: ranked.iter().position(|(_, other)| *other == run).map(|rank| rank + 1),
-            })
+            .map(|(run, stop)| ReplayedStop { number: runs[run].number, stop, rank: rank(&ranked, run) })
             .collect(),
     }
+}
+
+fn last_value(run: &Curve) -> Option<f64> {
+    run.points.last().map(|(_, value)| *value).filter(|value| value.is_finite())
+}
+
+/// The runs whose last value is finite, the best first: the value and the place of the run.
+pub(super) fn ranked(runs: &[Curve]) -> Vec<(f64, usize)> {
+    let mut ranked: Vec<(f64, usize)> =
+        runs.iter().enumerate().filter_map(|(at, run)| Some((last_value(run)?, at))).collect();
+    ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
+    ranked
+}
+
+/// The rank of the run at a place, from 1.
+pub(super) fn rank(ranked: &[(f64, usize)], run: usize) -> Option<usize> {
+    ranked.iter().position(|(_, other)| *other == run).map(|rank| rank + 1)
 }

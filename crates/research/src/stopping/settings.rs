@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 use wire::sweep::spec::Direction;
 use wire::sweep::stopping::StoppingRule;
 
-use super::replay::{Replay, replay};
+use super::replay::{Replay, rank, ranked, replay};
 use super::{Curve, ReplayedStop};
 use crate::refused::Refused;
 
-/// Of this number of the best runs, it is counted how many a rule stops.
+/// Number of winners: the runs with the best last values, which a rule should not stop.
 pub const WINNERS: usize = 3;
 
 /// Percentiles of the median rule.
@@ -171,15 +171,15 @@ impl ReplayReport {
         let replays = settings(&request.rule).into_iter().map(|rule| replay(&rule, &curves, request.parallel));
         let replays: Vec<Replay> = replays.collect();
         let ReplayRequest { rule, metric, direction, parallel } = request;
-        let ranks = ranks(&curves);
-        let run = |(run, rank): (RunToReplay, Option<usize>)| replayed(run, rank, direction);
+        let ranked = ranked(&curves);
+        let run = |(at, run): (usize, RunToReplay)| replayed(run, rank(&ranked, at), direction);
         Self {
             rule: RuleKind::of(&rule),
             metric,
             direction,
             parallel,
             steps: replays.first().map_or(0, |replay| replay.steps),
-            runs: runs.into_iter().zip(ranks).map(run).collect(),
+            runs: runs.into_iter().enumerate().map(run).collect(),
             settings: replays.into_iter().map(setting).collect(),
             refused: None,
         }
@@ -202,16 +202,6 @@ fn setting(replay: Replay) -> ReplayedSetting {
         stops: replay.stopped.iter().map(stop).collect(),
         label: replay.label,
     }
-}
-
-/// The rank of each run by its last value, from 1.
-fn ranks(curves: &[Curve]) -> Vec<Option<usize>> {
-    let last = |curve: &Curve| curve.points.last().map(|(_, value)| *value).filter(|value| value.is_finite());
-    let mut order: Vec<(f64, usize)> =
-        curves.iter().enumerate().filter_map(|(at, curve)| Some((last(curve)?, at))).collect();
-    order.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let rank = |run: usize| order.iter().position(|(_, at)| *at == run).map(|place| place + 1);
-    (0..curves.len()).map(rank).collect()
 }
 
 /// The settings of a rule: its own, and those around it.
