@@ -1,10 +1,11 @@
 //! `kindling fit`: fits over finished runs of a lab, whether or not a server holds the folder.
 
 use clap::{Args, Subcommand};
-use research::fits::batch_size::{BatchSize, batch_size};
+use research::fits::batch_size::batch_size;
 use research::fits::isoflop::{Isoflop, IsoflopRun, isoflop};
 use research::fits::learning_rate::{RangeTest, range_test};
-use research::fits::scaling_law::{HeldOut, ScalingLaw, ScalingRun, held_out};
+use research::fits::report::{BatchSizeFit, ScalingLawFit, Target};
+use research::fits::scaling_law::{HeldOut, ScalingLaw, ScalingRun};
 use research::fits::{Estimate, Refusal};
 use store::{Store, StoreError};
 use wire::number::brief;
@@ -12,6 +13,7 @@ use wire::number::brief;
 use super::data::{DataArgs, UnusedFolder};
 use super::run_group::{RunGroupArgs, RunGroupError};
 use super::run_name::{RunNameError, run_named};
+use crate::runs::fits::SEED;
 use crate::runs::trial_curves::{TrialRun, learning_rates, noise_scales};
 
 const EXAMPLES: &str = "\
@@ -42,9 +44,6 @@ const BATCH_SIZE_EXAMPLES: &str = "\
 Examples:
   Batch size by the gradient noise scale of a run with several micro-batches or replicas:
     kindling fit batch-size amber-fox";
-
-/// Seed of the intervals: equal runs give equal intervals.
-const SEED: u64 = 1;
 
 /// Fits a law to finished runs, with intervals; fails if the runs do not determine the law.
 #[derive(Debug, Args)]
@@ -128,10 +127,13 @@ impl FitArgs {
     pub async fn run(self) -> Result<(), FitError> {
         let store = Store::open_access(self.data.used()?).await?;
         let text = match self.what {
-            What::Law { runs, parameters, tokens, flops } => law(&runs.read(&store).await?, parameters, tokens, flops)?,
+            What::Law { runs, parameters, tokens, flops } => {
+                law(&runs.read(&store).await?, Target { parameters, tokens, flops })?
+            }
             What::Isoflop { runs } => {
                 let runs = runs.read(&store).await?;
-                profiles(&isoflop(&runs.iter().filter_map(isoflop_run).collect::<Vec<_>>(), SEED)?)
+                let points = runs.iter().filter_map(TrialRun::fitted).map(|run| run.isoflop_run());
+                profiles(&isoflop(&points.collect::<Vec<IsoflopRun>>(), SEED)?)
             }
             What::LearningRate { run } => {
                 let run = run_named(&run, &store.runs(false).await?)?;
@@ -140,10 +142,9 @@ impl FitArgs {
             What::BatchSize { run } => {
                 let run = run_named(&run, &store.runs(false).await?)?;
                 let Some(view) = store.run(&run).await? else { return Err(StoreError::UnknownRun { run }.into()) };
-                let recipe = &view.plan.recipe;
-                let sequences = recipe.batch.size as f64 * recipe.batch.accumulation as f64;
                 let scales: Vec<f64> = noise_scales(&store, &run).await?.into_iter().map(|(_, scale)| scale).collect();
-                batch(&batch_size(&scales, sequences * recipe.model.seq as f64)?, recipe.model.seq)
+                let suggested = batch_size(&scales, view.plan.tokens_per_step() as f64)?;
+                batch(&BatchSizeFit::new(suggested, view.plan.recipe.model.seq))
             }
         };
         println!("{text}");
@@ -151,40 +152,27 @@ impl FitArgs {
     }
 }
 
-fn scaling_run(run: &TrialRun) -> Option<ScalingRun> {
-    let last = run.last()?;
-    let parameters = run.view.plan.recipe.model.body_parameters() as f64;
-    Some(ScalingRun { parameters, tokens: last.tokens, loss: last.loss })
-}
-
-fn isoflop_run(run: &TrialRun) -> Option<IsoflopRun> {
-    let last = run.last()?;
-    let parameters = run.view.plan.recipe.model.body_parameters() as f64;
-    Some(IsoflopRun { parameters, flops: last.flops, loss: last.loss })
-}
-
-fn law(runs: &[TrialRun], parameters: Option<f64>, tokens: Option<f64>, flops: Option<f64>) -> Result<String, Refusal> {
-    let points: Vec<ScalingRun> = runs.iter().filter_map(scaling_run).collect();
+fn law(runs: &[TrialRun], target: Target) -> Result<String, Refusal> {
+    let points: Vec<ScalingRun> = runs.iter().filter_map(TrialRun::fitted).map(|run| run.scaling_run()).collect();
     let law = ScalingLaw::fit(&points, SEED)?;
-    let largest = |of: fn(&ScalingRun) -> f64| points.iter().map(of).fold(0.0, f64::max);
-    let parameters = parameters.unwrap_or_else(|| 4.0 * largest(|run| run.parameters));
-    let tokens = tokens.unwrap_or_else(|| 4.0 * largest(|run| run.tokens));
-    Ok(described(&law, held_out(&points), parameters, tokens, flops.unwrap_or(6.0 * parameters * tokens)))
+    Ok(described(&ScalingLawFit::new(law, &points, target)))
 }
 
-fn described(law: &ScalingLaw, held_out: Option<HeldOut>, parameters: f64, tokens: f64, flops: f64) -> String {
+fn described(fit: &ScalingLawFit) -> String {
+    let at = &fit.extrapolation;
+    let best = at.best_parameters.map_or("none".to_owned(), |best| format!("{} parameters", interval(best)));
     let lines = [
         format!(
             "L(N, D) = E + A / (N / 1e6)^alpha + B / (D / 1e9)^beta over {} runs; N counts parameters without embeddings, D training tokens",
-            law.runs
+            fit.law.runs
         ),
-        format!("E      {}", interval(law.irreducible())),
-        format!("A      {}", interval(law.a())),
-        format!("alpha  {}", interval(law.alpha())),
-        format!("B      {}", interval(law.b())),
-        format!("beta   {}", interval(law.beta())),
-        format!("Standard deviation of the residuals: {} % of the loss", brief(100.0 * law.residual)),
-        match held_out {
+        format!("E      {}", interval(fit.irreducible)),
+        format!("A      {}", interval(fit.a)),
+        format!("alpha  {}", interval(fit.alpha)),
+        format!("B      {}", interval(fit.b)),
+        format!("beta   {}", interval(fit.beta)),
+        format!("Standard deviation of the residuals: {} % of the loss", brief(100.0 * fit.residual)),
+        match fit.held_out {
             Some(HeldOut { runs, error }) => format!(
                 "Prediction error on the {runs} runs with the most compute, held out of the fit: {} % of the loss (root mean square)",
                 brief(100.0 * error)
@@ -193,11 +181,11 @@ fn described(law: &ScalingLaw, held_out: Option<HeldOut>, parameters: f64, token
         },
         format!(
             "Loss at {} parameters and {} tokens: {} nats/token",
-            brief(parameters),
-            brief(tokens),
-            interval(law.loss(parameters, tokens))
+            brief(at.parameters),
+            brief(at.tokens),
+            interval(at.loss)
         ),
-        format!("Best size at {} FLOPs: {} parameters", brief(flops), interval(law.best_parameters(flops))),
+        format!("Best size at {} FLOPs: {best}", brief(at.flops)),
     ];
     lines.join("\n")
 }
@@ -229,16 +217,14 @@ fn rates(found: &RangeTest) -> String {
     )
 }
 
-fn batch(found: &BatchSize, seq: usize) -> String {
-    let scale = found.noise_scale;
-    let sequences = (scale.value / seq as f64).round().max(1.0);
+fn batch(BatchSizeFit { suggested, seq, sequences }: &BatchSizeFit) -> String {
     format!(
         "Gradient noise scale over the second half of the run: {} tokens\nA batch of about {} sequences of {seq} tokens balances steps and \
          tokens: half the progress per step of an unlimited batch.\nThe batch of this run, {} tokens, makes {:.0} % of that progress per step.",
-        interval(scale),
-        brief(sequences),
-        brief(found.batch_tokens),
-        100.0 * found.progress,
+        interval(suggested.noise_scale),
+        brief(*sequences),
+        brief(suggested.batch_tokens),
+        100.0 * suggested.progress,
     )
 }
 
@@ -252,7 +238,8 @@ mod tests {
         let sizes = [1e5, 4e5, 16e5, 64e5];
         let run = |parameters: f64, tokens: f64| ScalingRun { parameters, tokens, loss: loss(parameters, tokens) };
         let runs: Vec<ScalingRun> = sizes.iter().flat_map(|n| [2e6, 8e6, 32e6, 128e6].map(|d| run(*n, d))).collect();
-        let text = described(&ScalingLaw::fit(&runs, SEED).unwrap(), held_out(&runs), 1e8, 2e9, 1e17);
+        let target = Target { parameters: Some(1e8), tokens: Some(2e9), flops: Some(1e17) };
+        let text = described(&ScalingLawFit::new(ScalingLaw::fit(&runs, SEED).unwrap(), &runs, target));
         assert!(
             text.contains("\nPrediction error on the 4 runs with the most compute, held out of the fit: "),
             "{text}"

@@ -29,7 +29,7 @@ const REPLAYED_VALUES: usize = 10_000;
 /// Minimum and maximum number of values of one run.
 const VALUES: (usize, usize) = (20, 100);
 /// Seed of the intervals: equal runs give equal intervals.
-const SEED: u64 = 1;
+pub const SEED: u64 = 1;
 
 /// Fits runs that exist.
 ///
@@ -53,7 +53,7 @@ async fn of_runs(lab: &Lab, kind: FitKind, runs: &[RunId], target: Target) -> Re
         return Ok(FitReport::refused(vec![], vec![], Refused::too_many(MAX_RUNS)));
     }
     let (read, left_out) = evaluated(lab.store(), runs).await?;
-    let fitted: Vec<FittedRun> = read.iter().filter_map(fitted_run).collect();
+    let fitted: Vec<FittedRun> = read.iter().filter_map(TrialRun::fitted).collect();
     if let Err(unlike) = alike(&read) {
         return Ok(FitReport::refused(fitted, left_out, Refused::unlike(&unlike.to_string())));
     }
@@ -90,18 +90,6 @@ async fn evaluated(store: &Store, runs: &[RunId]) -> Result<(Vec<TrialRun>, Vec<
     Ok((found, left_out))
 }
 
-fn fitted_run(run: &TrialRun) -> Option<FittedRun> {
-    let (last, summary) = (run.last()?, &run.view.summary);
-    Some(FittedRun {
-        run: summary.id.to_string(),
-        name: summary.name.clone(),
-        parameters: run.view.plan.recipe.model.body_parameters() as f64,
-        tokens: last.tokens,
-        flops: last.flops,
-        loss: last.loss,
-    })
-}
-
 async fn of_learning_rates(lab: &Lab, run: &RunId) -> Result<FitReport, ApiError> {
     if let Some(refused) = too_long(&lab.feed.summary(run).await?) {
         return Ok(refused);
@@ -116,12 +104,11 @@ async fn of_noise_scales(lab: &Lab, run: &RunId) -> Result<FitReport, ApiError> 
     if let Some(refused) = too_long(&view.summary) {
         return Ok(refused);
     }
-    let recipe = &view.plan.recipe;
-    let (sequences, seq) = (recipe.batch.size as f64 * recipe.batch.accumulation as f64, recipe.model.seq);
+    let (batch_tokens, seq) = (view.plan.tokens_per_step() as f64, view.plan.recipe.model.seq);
     let (store, run) = (lab.store().clone(), run.clone());
     let scales = lab.fits.read(async move { noise_scales(&store, &run).await }).await?;
     let points: Vec<(f64, f64)> = scales.into_iter().map(|(step, scale)| (step as f64, scale)).collect();
-    lab.fits.compute(move || FitReport::batch_size(&points, sequences, seq)).await
+    lab.fits.compute(move || FitReport::batch_size(&points, batch_tokens, seq)).await
 }
 
 /// The refusal of a run whose series is not read as a whole.

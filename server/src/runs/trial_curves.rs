@@ -1,6 +1,7 @@
 //! Finished runs as fits and replays read them: the validation loss at each evaluation, on the path of the run.
 
 use research::compare::{Evaluation, MeasuredRun};
+use research::fits::report::FittedRun;
 use research::stopping::Curve;
 use store::{CurvePoint, Store, StoreError};
 use wire::series::name;
@@ -8,7 +9,7 @@ use wire::{RunId, RunState, RunView};
 
 use super::measured::{measure, points};
 
-/// Runs whose losses are of different texts.
+/// Two runs that differ in tokenizer or datasets, so that their losses cannot be compared.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the losses of {first} and {other} cannot be compared: the first is trained on {of_first}, the other on {of_other}"
@@ -20,7 +21,7 @@ pub struct Unlike {
     of_other: String,
 }
 
-/// Refuses runs whose losses are of different texts.
+/// Refuses runs whose losses cannot be compared.
 ///
 /// # Errors
 /// Two of the runs differ in tokenizer or datasets.
@@ -63,6 +64,19 @@ impl TrialRun {
     /// Its last evaluation.
     pub fn last(&self) -> Option<&Evaluation> {
         self.measured.evaluations.last()
+    }
+
+    /// Its last evaluation as a fit reads it; `None` without one.
+    pub fn fitted(&self) -> Option<FittedRun> {
+        let (last, summary) = (self.last()?, &self.view.summary);
+        Some(FittedRun {
+            run: summary.id.to_string(),
+            name: summary.name.clone(),
+            parameters: self.view.plan.recipe.model.body_parameters() as f64,
+            tokens: last.tokens,
+            flops: last.flops,
+            loss: last.loss,
+        })
     }
 
     /// What runs must share for their losses to be compared: tokenizer and datasets.

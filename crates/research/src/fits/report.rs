@@ -12,7 +12,7 @@ use super::scaling_law::{HeldOut, ScalingLaw, ScalingRun, held_out};
 use super::{Estimate, Refusal};
 use crate::refused::Refused;
 
-/// Points of a series in a report.
+/// Maximum number of points of a series in a report.
 const POINTS: usize = 400;
 
 /// The fits of the API.
@@ -171,9 +171,9 @@ impl FitReport {
 
     /// The scaling law of runs, extrapolated. `seed` decides the intervals.
     pub fn scaling_law(runs: Vec<FittedRun>, left_out: Vec<String>, target: Target, seed: u64) -> Self {
-        let points: Vec<ScalingRun> = runs.iter().map(FittedRun::of_law).collect();
+        let points: Vec<ScalingRun> = runs.iter().map(FittedRun::scaling_run).collect();
         let result = match ScalingLaw::fit(&points, seed) {
-            Ok(law) => FitResult::ScalingLaw(Box::new(described(law, &points, target))),
+            Ok(law) => FitResult::ScalingLaw(Box::new(ScalingLawFit::new(law, &points, target))),
             Err(refusal) => FitResult::Refused(refusal.into()),
         };
         Self { runs, left_out, series: vec![], result }
@@ -181,7 +181,7 @@ impl FitReport {
 
     /// The isoFLOP profiles of runs. `seed` decides the intervals.
     pub fn isoflop(runs: Vec<FittedRun>, left_out: Vec<String>, seed: u64) -> Self {
-        let points: Vec<IsoflopRun> = runs.iter().map(FittedRun::of_profile).collect();
+        let points: Vec<IsoflopRun> = runs.iter().map(FittedRun::isoflop_run).collect();
         let result =
             isoflop(&points, seed).map_or_else(|refusal| FitResult::Refused(refusal.into()), FitResult::Isoflop);
         Self { runs, left_out, series: vec![], result }
@@ -201,16 +201,14 @@ impl FitReport {
         Self::of_series(series, range_test(points).map(FitResult::LearningRate))
     }
 
-    /// The batch size of (steps done, noise scale in tokens) in the order of the steps, for a run with `sequences` of `seq` tokens in a step.
-    pub fn batch_size(points: &[(f64, f64)], sequences: f64, seq: usize) -> Self {
+    /// The batch size of (steps done, noise scale in tokens) in the order of the steps, for a run with `batch_tokens` tokens in a step, in
+    /// sequences of `seq` tokens.
+    pub fn batch_size(points: &[(f64, f64)], batch_tokens: f64, seq: usize) -> Self {
         let scales: Vec<f64> = points.iter().map(|(_, scale)| *scale).collect();
         let usable = points.iter().filter(|(_, scale)| scale.is_finite() && *scale > 0.0);
         let series = usable.map(|(step, scale)| SeriesPoint { x: *step, y: *scale, smoothed: None }).collect();
-        let fit = batch_size(&scales, sequences * seq as f64).map(|suggested| {
-            let sequences = (suggested.noise_scale.value / seq.max(1) as f64).round().max(1.0);
-            FitResult::BatchSize(BatchSizeFit { suggested, seq, sequences })
-        });
-        Self::of_series(thinned(series), fit)
+        let fit = batch_size(&scales, batch_tokens);
+        Self::of_series(thinned(series), fit.map(|suggested| FitResult::BatchSize(BatchSizeFit::new(suggested, seq))))
     }
 
     fn of_series(series: Vec<SeriesPoint>, fit: Result<FitResult, Refusal>) -> Self {
@@ -220,11 +218,13 @@ impl FitReport {
 }
 
 impl FittedRun {
-    fn of_law(&self) -> ScalingRun {
+    /// The run as [`ScalingLaw::fit`] reads it.
+    pub fn scaling_run(&self) -> ScalingRun {
         ScalingRun { parameters: self.parameters, tokens: self.tokens, loss: self.loss }
     }
 
-    fn of_profile(&self) -> IsoflopRun {
+    /// The run as [`isoflop`] reads it.
+    pub fn isoflop_run(&self) -> IsoflopRun {
         IsoflopRun { parameters: self.parameters, flops: self.flops, loss: self.loss }
     }
 }
@@ -238,22 +238,33 @@ impl Extrapolation {
     }
 }
 
-fn described(law: ScalingLaw, points: &[ScalingRun], target: Target) -> ScalingLawFit {
-    let largest =
-        |of: fn(&ScalingRun) -> f64| points.iter().map(of).filter(|value| value.is_finite()).fold(0.0, f64::max);
-    let parameters = target.parameters.unwrap_or_else(|| 4.0 * largest(|run| run.parameters));
-    let tokens = target.tokens.unwrap_or_else(|| 4.0 * largest(|run| run.tokens));
-    let flops = target.flops.unwrap_or(6.0 * parameters * tokens);
-    ScalingLawFit {
-        irreducible: law.irreducible(),
-        a: law.a(),
-        alpha: law.alpha(),
-        b: law.b(),
-        beta: law.beta(),
-        residual: law.residual,
-        held_out: held_out(points),
-        extrapolation: Extrapolation::of(&law, parameters, tokens, flops),
-        law,
+impl ScalingLawFit {
+    /// The law that was fitted to these runs, with its error on held-out runs and its extrapolation to a target.
+    pub fn new(law: ScalingLaw, runs: &[ScalingRun], target: Target) -> Self {
+        let largest =
+            |of: fn(&ScalingRun) -> f64| runs.iter().map(of).filter(|value| value.is_finite()).fold(0.0, f64::max);
+        let parameters = target.parameters.unwrap_or_else(|| 4.0 * largest(|run| run.parameters));
+        let tokens = target.tokens.unwrap_or_else(|| 4.0 * largest(|run| run.tokens));
+        let flops = target.flops.unwrap_or(6.0 * parameters * tokens);
+        Self {
+            irreducible: law.irreducible(),
+            a: law.a(),
+            alpha: law.alpha(),
+            b: law.b(),
+            beta: law.beta(),
+            residual: law.residual,
+            held_out: held_out(runs),
+            extrapolation: Extrapolation::of(&law, parameters, tokens, flops),
+            law,
+        }
+    }
+}
+
+impl BatchSizeFit {
+    /// The suggestion in sequences of `seq` tokens.
+    pub fn new(suggested: BatchSize, seq: usize) -> Self {
+        let sequences = (suggested.noise_scale.value / seq.max(1) as f64).round().max(1.0);
+        Self { suggested, seq, sequences }
     }
 }
 
