@@ -25,7 +25,7 @@ pub enum RefusedReason {
     TooWide,
     /// The optimum is not among the runs.
     NoOptimum,
-    /// The losses of the runs are of different texts.
+    /// The runs differ in tokenizer or datasets, so their losses cannot be compared.
     Unlike,
 }
 
@@ -34,7 +34,7 @@ impl Refused {
     pub fn too_many(most: usize) -> Self {
         let most = counted(most as u64, "run");
         let sentence =
-            format!("More than {most} are meant, and at most {most} are read. Choose fewer, for example by a tag.");
+            format!("More than {most} are selected, and at most {most} are read. Choose fewer, for example by a tag.");
         Self { reason: RefusedReason::TooMany, sentence }
     }
 
@@ -44,7 +44,7 @@ impl Refused {
         Self { reason: RefusedReason::TooMany, sentence }
     }
 
-    /// Runs whose losses are of different texts; `why` names two of them.
+    /// Runs that differ in tokenizer or datasets; `why` names two of them.
     pub fn unlike(why: &str) -> Self {
         let sentence = format!("{} Choose runs with one tokenizer and the same datasets.", sentence(why));
         Self { reason: RefusedReason::Unlike, sentence }
@@ -79,7 +79,7 @@ mod tests {
         );
         let json = serde_json::to_string(&Refused::too_many(200)).unwrap();
         assert!(json.starts_with(
-            r#"{"reason":"too_many","sentence":"More than 200 runs are meant, and at most 200 runs are read."#
+            r#"{"reason":"too_many","sentence":"More than 200 runs are selected, and at most 200 runs are read."#
         ));
     }
 }

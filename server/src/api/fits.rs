@@ -25,9 +25,9 @@ use crate::runs::fits;
 
 /// Maximum number of names in a list of runs.
 const MAX_NAMES: usize = 500;
-/// What names that stand for several runs begin with.
+/// Prefixes of names that stand for several runs.
 const PREFIXES: [&str; 3] = ["tag:", "sweep:", "project:"];
-/// Most of these names in a list.
+/// Maximum number of such names in a list.
 const MAX_GROUPS: usize = 10;
 /// Largest size, number of tokens and compute that a law is extrapolated to.
 const LARGEST: f64 = 1e30;
@@ -104,7 +104,7 @@ pub async fn replay_rule(
     if parallel.is_some_and(|parallel| !(1..=MAX_PARALLEL).contains(&parallel)) {
         return Err(ApiError::invalid("query_invalid", "parallel is out of range")
             .field("parallel")
-            .hint("give a number from 1 to 1000"));
+            .hint(format!("give a number from 1 to {MAX_PARALLEL}")));
     }
     let _place = lab.fits.enter(&identity)?;
     match named(&lab, &identity, &runs).await? {
@@ -117,7 +117,7 @@ pub async fn replay_rule(
 enum Named {
     /// One sweep and nothing else.
     Sweep(Box<Sweep>),
-    /// Each run once; more than a fit takes may be cut off after one more.
+    /// Each run once. A list with more runs than a fit reads may end after one too many.
     Runs(Vec<RunId>),
 }
 
