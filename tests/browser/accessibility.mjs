@@ -28,13 +28,18 @@ export const still = (page) =>
     observer.disconnect();
   });
 
-/** What axe-core finds on the page as it is, or in a part of it: a line for each element, with the rule it breaks. */
+/**
+ * What axe-core finds on the page as it is, or in a part of it: a line for each element, with the rule it breaks. Transitions are
+ * off meanwhile, because a colour between two states has no required contrast.
+ */
 export async function violations(page, part, options = {}) {
+  await page.emulateMedia({ reducedMotion: "reduce" });
   // The source stays in the document.
   if (!(await page.evaluate("typeof axe === 'object'"))) await page.evaluate(`${axe.source}; 0`);
   const where = part ? JSON.stringify(part) : "document";
   const run = JSON.stringify({ resultTypes: ["violations"], ...options });
   const found = await page.evaluate(`axe.run(${where}, ${run}).then(({ violations }) => violations)`);
+  await page.emulateMedia({ reducedMotion: "no-preference" });
   return found.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(" ")} ${node.html.slice(0, 160)}`));
 }
 
