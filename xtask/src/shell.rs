@@ -3,13 +3,18 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+use std::time::Instant;
 
 /// The result of a task. The error is a sentence for the terminal.
 pub(crate) type Outcome<T> = Result<T, String>;
 
-/// Prints the name of the step that begins.
+static FIRST_STEP: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Prints the name of the step that begins, and the time since the first step.
 pub(crate) fn say(message: &str) {
-    eprintln!("\n== {message}");
+    let seconds = FIRST_STEP.elapsed().as_secs();
+    eprintln!("\n== {message} [{}:{:02}]", seconds / 60, seconds % 60);
 }
 
 /// The root of the workspace: from the `CARGO_MANIFEST_DIR` that Cargo sets for the programs that it runs, else from that of the build.
