@@ -1,5 +1,7 @@
 //! The page. Its files are in the program, in a table, so that no path of a request reaches the disk.
 
+use std::sync::OnceLock;
+
 use axum::extract::Request;
 use axum::http::header::{
     ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
@@ -13,14 +15,13 @@ use super::reached::Reached;
 use crate::error::ApiError;
 
 /// One file of the page.
-struct Embedded {
-    path: &'static str,
-    etag: &'static str,
-    content: &'static [u8],
+pub struct PageFile {
+    pub path: &'static str,
+    pub etag: &'static str,
+    pub content: &'static [u8],
 }
 
-/// All files, sorted by path; empty if the page was not built.
-const FILES: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
+static FILES: OnceLock<&'static [PageFile]> = OnceLock::new();
 /// The names of these files contain a hash of their content.
 const HASHED: &str = "assets/";
 /// The page at each of its addresses.
@@ -33,13 +34,23 @@ fn not_built() -> Notice {
         .command("cargo xtask serve")
 }
 
-fn find(path: &str) -> Option<&'static Embedded> {
-    FILES.binary_search_by(|file| file.path.cmp(path)).ok().map(|at| &FILES[at])
+/// Sets the files of the page, sorted by path, once at the start of the program.
+pub fn embed(files: &'static [PageFile]) {
+    let _ = FILES.set(files);
+}
+
+/// All files, sorted by path; empty if the page was not built.
+fn files() -> &'static [PageFile] {
+    FILES.get().copied().unwrap_or_default()
+}
+
+fn find(path: &str) -> Option<&'static PageFile> {
+    files().binary_search_by(|file| file.path.cmp(path)).ok().map(|at| &files()[at])
 }
 
 /// Path of the style sheet of the page; `None` if the page was not built.
 pub(super) fn stylesheet() -> Option<&'static str> {
-    FILES.iter().map(|file| file.path).find(|path| path.starts_with("assets/style-") && path.ends_with(".css"))
+    files().iter().map(|file| file.path).find(|path| path.starts_with("assets/style-") && path.ends_with(".css"))
 }
 
 /// How the page names its own files: relative to its address, because a proxy may have removed a path before it.
@@ -93,7 +104,7 @@ fn is_address(path: &str, headers: &HeaderMap) -> bool {
 }
 
 /// Sends the page, with the path of the lab in place of the relative one that is right at the top only.
-fn send_index(index: &'static Embedded, request: &Request) -> Response {
+fn send_index(index: &'static PageFile, request: &Request) -> Response {
     let known = request.extensions().get::<Reached>().and_then(|reached| reached.base.clone());
     let base = known.unwrap_or_else(|| relative_base(request.uri().path()));
     match std::str::from_utf8(index.content) {
@@ -113,7 +124,7 @@ fn relative_base(path: &str) -> String {
     }
 }
 
-fn send(file: &'static Embedded, headers: &HeaderMap) -> Response {
+fn send(file: &'static PageFile, headers: &HeaderMap) -> Response {
     let keep = if file.path.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "no-cache" };
     let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let common: [(HeaderName, &str); 3] = [(CACHE_CONTROL, keep), (ETAG, file.etag), (VARY, "accept-encoding")];
@@ -128,7 +139,7 @@ fn send(file: &'static Embedded, headers: &HeaderMap) -> Response {
 }
 
 /// The smallest compressed file that the browser accepts.
-fn compressed(path: &str, headers: &HeaderMap) -> Option<(&'static str, &'static Embedded)> {
+fn compressed(path: &str, headers: &HeaderMap) -> Option<(&'static str, &'static PageFile)> {
     let accepted = headers.get(ACCEPT_ENCODING)?.to_str().ok()?;
     let accepts = |encoding: &str| {
         accepted.split(',').any(|word| {
@@ -170,11 +181,5 @@ mod tests {
         {
             assert_eq!(relative_base(path), base, "{path}");
         }
-    }
-
-    #[test]
-    fn every_file_is_found_in_the_sorted_table() {
-        assert!(FILES.windows(2).all(|pair| pair[0].path < pair[1].path));
-        assert!(FILES.iter().all(|file| find(file.path).is_some()));
     }
 }

@@ -1,10 +1,10 @@
 //! No phrase that docs/GLOSSARY.md bans stands in the API document or in what `--help` prints. The page's texts and the
 //! documents are checked by `cargo xtask lint`, which needs no built program.
 
-use std::process::Command;
-
 use axum::body::Body;
+use clap::CommandFactory;
 use serde_json::Value;
+use server::cli::Cli;
 
 use crate::lab::{Lab, ask};
 
@@ -63,17 +63,12 @@ async fn the_api_document_speaks_the_terms_of_the_field() {
 
 #[test]
 fn the_help_speaks_the_terms_of_the_field() {
-    let help = |subcommand: &str| {
-        let args = ["help", subcommand].into_iter().filter(|arg| !arg.is_empty());
-        let output = Command::new(env!("CARGO_BIN_EXE_kindling")).args(args).output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let overview = help("");
-    let listed = overview.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    let subcommands: Vec<&str> = listed.filter_map(|line| line.split_whitespace().next()).collect();
-    assert!(subcommands.len() > 6, "{subcommands:?} of:\n{overview}");
-    let pages: Vec<(String, String)> =
-        [""].iter().chain(&subcommands).map(|name| (format!("kindling help {name}"), help(name))).collect();
+    let mut program = Cli::command();
+    let mut pages = vec![("kindling help".to_owned(), program.render_long_help().to_string())];
+    for subcommand in program.get_subcommands_mut().filter(|subcommand| !subcommand.is_hide_set()) {
+        pages.push((format!("kindling help {}", subcommand.get_name()), subcommand.render_long_help().to_string()));
+    }
+    assert!(pages.len() > 20, "{} pages of help", pages.len());
     let found = found(pages.iter().map(|(name, page)| (name.clone(), page.as_str())));
     assert!(found.is_empty(), "{} phrases of the help are banned:\n{}", found.len(), found.join("\n"));
 }

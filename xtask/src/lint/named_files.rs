@@ -9,7 +9,8 @@ const HISTORY: &str = "docs/LAB_LOG.md";
 /// Extensions of source files: a name that has one is taken as a file of the repository.
 const EXTENSIONS: [&str; 7] = ["css", "html", "md", "mjs", "rs", "sql", "wgsl"];
 /// Top-level folders: a name that begins with one is taken as a file or folder of the repository.
-const FOLDERS: [&str; 9] = ["app/", "crates/", "docs/", "public/", "server/", "shaders/", "tests/", "xtask/", ".ci/"];
+const FOLDERS: [&str; 10] =
+    ["app/", "crates/", "docs/", "program/", "public/", "server/", "shaders/", "tests/", "xtask/", ".ci/"];
 
 /// Names in backquotes and targets of links that do not exist. A name may leave out its parent folders: `train.rs`.
 pub(super) fn check(sources: &Sources) -> Outcome<Vec<Finding>> {

@@ -11,7 +11,7 @@ use crate::shell::Outcome;
 pub(super) const GLOSSARY: &str = "docs/GLOSSARY.md";
 const HEADING: &str = "## Banned phrases";
 /// Crates whose strings users read.
-const CRATES: [&str; 3] = ["app/src/", "server/src/", "crates/"];
+const CRATES: [&str; 4] = ["app/src/", "program/src/", "server/src/", "crates/"];
 
 /// Banned phrases, each with the line on which it begins.
 pub(super) fn check(sources: &Sources) -> Outcome<Vec<Finding>> {

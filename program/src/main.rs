@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use clap::Parser;
+use server::api::page::{self, PageFile};
 use server::cli::{Cli, Subcommand};
 use tokio::runtime::Runtime;
 use tracing::{Level, Metadata};
@@ -17,12 +18,16 @@ use worker::WorkerLog;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The files of the page, sorted by path; empty if the page was not built.
+const PAGE: &[PageFile] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
+
 fn main() -> ExitCode {
     let began = Instant::now();
     let cli = Cli::parse();
     let log = WorkerLog::default();
     start_log(log.clone());
     cli.subcommand.choose_pages();
+    page::embed(PAGE);
     match run(cli.subcommand, began, log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

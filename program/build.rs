@@ -1,5 +1,6 @@
 //! Puts the built page (`target/page`, made by `cargo xtask page`) into the program: a table of paths, contents and hashes.
-//! Without a built page the table is empty and the server says how to build it.
+//! Without a built page the table is empty and the server says how to build it. This is a package of its own, so that a new page
+//! compiles no library again.
 
 use std::env;
 use std::fmt::Write as _;
@@ -47,7 +48,7 @@ fn write_table(page: &Path, files: &[PathBuf]) -> Result<String, Box<dyn std::er
         let content = fs::canonicalize(file)?;
         writeln!(
             text,
-            "    Embedded {{ path: {name:?}, etag: \"\\\"{:016x}\\\"\", content: include_bytes!({:?}) }},",
+            "    PageFile {{ path: {name:?}, etag: \"\\\"{:016x}\\\"\", content: include_bytes!({:?}) }},",
             hasher.finish(),
             content
         )?;
