@@ -22,7 +22,7 @@ impl Mapped {
     pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
         let open = || {
             let file = fs::File::open(path)?;
-            // SAFETY: the only `unsafe` block of the engine. The map is read-only, and the file is written completely before its rename;
+            // SAFETY: the map is read-only, and the file is written completely before its rename;
             // truncating it while a run trains would end the worker process, which the server notices.
             if file.metadata()?.len() == 0 { Ok(None) } else { unsafe { Mmap::map(&file) }.map(Some) }
         };

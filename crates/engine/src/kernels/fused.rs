@@ -15,10 +15,12 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Int, Tensor, TensorData};
 
+mod attention;
 mod gelu;
 pub(crate) mod lanes;
 mod loss;
 mod norm;
+mod products;
 mod softmax;
 
 /// GELU, tanh form.
@@ -53,6 +55,14 @@ pub fn causal_softmax(scores: Tensor<4>, scale: f32) -> Tensor<4> {
     apply(softmax::CausalSoftmax { scale }, [input(scores)])
 }
 
+/// Causal attention, `softmax(scale * query key^T) value` over the keys up to the position of each query.
+///
+/// # Shapes
+/// `[batch, heads, seq, d_head]` and twice `[batch, kv_heads, seq, d_head]` to `[batch, seq, heads * d_head]`.
+pub fn causal_attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, scale: f32) -> Tensor<3> {
+    apply(attention::CausalAttention { scale }, [input(query), input(key), input(value)])
+}
+
 /// Sum of `-ln softmax(logits)[target]`, nats.
 ///
 /// # Shapes
@@ -71,15 +81,18 @@ pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<2, Int>) -> Tensor<1> {
     apply(loss::RowCrossEntropy { targets }, [input(logits)])
 }
 
-/// A fused operator on contiguous CPU tensors.
+/// A fused operator on CPU tensors.
 trait Fused<const N: usize>: Clone + Debug + Send + 'static {
+    /// Whether the inputs may be views with any strides; otherwise they are made contiguous.
+    const TAKES_VIEWS: bool = false;
+
     /// The output, and the values that the backward pass needs.
     fn forward(&self, inputs: [Values; N]) -> (Values, Vec<Values>);
     /// Gradients of the inputs, from these values and the gradient of the output.
     fn backward(&self, kept: &[Values], gradient: &Values) -> [Values; N];
 }
 
-/// A contiguous CPU tensor: shape and values.
+/// A CPU tensor: shape and values. It is contiguous unless the operator takes views.
 #[derive(Debug, Clone)]
 struct Values {
     shape: Vec<usize>,
@@ -90,6 +103,14 @@ impl Values {
     fn new(tensor: FlexTensor) -> Self {
         let held = if tensor.as_slice::<f32>().is_some() { tensor } else { tensor.to_contiguous() };
         Self { shape: held.layout().shape().iter().copied().collect(), held }
+    }
+
+    /// A view as it is. Strides that go backwards, and values of a broadcast, are copied.
+    fn view(tensor: FlexTensor) -> Self {
+        if tensor.layout().strides().iter().any(|&stride| stride <= 0) {
+            return Self::new(tensor);
+        }
+        Self { shape: tensor.layout().shape().iter().copied().collect(), held: tensor }
     }
 
     fn from_vec(values: Vec<f32>, shape: &[usize]) -> Self {
@@ -137,10 +158,11 @@ impl<F: Fused<N>, const N: usize> Backward<Flex, N> for Node<F> {
 }
 
 fn apply<F: Fused<N>, const N: usize, const D: usize>(op: F, inputs: [Input; N]) -> Tensor<D> {
+    let hold = if F::TAKES_VIEWS { Values::view } else { Values::new };
     if inputs.iter().any(|input| matches!(input, Input::Plain(_))) {
         let plain = inputs.map(|input| match input {
-            Input::Plain(tensor) => Values::new(tensor),
-            Input::Tracked(tensor) => Values::new(tensor.into_primitive()),
+            Input::Plain(tensor) => hold(tensor),
+            Input::Tracked(tensor) => hold(tensor.into_primitive()),
         });
         return Tensor::from_primitive::<Flex>(op.forward(plain).0.held);
     }
@@ -149,7 +171,7 @@ fn apply<F: Fused<N>, const N: usize, const D: usize>(op: F, inputs: [Input; N])
         Input::Plain(_) => unreachable!("plain inputs were answered above"),
     });
     let nodes = tracked.each_ref().map(|tensor| tensor.node());
-    let (output, kept) = op.forward(tracked.map(|tensor| Values::new(tensor.into_primitive())));
+    let (output, kept) = op.forward(tracked.map(|tensor| hold(tensor.into_primitive())));
     let out = match Node(op).prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(prep) => prep.finish(kept, output.held),
         OpsKind::UnTracked(prep) => prep.finish(output.held),
@@ -261,6 +283,38 @@ mod tests {
             activation::softmax((x * 0.3).mask_fill(mask, f32::NEG_INFINITY), 3)
         };
         implementations_agree([2, 3, 9, 9], |x| causal_softmax(x, 0.3), burns);
+    }
+
+    #[test]
+    fn causal_attention_equals_its_reference() {
+        // `[heads, kv_heads, seq, d_head]`; several tiles, and key-value heads that are shared.
+        for [heads, kv_heads, seq, d_head] in [[2, 2, 9, 4], [4, 2, 130, 8], [3, 1, 64, 16]] {
+            let tensor = |heads: usize, shift: f32| {
+                let values = Tensor::<1>::arange(2 * heads * seq * d_head) * 0.37 + shift;
+                values.sin().reshape([2, seq, heads, d_head]).swap_dims(1, 2).autodiff()
+            };
+            let burns = |query: Tensor<4>, key: Tensor<4>, value: Tensor<4>| {
+                let all = |x: Tensor<4>| {
+                    x.unsqueeze_dim::<5>(2).repeat_dim(2, heads / kv_heads).reshape([2, heads, seq, d_head])
+                };
+                let mixed = causal_softmax(query.matmul(all(key).transpose()), 0.4).matmul(all(value));
+                mixed.swap_dims(1, 2).reshape([2, seq, heads * d_head])
+            };
+            let ours = |query, key, value| causal_attention(query, key, value, 0.4);
+            let (q, k, v) = (tensor(heads, 0.0), tensor(kv_heads, 0.5), tensor(kv_heads, 1.0));
+            let shape = |heads: usize| [2, heads, seq, d_head];
+            implementations_agree(shape(heads), |x| ours(x, k.clone(), v.clone()), |x| burns(x, k.clone(), v.clone()));
+            implementations_agree(
+                shape(kv_heads),
+                |x| ours(q.clone(), x, v.clone()),
+                |x| burns(q.clone(), x, v.clone()),
+            );
+            implementations_agree(
+                shape(kv_heads),
+                |x| ours(q.clone(), k.clone(), x),
+                |x| burns(q.clone(), k.clone(), x),
+            );
+        }
     }
 
     #[test]

@@ -248,27 +248,43 @@ impl<'a> Decoder<'a> {
                 cache.blocks.push((key.clone(), value.clone()));
             }
         }
-        let groups = self.plan.heads / self.plan.kv_heads;
-        if groups > 1 {
-            (key, value) = (repeat_kv(key, groups), repeat_kv(value, groups));
-        }
         // A single new token may attend to all before it; several need the causal mask.
         let is_whole = key.dims()[2] == seq;
-        let mixed = if let (Some(hook), true) = (self.hook, is_whole) {
+        let mixed = if self.is_cpu && self.hook.is_none() && is_whole && seq > 1 {
+            fused::causal_attention(query, key, value, self.plan.attention_scale() as f32)
+        } else {
+            let mixed = self.mix(query, key, value, self.hook.filter(|_| is_whole), layer);
+            mixed.swap_dims(1, 2).reshape([batch, seq, d_model])
+        };
+        self.linear(self.hook(HookPoint::Z(layer), mixed), &at("out"))
+    }
+
+    /// Attention by burn's operators, or with the scores and the pattern that a hook reads.
+    ///
+    /// # Shapes
+    /// Queries `[batch, heads, seq, d_head]` to the same.
+    fn mix(
+        &self,
+        query: Tensor<4>,
+        key: Tensor<4>,
+        value: Tensor<4>,
+        hook: Option<&dyn Hook>,
+        layer: usize,
+    ) -> Tensor<4> {
+        let groups = self.plan.heads / self.plan.kv_heads;
+        let (key, value) = match groups {
+            1 => (key, value),
+            _ => (repeat_kv(key, groups), repeat_kv(value, groups)),
+        };
+        if let Some(hook) = hook {
             let (scores, pattern) = self.pattern(query, key);
             hook.attention(HookPoint::AttnScores(layer), &scores);
             hook.attention(HookPoint::Pattern(layer), &pattern);
-            pattern.matmul(value)
-        } else if self.is_cpu && seq > 1 {
-            let scores = query.matmul(key.transpose()); // [batch, heads, seq, seq]
-            fused::causal_softmax(scores, self.plan.attention_scale() as f32).matmul(value)
-        } else {
-            let scale = Some(self.plan.attention_scale());
-            let options = AttentionModuleOptions { is_causal: seq > 1, scale, ..Default::default() };
-            attention(query, key, value, None, None, options)
-        }; // [batch, heads, seq, d_head]
-        let mixed = mixed.swap_dims(1, 2).reshape([batch, seq, d_model]);
-        self.linear(self.hook(HookPoint::Z(layer), mixed), &at("out"))
+            return pattern.matmul(value);
+        }
+        let scale = Some(self.plan.attention_scale());
+        let options = AttentionModuleOptions { is_causal: query.dims()[2] > 1, scale, ..Default::default() };
+        attention(query, key, value, None, None, options)
     }
 
     /// Attention scores and pattern, which the fused operators of training do not return.
