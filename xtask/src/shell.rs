@@ -14,7 +14,7 @@ static FIRST_STEP: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// Prints the name of the step that begins, and the time since the first step.
 pub(crate) fn say(message: &str) {
     let seconds = FIRST_STEP.elapsed().as_secs();
-    eprintln!("\n== {message} [{}:{:02}]", seconds / 60, seconds % 60);
+    eprintln!("\n== {message} (after {} min {} s)", seconds / 60, seconds % 60);
 }
 
 /// The root of the workspace: from the `CARGO_MANIFEST_DIR` that Cargo sets for the programs that it runs, else from that of the build.

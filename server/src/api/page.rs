@@ -34,8 +34,12 @@ fn not_built() -> Notice {
         .command("cargo xtask serve")
 }
 
-/// Sets the files of the page, sorted by path, once at the start of the program.
+/// Sets the files of the page, once at the start of the program.
+///
+/// # Panics
+/// The files are not sorted by path.
 pub fn embed(files: &'static [PageFile]) {
+    assert!(files.is_sorted_by_key(|file| file.path), "the files of the page are not sorted by path");
     let _ = FILES.set(files);
 }
 
