@@ -12,6 +12,7 @@ use wire::{Event, EventRecord, RunId, RunSummary};
 use crate::alerts::of_event;
 use crate::boxed::Boxed;
 use crate::checkpoint_folders::CheckpointFolders;
+use crate::database::journal::EventSelection;
 use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
 use crate::origins::needed_by_forks;
@@ -179,6 +180,18 @@ impl Store {
     /// Events after number `since_number` (0 for all), in order, at most `limit`.
     pub async fn events(&self, run: &RunId, since_number: u64, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
         database::journal::after(&mut *self.database().read().await?, run, since_number, limit).await
+    }
+
+    /// The selected events, in order, and the number of the newest event of the run when the reading began; 0 without events.
+    pub async fn select_events(
+        &self,
+        run: &RunId,
+        selection: &EventSelection,
+    ) -> Result<(Vec<EventRecord>, u64), StoreError> {
+        let mut connection = self.database().read().await?;
+        // First, so that every selected kind of event up to this number is among the records.
+        let last = database::journal::last_number(&mut connection, run).await?;
+        Ok((database::journal::select(&mut connection, run, selection).await?, last))
     }
 
     /// Stores parameter statistics in place of the previous ones. Results of requested inspections are not stored.

@@ -95,6 +95,7 @@ pub use backup::{Backup, BackupFile};
 pub use database::agent_acts::AgentAct;
 pub use database::alerts::{Attempt, ChannelRecord, NewAlert};
 pub use database::findings::{RuleState, StoredFinding};
+pub use database::journal::EventSelection;
 pub use database::links::LinkRecord;
 pub use database::people::{NewPerson, PersonRecord};
 pub use database::pools::PoolRecord;

@@ -2,11 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use store::SeriesQuery;
+use store::{EventSelection, SeriesQuery};
 use utoipa::IntoParams;
 use wire::access::Role;
 use wire::control::event::EventRecord;
@@ -20,6 +20,8 @@ use crate::lab::Lab;
 
 /// Maximum number of events in a response.
 pub(super) const EVENTS: u32 = 5_000;
+/// Header of a response with events: the number of the newest event of the run.
+pub(super) const LAST_HEADER: &str = "kindling-last";
 /// Maximum number of buckets of one series in a response, and the default.
 const MAX_POINTS: u32 = 10_000;
 const DEFAULT_POINTS: u32 = 1_000;
@@ -38,19 +40,33 @@ pub struct EventsQuery {
     since: u64,
     /// Maximum number of events; 5,000 by default.
     limit: Option<u32>,
+    /// Kinds of events, separated by commas, such as `evaluated,sampled`; all by default.
+    #[serde(default)]
+    kinds: String,
+    /// `true`: the newest events instead of the first ones, in order too.
+    #[serde(default)]
+    newest: bool,
 }
 
-/// Returns the journal of a run, in order.
+impl EventsQuery {
+    fn selection(self) -> EventSelection {
+        let kinds = self.kinds.split(',').map(str::trim).filter(|kind| !kind.is_empty()).map(str::to_owned).collect();
+        let limit = self.limit.unwrap_or(EVENTS).min(EVENTS);
+        EventSelection { since: self.since, kinds, limit, is_newest: self.newest }
+    }
+}
+
+/// Returns the journal of a run, in order. The header `kindling-last` has the number of the newest event of the run.
 #[utoipa::path(get, path = "/runs/{id}/events", tag = "runs", params(("id" = RunId, Path), EventsQuery), responses((status = 200, body = Vec<EventRecord>)))]
 pub async fn list_events(
     _: RunViewer,
     State(lab): State<Lab>,
     Path(run): Path<RunId>,
     Query(query): Query<EventsQuery>,
-) -> Result<Json<Vec<EventRecord>>, ApiError> {
+) -> Result<Response, ApiError> {
     lab.feed.summary(&run).await?;
-    let limit = query.limit.unwrap_or(EVENTS).min(EVENTS);
-    Ok(Json(lab.store().events(&run, query.since, limit).await?))
+    let (events, last) = lab.store().select_events(&run, &query.selection()).await?;
+    Ok(([(LAST_HEADER, HeaderValue::from(last))], Json(events)).into_response())
 }
 
 /// Lists the names of a run's time series.

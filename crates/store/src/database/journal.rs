@@ -6,6 +6,19 @@ use wire::{Event, EventRecord, RunId};
 use super::json::{from_json, to_json};
 use crate::error::StoreError;
 
+/// Which events of a journal are read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventSelection {
+    /// Only events after this number; 0 for all.
+    pub since: u64,
+    /// Kinds as in JSON, such as `sampled`; empty for all.
+    pub kinds: Vec<String>,
+    /// Maximum number of events.
+    pub limit: u32,
+    /// Whether the newest of them are read instead of the first ones.
+    pub is_newest: bool,
+}
+
 /// Adds an event under its own number.
 pub(crate) async fn insert(
     connection: &mut SqliteConnection,
@@ -45,6 +58,47 @@ pub(crate) async fn after(
             .fetch_all(connection)
             .await?;
     rows.iter().map(|row| from_json("an event of the journal", row)).collect()
+}
+
+/// Number of the newest event; 0 without events.
+pub(crate) async fn last_number(connection: &mut SqliteConnection, run: &RunId) -> Result<u64, StoreError> {
+    let sql = "SELECT COALESCE(MAX(number), 0) FROM events WHERE run = ?";
+    let number: i64 = sqlx::query_scalar(sql).bind(run.as_str()).fetch_one(connection).await?;
+    Ok(number as u64)
+}
+
+/// The selected events, in order. It reads no further than to the last of them.
+pub(crate) async fn select(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    selection: &EventSelection,
+) -> Result<Vec<EventRecord>, StoreError> {
+    let sql = match selection.is_newest {
+        true => {
+            "SELECT record FROM events WHERE run = ?1 AND number > ?2 AND \
+             (?3 OR json_extract(record, '$.event.kind') IN (SELECT value FROM json_each(?4))) \
+             ORDER BY number DESC LIMIT ?5"
+        }
+        false => {
+            "SELECT record FROM events WHERE run = ?1 AND number > ?2 AND \
+             (?3 OR json_extract(record, '$.event.kind') IN (SELECT value FROM json_each(?4))) \
+             ORDER BY number LIMIT ?5"
+        }
+    };
+    let rows: Vec<String> = sqlx::query_scalar(sql)
+        .bind(run.as_str())
+        .bind(selection.since.min(i64::MAX as u64) as i64)
+        .bind(selection.kinds.is_empty())
+        .bind(to_json(&selection.kinds)?)
+        .bind(selection.limit)
+        .fetch_all(connection)
+        .await?;
+    let mut records: Vec<EventRecord> =
+        rows.iter().map(|row| from_json("an event of the journal", row)).collect::<Result<_, _>>()?;
+    if selection.is_newest {
+        records.reverse();
+    }
+    Ok(records)
 }
 
 /// All events that make the run's history: changes and checkpoints, in order.

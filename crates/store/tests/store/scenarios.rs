@@ -1,6 +1,6 @@
 //! Scenarios: the life of a run, the queue, deletion, tokens and sign-in.
 
-use store::{NewRun, Store, StoreError};
+use store::{EventSelection, NewRun, Store, StoreError};
 use wire::access::{Role, TokenKind};
 use wire::device::DeviceKind::Cpu;
 use wire::inspect::update::InspectionUpdate;
@@ -8,6 +8,30 @@ use wire::series::name;
 use wire::{Event, LivePath, RunState};
 
 use crate::setup::{new_run, report, row, store_with_run};
+
+#[tokio::test]
+async fn events_are_selected_by_number_and_kind_from_either_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, run) = store_with_run(dir.path()).await;
+    for at in 0..4 {
+        let sample = Event::Sampled { prompt: String::new(), text: format!("text {at}"), temperature: 1.0 };
+        store.append(&run, report(at, sample, None)).await.unwrap();
+        store.append(&run, report(at, Event::Annotated { text: "a".into() }, None)).await.unwrap();
+    }
+    let selected = async |since: u64, kinds: &[&str], limit: u32, is_newest: bool| {
+        let kinds = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+        let selection = EventSelection { since, kinds, limit, is_newest };
+        let (events, last) = store.select_events(&run, &selection).await.unwrap();
+        assert_eq!(last, 9);
+        events.iter().map(|record| record.number).collect::<Vec<u64>>()
+    };
+    assert_eq!(selected(0, &[], 3, false).await, [1, 2, 3]);
+    assert_eq!(selected(0, &[], 3, true).await, [7, 8, 9]);
+    assert_eq!(selected(7, &[], 9, true).await, [8, 9]);
+    assert_eq!(selected(0, &["sampled"], 2, true).await, [6, 8]);
+    assert_eq!(selected(2, &["sampled", "queued"], 2, false).await, [4, 6]);
+    assert_eq!(selected(0, &["paused"], 9, false).await, [0_u64; 0]);
+}
 
 async fn ids(store: &Store) -> Vec<String> {
     store.runs(false).await.unwrap().into_iter().map(|run| run.id.into()).collect()
