@@ -5,6 +5,7 @@ mod comparison;
 mod inspection;
 mod run_chart;
 
+pub use inspection::scene as inspection_scene;
 pub use run_chart::{RunChart, draw_run, scene};
 
 use store::{SeriesQuery, StoreError};

@@ -1,8 +1,7 @@
-//! Inspections as images, from the snapshots that a run keeps: looking at them costs the training nothing.
+//! Inspections as images. Embeds show the snapshots that a run keeps: looking at them costs the training nothing.
 
 use figure::inspection::{Heading, LogitLens, attention, empty, logit_lens, weights};
 use figure::{Scene, number};
-use wire::RunView;
 use wire::access::embed::{EmbedInspection, InspectionView};
 use wire::inspect::request::{Inspection, InspectionText, TensorValues};
 use wire::inspect::result::InspectionResult;
@@ -27,7 +26,7 @@ pub(super) async fn draw(lab: &Lab, wanted: &EmbedInspection, look: Look) -> Res
     let snapshot = newest(lab, wanted).await?;
     let (shared, shown) = (lab.clone(), wanted.view.clone());
     let draw = move || {
-        let image = shared.drawings.image(&scene(&view, &shown, snapshot.as_ref(), look), look)?;
+        let image = shared.drawings.image(&scene(&view.summary.name, &shown, snapshot.as_ref(), look), look)?;
         Ok(Image { is_growing: view.summary.state.is_live(), ..image })
     };
     lab.drawings.draw(draw).await
@@ -61,15 +60,16 @@ async fn newest(lab: &Lab, wanted: &EmbedInspection) -> Result<Option<Inspection
     Ok(None)
 }
 
-fn scene(view: &RunView, shown: &InspectionView, snapshot: Option<&InspectionUpdate>, look: Look) -> Scene {
-    let title = format!("{}: {}", view.summary.name, label(shown));
+/// The image of an inspection of a run with this name; without a result, it says so.
+pub fn scene(name: &str, shown: &InspectionView, result: Option<&InspectionUpdate>, look: Look) -> Scene {
+    let title = format!("{name}: {}", label(shown));
     let size = look.size();
-    let Some(InspectionUpdate::Result { step, result, .. }) = snapshot else {
+    let Some(InspectionUpdate::Result { step, result, inspection, .. }) = result else {
         let note = "The run has kept no snapshot of this inspection yet.".to_owned();
         return empty(&Heading { title, note }, size);
     };
     let step = format!("step {}", number::whole(*step));
-    let over_text = Heading { title: title.clone(), note: format!("{step}, validation window 0") };
+    let over_text = Heading { title: title.clone(), note: format!("{step}, {}", text_of(inspection)) };
     let missing = |note: &str| empty(&Heading { title: title.clone(), note: note.to_owned() }, size);
     match (shown, result) {
         (InspectionView::Attention { head, .. }, InspectionResult::Attention { tokens, patterns, .. }) => {
@@ -88,5 +88,14 @@ fn scene(view: &RunView, shown: &InspectionView, snapshot: Option<&InspectionUpd
             }
         }
         _ => missing("The snapshot holds another inspection."),
+    }
+}
+
+/// The text that an inspection reads, in words.
+fn text_of(inspection: &Inspection) -> String {
+    match inspection {
+        Inspection::Attention { text: InspectionText::Validation(window), .. }
+        | Inspection::LogitLens { text: InspectionText::Validation(window) } => format!("validation window {window}"),
+        _ => "prompt".to_owned(),
     }
 }
