@@ -1,7 +1,8 @@
 //! `kindling mcp`: for programs that start a server of the Model Context Protocol as a child process and communicate over its standard
 //! input and output. It forwards each message to `/mcp` of a lab and writes each answer to standard output.
 
-use std::io::{self, BufRead, Write};
+use std::fmt::Display;
+use std::io::{self, BufRead, BufReader, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,8 +10,9 @@ use clap::Args;
 use serde_json::{Value, json};
 use store::{Store, StoreError};
 use tokio::task::JoinSet;
-use ureq::Agent;
+use ureq::http::Response;
 use ureq::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use ureq::{Agent, Body};
 use wire::ApiErrorBody;
 use wire::access::TokenKind;
 
@@ -161,13 +163,22 @@ impl Bridge {
         Ok(())
     }
 
-    /// Sends a message and writes its answer.
+    /// Sends a message and writes its answer, after the notifications that come before it.
     fn pass(&self, line: &str) {
-        let answer = match serde_json::from_str::<Value>(line) {
-            Ok(message) => self.send(&message, line),
-            Err(error) => Some(failure(&Value::Null, PARSE_ERROR, &format!("the message is not JSON: {error}"))),
+        let message = match serde_json::from_str::<Value>(line) {
+            Ok(message) => message,
+            Err(error) => {
+                return self.write(&failure(&Value::Null, PARSE_ERROR, &format!("the message is not JSON: {error}")));
+            }
         };
-        let Some(answer) = answer else { return };
+        if let Err(reason) = self.send(&message, line)
+            && let Some(id) = message.get("id")
+        {
+            self.write(&failure(id, SERVER_ERROR, &reason));
+        }
+    }
+
+    fn write(&self, answer: &Value) {
         if let Some(version) = answer["result"]["protocolVersion"].as_str() {
             version.clone_into(&mut self.version.lock().unwrap_or_else(PoisonError::into_inner));
         }
@@ -176,22 +187,39 @@ impl Bridge {
         let _ = writeln!(out, "{answer}").and_then(|()| out.flush());
     }
 
-    /// The answer to a message; `None` for a notification.
-    fn send(&self, message: &Value, line: &str) -> Option<Value> {
-        let id = message.get("id");
-        match self.exchange(message, line) {
-            Ok(text) if text.trim().is_empty() => None,
-            Ok(text) => match serde_json::from_str::<Value>(&text) {
-                Ok(answer) if answer.get("jsonrpc").is_some() => Some(answer),
-                _ => id.map(|id| failure(id, SERVER_ERROR, &in_words(&text))),
-            },
-            Err(error) => {
-                id.map(|id| failure(id, SERVER_ERROR, &format!("the lab at {} did not answer: {error}", self.url)))
+    /// Sends a message and writes what the server answers: one message, or a stream of events that ends with the answer.
+    ///
+    /// # Errors
+    /// In words: the server did not answer, or not with a message of the protocol.
+    fn send(&self, message: &Value, line: &str) -> Result<(), String> {
+        let unanswered = |error: &dyn Display| format!("the lab at {} did not answer: {error}", self.url);
+        let response = self.exchange(message, line).map_err(|error| unanswered(&error))?;
+        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let is_stream = content_type.is_some_and(|kind| kind.starts_with("text/event-stream"));
+        let body = response.into_body().into_with_config().limit(ANSWER_BYTES);
+        if !is_stream {
+            let text = body.read_to_string().map_err(|error| unanswered(&error))?;
+            return match serde_json::from_str::<Value>(&text) {
+                Ok(answer) if answer.get("jsonrpc").is_some() => {
+                    self.write(&answer);
+                    Ok(())
+                }
+                _ if text.trim().is_empty() => Ok(()),
+                _ => Err(in_words(&text)),
+            };
+        }
+        for line in BufReader::new(body.reader()).lines() {
+            let line = line.map_err(|error| unanswered(&error))?;
+            let Some(event) = message_of(&line) else { continue };
+            self.write(&event);
+            if event.get("id") == message.get("id") {
+                return Ok(());
             }
         }
+        Err(unanswered(&"it has closed the connection"))
     }
 
-    fn exchange(&self, message: &Value, line: &str) -> Result<String, ureq::Error> {
+    fn exchange(&self, message: &Value, line: &str) -> Result<Response<Body>, ureq::Error> {
         let mut request = self.agent.post(&self.url).header(AUTHORIZATION, &self.bearer);
         request =
             request.header(CONTENT_TYPE, "application/json").header(ACCEPT, "application/json, text/event-stream");
@@ -200,17 +228,24 @@ impl Bridge {
         if !version.is_empty() {
             request = request.header("MCP-Protocol-Version", version);
         }
-        for (header, value) in [("Mcp-Method", &message["method"]), ("Mcp-Name", &message["params"]["name"])] {
+        let params = &message["params"];
+        let name = if params["name"].is_string() { &params["name"] } else { &params["uri"] };
+        for (header, value) in [("Mcp-Method", &message["method"]), ("Mcp-Name", name)] {
             if let Some(value) = value.as_str().filter(|value| value.bytes().all(|byte| byte.is_ascii_graphic())) {
                 request = request.header(header, value);
             }
         }
-        request.send(line)?.into_body().into_with_config().limit(ANSWER_BYTES).read_to_string()
+        request.send(line)
     }
 
     fn agreed(&self) -> String {
         self.version.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// The message of a line of a stream of events; `None` for other lines. A message is one line, because JSON has no line breaks.
+fn message_of(line: &str) -> Option<Value> {
+    serde_json::from_str(line.strip_prefix("data:")?.trim()).ok()
 }
 
 /// An error in the form of the protocol.
@@ -229,6 +264,14 @@ fn in_words(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_are_read_from_the_lines_of_a_stream() {
+        assert_eq!(message_of(r#"data: {"jsonrpc":"2.0"}"#), Some(json!({ "jsonrpc": "2.0" })));
+        for line in ["", ": keep-alive", "event: message", "id: 1", "data:", "retry: 3000"] {
+            assert_eq!(message_of(line), None, "{line}");
+        }
+    }
 
     #[test]
     fn what_is_not_an_answer_of_the_protocol_is_said_in_words() {
