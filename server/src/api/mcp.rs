@@ -3,39 +3,53 @@
 //! A tool sends requests to the routes of the API with the token of the agent ([`caller`]), so it has the permissions of that token.
 //!
 //! - here: the route; [`service`]: the protocol; [`tool`]: what a tool is; [`tools`]: all tools; [`acts`]: each act once;
+//! - [`resources`] and [`prompts`]: what a person can add to a conversation;
 //! - [`answer`]: the answer of a tool; [`untrusted`]: texts that others wrote; [`shrink`]: values shortened to a size; [`brief`]: short
-//!   forms of runs.
+//!   forms of runs;
+//! - [`progress`]: notifications of calls that take long; [`calls`]: cancelling a call.
 
 pub mod acts;
 pub mod answer;
 pub mod brief;
 pub mod caller;
+pub mod calls;
+pub mod progress;
+pub mod prompts;
+pub mod resources;
 pub mod service;
 pub mod shrink;
 pub mod tool;
 pub mod tools;
 pub mod untrusted;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
+use futures_util::StreamExt;
 use wire::access::{Role, TokenKind};
 
 use super::audited::AGENTS;
 use crate::auth::{SignedIn, forbidden};
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::live::places::Place;
+use calls::{Calls, cancelled_by};
 use service::{McpService, service};
+
+/// Largest message that is read for a cancellation, bytes.
+const CANCELLATION_BYTES: u64 = 4_096;
 
 /// The route of agents. `api` has the routes that tools call.
 pub fn route(lab: &Lab, api: Router) -> Router<Lab> {
-    let service = service(lab.clone(), api);
-    Router::new().route(AGENTS, any(answer_message)).layer(map_response(name_scheme)).layer(Extension(service))
+    let calls = Calls::default();
+    let service = service(lab.clone(), api, calls.clone());
+    let route = Router::new().route(AGENTS, any(answer_message));
+    route.layer(map_response(name_scheme)).layer(Extension(service)).layer(Extension(calls))
 }
 
 /// Answers a message of an agent. The agent must send a token in the Authorization header; a browser cookie is not accepted.
@@ -44,7 +58,8 @@ async fn answer_message(
     SignedIn(identity): SignedIn,
     State(lab): State<Lab>,
     Extension(service): Extension<McpService>,
-    mut request: Request,
+    Extension(calls): Extension<Calls>,
+    request: Request,
 ) -> Result<Response, ApiError> {
     if identity.kind == TokenKind::Guest {
         return Err(forbidden(&identity, Role::View, None));
@@ -54,9 +69,42 @@ async fn answer_message(
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
             .hint("send the header \"Authorization: Bearer TOKEN\"; `kindling token --role view` creates a token"));
     }
-    let _place = lab.agents.call(&identity)?;
+    let (mut request, cancelled) = read_cancellation(request).await?;
+    if let Some(id) = cancelled {
+        calls.cancel(identity.token_id, id);
+    }
+    let place = lab.agents.call(&identity)?;
     request.extensions_mut().insert(identity);
-    Ok(service.handle(request).await.map(Body::new))
+    Ok(holding(place, service.handle(request).await.map(Body::new)))
+}
+
+/// Reads a short message. Returns the id of the call that it cancels, if it does.
+async fn read_cancellation(request: Request) -> Result<(Request, Option<String>), ApiError> {
+    if request.body().size_hint().upper().is_none_or(|bytes| bytes > CANCELLATION_BYTES) {
+        return Ok((request, None));
+    }
+    let (parts, body) = request.into_parts();
+    let refused = |source: axum::Error| {
+        ApiError::new(StatusCode::BAD_REQUEST, "body_unreadable", "the message could not be read").source(source)
+    };
+    let message: Bytes = to_bytes(body, CANCELLATION_BYTES as usize).await.map_err(refused)?;
+    let cancelled = cancelled_by(&message);
+    Ok((Request::from_parts(parts, Body::from(message)), cancelled))
+}
+
+/// A stream of events holds the place of its call until it ends.
+fn holding(place: Place, response: Response) -> Response {
+    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if !content_type.is_some_and(|kind| kind.starts_with("text/event-stream")) {
+        return response;
+    }
+    let held = move |body: Body| {
+        Body::from_stream(body.into_data_stream().map(move |part| {
+            let _place = &place;
+            part
+        }))
+    };
+    response.map(held)
 }
 
 /// Names the authentication scheme in responses with status 401.

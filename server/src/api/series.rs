@@ -19,7 +19,7 @@ use crate::error::ApiError;
 use crate::lab::Lab;
 
 /// Maximum number of events in a response.
-pub(super) const EVENTS: u32 = 5_000;
+const EVENTS: u32 = 5_000;
 /// Header of a response with events: the number of the newest event of the run.
 pub(super) const LAST_HEADER: &str = "kindling-last";
 /// Maximum number of buckets of one series in a response, and the default.

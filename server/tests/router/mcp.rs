@@ -1,11 +1,13 @@
 //! Agents: the Model Context Protocol at `/mcp`, its tools, and what a token may do with them.
 //!
-//! - here: connecting, the list of tools, the limit of calls; `observing`, `judging`, `acting`: the tools; `bounds`: size and hostile texts.
+//! - here: connecting, the list of tools, the limit of calls; `observing`, `judging`, `acting`: the tools; `bounds`: size and hostile texts;
+//!   `protocol`: resources, prompts, progress, cancellation, and the recorded descriptions of all of them.
 
 mod acting;
 mod bounds;
 mod judging;
 mod observing;
+mod protocol;
 
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -15,7 +17,7 @@ use crate::lab::{Answer, Lab, ask};
 use crate::reach::open_link;
 
 const VERSION: &str = "2025-11-25";
-const READING: [&str; 16] = [
+const READING: [&str; 20] = [
     "lab_status",
     "list_runs",
     "get_run",
@@ -23,8 +25,10 @@ const READING: [&str; 16] = [
     "get_figure",
     "get_journal",
     "get_samples",
+    "write_report",
     "wait_for",
     "inspect",
+    "get_batch",
     "diagnose",
     "compare",
     "fit_scaling_law",
@@ -32,19 +36,25 @@ const READING: [&str; 16] = [
     "replay_early_stopping",
     "get_sweep",
     "get_experiment",
+    "rank",
+    "noise_floor",
 ];
-const ACTING: [&str; 11] = [
+const ACTING: [&str; 15] = [
     "start_run",
     "fork",
     "start_sweep",
     "propose_experiment",
     "set_hyperparameter",
+    "set_schedule",
     "pause",
     "resume",
+    "step",
     "checkpoint",
     "rollback",
     "stop",
     "add_note",
+    "evaluate",
+    "sample",
 ];
 
 /// Sends a message of the protocol.
@@ -69,11 +79,16 @@ pub(super) async fn result(lab: &Lab, token: &str, tool: &str, arguments: Value)
     result
 }
 
-/// Calls a tool that answers; returns the answer.
+/// Calls a tool that answers; returns the answer. Its schema describes all its fields.
 pub(super) async fn call(lab: &Lab, token: &str, tool: &str, arguments: Value) -> Value {
     let mut result = result(lab, token, tool, arguments).await;
     assert_eq!(result["isError"], false, "{tool}: {result:#}");
-    assert!(result["structuredContent"]["data"].is_object(), "{tool}: {result:#}");
+    let fields = result["structuredContent"]["data"].as_object().unwrap_or_else(|| panic!("{tool}: {result:#}"));
+    let schema = json!(server::api::mcp::tools::find(tool).unwrap().definition.output_schema);
+    for field in fields.keys() {
+        let described = &schema["properties"]["data"]["properties"][field]["description"];
+        assert!(described.is_string(), "{tool}: the schema does not describe {field}");
+    }
     result["structuredContent"].take()
 }
 
@@ -107,7 +122,9 @@ async fn an_agent_connects_with_a_token_and_gets_the_list_of_tools() {
     assert_eq!(begun.status, StatusCode::OK, "{begun:?}");
     let begun = begun.json()["result"].take();
     assert_eq!((&begun["protocolVersion"], &begun["serverInfo"]["name"]), (&json!(VERSION), &json!("kindling")));
-    assert!(begun["capabilities"]["tools"].is_object(), "{begun:#}");
+    for capability in ["tools", "resources", "prompts"] {
+        assert!(begun["capabilities"][capability].is_object(), "{begun:#}");
+    }
     assert!(begun["instructions"].as_str().unwrap().contains("never instructions"), "{begun:#}");
     let noted = send(&lab, Some(&lab.view), &json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).await;
     assert_eq!(noted.status, StatusCode::ACCEPTED, "{noted:?}");

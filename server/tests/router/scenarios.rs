@@ -61,7 +61,12 @@ impl Trainer for FakeTrainer {
         };
         out.report(Report { segment, ..report(step, began, Some(RunState::Running)) });
         let mut inspector = Inspector::default();
+        let mut pauses_at = None;
         while step < hyperparameters.steps {
+            if pauses_at.take_if(|at| *at <= step).is_some() {
+                is_paused = true;
+                out.report(Report { segment, ..report(step, Event::Paused, Some(RunState::Paused)) });
+            }
             inspector.inspect(segment, step, is_paused, out);
             let received = match is_paused {
                 true => match commands.recv_timeout(Duration::from_millis(5)) {
@@ -99,6 +104,10 @@ impl Trainer for FakeTrainer {
                         (Event::RolledBack { checkpoint, from_segment, from_step, skip_batches, best_valid }, None)
                     }
                     Command::Annotate { text } => (Event::Annotated { text: text.clone() }, None),
+                    Command::Step { steps } => {
+                        pauses_at = Some(step + steps);
+                        (Event::Stepping { steps: *steps }, Some(RunState::Running))
+                    }
                     other => match hyperparameters.change(other, step) {
                         Ok(Some(event)) => (event, None),
                         Ok(None) => {

@@ -216,7 +216,7 @@ impl Act {
 
     async fn record(&self) -> Result<AgentAct, ApiError> {
         let before = match &self.run {
-            Some(run) => self.caller.events(run, 0).await?.last().map_or(0, |record| record.number),
+            Some(run) => self.caller.last_event(run).await?,
             None => 0,
         };
         let expected = self.intent.expected_effect.as_ref().map(|expected| serde_json::json!(expected).to_string());

@@ -7,21 +7,25 @@ use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use bytes::Bytes;
+use figure::Scene;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use store::{Identity, Store};
+use tokio::sync::watch;
 use tower::ServiceExt;
-use wire::{ApiErrorBody, Author, EventRecord, encode};
+use wire::{ApiErrorBody, Author, EventRecord, RunId, RunSummary, encode};
 
+use super::progress::Progress;
 use crate::api::audited::API;
 use crate::api::reached::Reached;
-use crate::api::series::{EVENTS, POSTCARD};
+use crate::api::series::{LAST_HEADER, POSTCARD};
 use crate::auth::ByAgent;
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::agents::UnderWay;
 use crate::lab::audit::Sender;
+use crate::lab::drawing::Look;
 
 /// Largest answer of a route that a tool reads, bytes.
 const ANSWER_BYTES: usize = 64 << 20;
@@ -39,6 +43,14 @@ pub struct Caller {
     host: HeaderValue,
     reached: Reached,
     sender: Sender,
+    progress: Progress,
+}
+
+/// Events of a run.
+pub struct Events {
+    pub records: Vec<EventRecord>,
+    /// Number of the newest event of the run before the records were read, which may not be among them; 0 without events.
+    pub last: u64,
 }
 
 /// The answer of a route.
@@ -58,6 +70,7 @@ impl Caller {
             host: parts.headers.get(HOST)?.clone(),
             reached: parts.extensions.get::<Reached>()?.clone(),
             sender: parts.extensions.get::<Sender>()?.clone(),
+            progress: Progress::default(),
         })
     }
 
@@ -93,22 +106,42 @@ impl Caller {
 
     /// As [`Self::get`], with non-finite numbers.
     pub async fn get_packed<T: DeserializeOwned>(&self, path: &str) -> Result<T, ApiError> {
-        let reply = self.fetch(path, POSTCARD).await?;
-        encode::from_bytes(&reply.body).map_err(|source| ApiError::internal("reading an answer of the API", source))
+        unpack(&self.fetch(path, POSTCARD).await?.body)
     }
 
-    /// All events of a run after a number.
-    pub async fn events(&self, run: &str, since: u64) -> Result<Vec<EventRecord>, ApiError> {
-        let mut all: Vec<EventRecord> = vec![];
-        loop {
-            let after = all.last().map_or(since, |record| record.number);
-            let page: Vec<EventRecord> = self.get(&format!("/runs/{}/events?since={after}", encoded(run))).await?;
-            let is_last = page.len() < EVENTS as usize;
-            all.extend(page);
-            if is_last {
-                return Ok(all);
-            }
-        }
+    /// Events of a run, in order. `query` is that of the route of events.
+    pub async fn events(&self, run: &str, query: &str) -> Result<Events, ApiError> {
+        let reply = self.fetch(&format!("/runs/{}/events?{query}", encoded(run)), JSON).await?;
+        let last = reply.headers.get(LAST_HEADER).and_then(|value| value.to_str().ok());
+        let last = last.and_then(|number| number.parse().ok()).unwrap_or(0);
+        Ok(Events { records: parse(&reply.body)?, last })
+    }
+
+    /// Number of the newest event of a run; 0 without events.
+    pub async fn last_event(&self, run: &str) -> Result<u64, ApiError> {
+        Ok(self.events(run, "newest=true&limit=1").await?.last)
+    }
+
+    /// The stream of a run that exists: the number changes whenever something of the run has been stored.
+    pub fn follow(&self, run: &RunId) -> watch::Receiver<u64> {
+        self.lab.feed.hub.follow(run)
+    }
+
+    /// The entry of a run. Only for a run that a request of the same call has just read, which has checked the role.
+    pub async fn summary(&self, run: &RunId) -> Result<RunSummary, ApiError> {
+        self.lab.feed.summary(run).await
+    }
+
+    /// Draws on its own thread, after the images before it.
+    pub async fn draw(&self, look: Look, scene: impl FnOnce() -> Scene + Send + 'static) -> Result<Bytes, ApiError> {
+        let lab = self.lab.clone();
+        let drawn = self.lab.drawings.draw(move || lab.drawings.image(&scene(), look)).await?;
+        Ok(drawn.content)
+    }
+
+    /// What a call that takes long says about itself.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     /// Reads the response of a path below the API.
@@ -118,8 +151,18 @@ impl Caller {
 
     /// Posts JSON to a path below the API.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, ApiError> {
-        let request = self.request(Method::POST, path).header(CONTENT_TYPE, JSON).body(Body::from(body.to_string()));
-        parse(&self.send(request).await?.body)
+        parse(&self.submit(path, body, JSON).await?.body)
+    }
+
+    /// As [`Self::post`], with non-finite numbers in the answer.
+    pub async fn post_packed<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, ApiError> {
+        unpack(&self.submit(path, body, POSTCARD).await?.body)
+    }
+
+    /// As [`Self::post`], for an answer in another format.
+    pub async fn submit(&self, path: &str, body: &Value, accept: &'static str) -> Result<Reply, ApiError> {
+        let request = self.request(Method::POST, path).header(CONTENT_TYPE, JSON).header(ACCEPT, accept);
+        self.send(request.body(Body::from(body.to_string()))).await
     }
 
     fn request(&self, method: Method, path: &str) -> axum::http::request::Builder {
@@ -130,7 +173,10 @@ impl Caller {
 
     async fn send(&self, request: Result<Request<Body>, axum::http::Error>) -> Result<Reply, ApiError> {
         let failed = |source: Box<dyn std::error::Error + Send + Sync>| ApiError::internal("calling the API", source);
-        let request = request.map_err(|source| failed(source.into()))?;
+        let request = request.map_err(|source| {
+            let error = ApiError::invalid("arguments_invalid", "the arguments are too long for the address of a route");
+            error.hint("shorten names and lists of runs").source(source)
+        })?;
         // A router cannot fail.
         let response = match self.api.clone().oneshot(request).await {
             Ok(response) => response,
@@ -149,6 +195,10 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(|source| ApiError::internal("reading an answer of the API", source))
 }
 
+fn unpack<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    encode::from_bytes(body).map_err(|source| ApiError::internal("reading an answer of the API", source))
+}
+
 /// The error that a route answered.
 fn refused(status: StatusCode, body: &[u8]) -> ApiError {
     match serde_json::from_slice::<ApiErrorBody>(body) {
@@ -159,6 +209,15 @@ fn refused(status: StatusCode, body: &[u8]) -> ApiError {
         }
         Err(_) => ApiError::new(status, "internal", format!("the server answered with status {status}")),
     }
+}
+
+/// The id of a run.
+///
+/// # Errors
+/// 404 for a text that is no id.
+pub fn run_id(text: &str) -> Result<RunId, ApiError> {
+    let shown: String = text.chars().take(80).collect();
+    text.parse().map_err(|_| ApiError::not_found(format!("{shown:?} is not the id of a run")))
 }
 
 /// A text as a part of a path or as a value in a query.

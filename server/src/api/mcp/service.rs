@@ -1,26 +1,32 @@
-//! The server of the protocol: its description, the list of tools, and their calls.
+//! The server of the protocol: its description, and the messages that it answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::request::Parts;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListToolsResult, PaginatedRequestParams,
-    ServerCapabilities, ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, ErrorData, GetPromptRequestParams, GetPromptResponse, Implementation,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ProgressNotificationParam, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{RoleServer, ServerHandler};
+use tokio::time::{Instant, interval_at};
 
 use super::answer::refusal;
 use super::caller::Caller;
-use super::tools;
+use super::calls::Calls;
+use super::{prompts, resources, tools};
 use crate::error::ApiError;
 use crate::lab::Lab;
 
 /// Largest message, bytes.
 const MESSAGE_BYTES: usize = 1_000_000;
+/// Time between two notifications of the progress of a call, and before the first.
+const NOTIFIED_EVERY: Duration = Duration::from_secs(1);
 /// Instructions that a model reads before it calls a tool.
 const INSTRUCTIONS: &str = "Kindling trains small and medium language models; these tools watch and steer its runs. \
     Begin with lab_status, then call get_run, get_series and diagnose for a run. A tool that changes something needs \
@@ -33,9 +39,9 @@ const INSTRUCTIONS: &str = "Kindling trains small and medium language models; th
 pub type McpService = StreamableHttpService<Agent, NeverSessionManager>;
 
 /// The service of `/mcp`. `api` has the routes that the tools call. Each request is complete, so the server keeps no session and agents
-/// continue after a restart.
-pub fn service(lab: Lab, api: Router) -> McpService {
-    let agent = Agent { lab, api };
+/// continue after a restart. The response to a call is JSON; it is a stream of events if the call has sent a notification of its progress.
+pub fn service(lab: Lab, api: Router, calls: Calls) -> McpService {
+    let agent = Agent { lab, api, calls };
     // The middleware before has checked hosts and origins.
     let config = StreamableHttpServerConfig::default()
         .disable_allowed_hosts()
@@ -50,11 +56,56 @@ pub fn service(lab: Lab, api: Router) -> McpService {
 pub struct Agent {
     lab: Lab,
     api: Router,
+    calls: Calls,
+}
+
+impl Agent {
+    fn caller(&self, context: &RequestContext<RoleServer>) -> Result<Caller, ErrorData> {
+        let parts = context.extensions.get::<Parts>();
+        let caller = parts.and_then(|parts| Caller::of(&self.lab, &self.api, parts));
+        caller.ok_or_else(|| ErrorData::internal_error("the request has no sender", None))
+    }
+
+    /// Waits for the result of a call, sends notifications of its progress, and ends it when it is cancelled.
+    async fn attend<T>(
+        &self,
+        caller: &Caller,
+        context: &RequestContext<RoleServer>,
+        call: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        let id = serde_json::to_string(&context.id).unwrap_or_default();
+        let open = self.calls.open(caller.token(), id);
+        let began = Instant::now();
+        let mut notified = interval_at(began + NOTIFIED_EVERY, NOTIFIED_EVERY);
+        let token = context.meta.get_progress_token();
+        let cancelled = || ApiError::conflict("call_cancelled", "the call was cancelled");
+        tokio::pin!(call);
+        loop {
+            tokio::select! {
+                // The call says what it waits for before it is asked.
+                biased;
+                result = &mut call => return result,
+                // Acts run in their own tasks, so a client that disconnects or cancels does not interrupt them.
+                () = context.ct.cancelled() => return Err(cancelled()),
+                () = open.cancelled() => return Err(cancelled()),
+                _ = notified.tick(), if token.is_some() => {
+                    let Some(token) = token.clone() else { continue };
+                    let stated = caller.progress().stated();
+                    let mut sent = ProgressNotificationParam::new(token, began.elapsed().as_secs_f64());
+                    sent.total = stated.limit.map(|limit| limit.as_secs_f64());
+                    sent.message = Some(stated.message).filter(|message| !message.is_empty());
+                    // A client that has gone cancels the call next.
+                    let _ = context.peer.notify_progress(sent).await;
+                }
+            }
+        }
+    }
 }
 
 impl ServerHandler for Agent {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().enable_prompts().build();
+        ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("kindling", env!("CARGO_PKG_VERSION")))
             .with_instructions(INSTRUCTIONS)
     }
@@ -77,25 +128,61 @@ impl ServerHandler for Agent {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let Some(tool) = tools::find(&request.name) else {
-            return Err(ErrorData::invalid_params(
-                format!("unknown tool {:?}: tools/list lists them", request.name),
-                None,
-            ));
+            let message = format!("unknown tool {:?}: tools/list lists them", super::answer::short(&request.name, 100));
+            return Err(ErrorData::invalid_params(message, None));
         };
-        let parts = context.extensions.get::<Parts>();
-        let Some(caller) = parts.and_then(|parts| Caller::of(&self.lab, &self.api, parts)) else {
-            return Err(ErrorData::internal_error("the request has no sender", None));
-        };
-        let called = tool.call(caller, request.arguments.unwrap_or_default());
-        // Acts run in their own tasks, so a client that disconnects does not interrupt them.
-        let answer = tokio::select! {
-            answer = called => answer,
-            () = context.ct.cancelled() => Err(ApiError::busy("the call was cancelled")),
-        };
-        Ok(match answer {
+        let caller = self.caller(&context)?;
+        let called = tool.call(caller.clone(), request.arguments.unwrap_or_default());
+        Ok(match self.attend(&caller, &context, called).await {
             Ok(answer) => answer.into_result(),
             Err(error) => refusal(&error),
         }
         .into())
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let listed = resources::list(&self.caller(&context)?).await;
+        listed.map(ListResourcesResult::with_all_items).map_err(|error| resources::failure(&error))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(ListResourceTemplatesResult::with_all_items(resources::templates()))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let caller = self.caller(&context)?;
+        let read = self.attend(&caller, &context, resources::read(caller.clone(), &request.uri)).await;
+        read.map(Into::into).map_err(|error| resources::failure(&error))
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Ok(ListPromptsResult::with_all_items(prompts::list()))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let arguments = request.arguments.unwrap_or_default();
+        prompts::get(&request.name, &arguments)
+            .map(Into::into)
+            .map_err(|message| ErrorData::invalid_params(message, None))
     }
 }

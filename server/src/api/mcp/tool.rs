@@ -8,7 +8,7 @@ use rmcp::model::{self, JsonObject, ToolAnnotations};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use super::answer::{Answer, schema};
+use super::answer::{Answer, Field, schema};
 use super::caller::Caller;
 use crate::api::extract::read;
 use crate::error::ApiError;
@@ -53,12 +53,19 @@ impl Tool {
         R: Future<Output = Result<Answer, ApiError>> + Send + 'static,
     {
         let definition = model::Tool::new(name, about, JsonObject::default()).with_input_schema::<A>();
-        let definition = definition.with_title(title).with_raw_output_schema(Arc::new(schema())).annotate(hints);
+        let definition = definition.with_title(title).with_raw_output_schema(Arc::new(schema(&[]))).annotate(hints);
         let call = move |caller, arguments| match arguments_of(arguments) {
             Ok(arguments) => call(caller, arguments).boxed(),
             Err(error) => ready(Err(error)).boxed(),
         };
         Self { definition, call: Box::new(call) }
+    }
+
+    /// Describes the fields of its data.
+    #[must_use]
+    pub fn returns(mut self, fields: &[Field]) -> Self {
+        self.definition = self.definition.with_raw_output_schema(Arc::new(schema(fields)));
+        self
     }
 
     /// Calls the tool.

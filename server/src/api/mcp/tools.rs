@@ -1,16 +1,19 @@
 //! All tools. They are few, and each answers one question completely: it reads its arguments, requests routes of the API, and returns what
 //! a model needs for its next decision.
 //!
-//! - [`watch`]: the lab and its runs; [`curves`]: time series and figures; [`journal`]: events and samples; [`wait`]: waiting for an event;
-//!   [`inspect`]: inside the model;
-//! - [`judge`]: findings, comparisons, scaling laws, costs;
-//! - [`steer`]: commands to runs; [`create`]: runs, forks, sweeps and experiments.
+//! - [`watch`]: the lab and its runs; [`curves`]: time series and figures; [`journal`]: events, samples and reports; [`wait`]: waiting
+//!   for an event; [`inspect`]: inside the model, and its batches;
+//! - [`judge`]: findings, comparisons, scaling laws, costs; [`rank`]: rankings; [`noise`]: the noise floor;
+//! - [`steer`]: commands to runs; [`evaluate`]: scores and generated texts; [`create`]: runs, forks, sweeps and experiments.
 
 pub mod create;
 pub mod curves;
+pub mod evaluate;
 pub mod inspect;
 pub mod journal;
 pub mod judge;
+pub mod noise;
+pub mod rank;
 pub mod steer;
 pub mod wait;
 pub mod watch;
@@ -27,9 +30,13 @@ static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
         wait::tools(),
         inspect::tools(),
         judge::tools(),
+        rank::tools(),
+        noise::tools(),
         create::tools(),
+        steer::tools(),
+        evaluate::tools(),
     ];
-    groups.into_iter().flatten().chain(steer::tools()).collect()
+    groups.into_iter().flatten().collect()
 });
 
 /// All tools, in the order of the list.

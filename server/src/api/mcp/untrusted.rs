@@ -17,8 +17,9 @@ const OPEN: char = '⟦';
 const CLOSE: char = '⟧';
 
 /// Fields whose values are ids, words of enums or paths of the program.
-const WORDS: [&str; 39] = [
+const WORDS: [&str; 43] = [
     "act",
+    "before",
     "cause",
     "checkpoint",
     "code",
@@ -33,6 +34,7 @@ const WORDS: [&str; 39] = [
     "kind",
     "lab",
     "level",
+    "metric",
     "mlp",
     "norm",
     "now",
@@ -50,6 +52,8 @@ const WORDS: [&str; 39] = [
     "shape",
     "state",
     "status",
+    "stopped",
+    "task",
     "tensor",
     "then",
     "tokenizer",

@@ -131,6 +131,11 @@ async fn a_token_that_may_only_view_cannot_act() {
         ("rollback", json!({ "run": run, "checkpoint": "0-1" })),
         ("stop", json!({ "run": run })),
         ("add_note", json!({ "run": run, "text": "a" })),
+        ("set_schedule", json!({ "run": run, "schedule": { "accumulation": { "changes": [[1_000_000, 2]] } } })),
+        ("step", json!({ "run": run })),
+        ("evaluate", json!({ "run": run })),
+        ("evaluate", json!({ "run": run, "task": "absent" })),
+        ("sample", json!({ "run": run })),
         ("start_run", json!({ "spec": spec })),
         ("fork", json!({ "run": run })),
         ("start_sweep", json!({ "spec": sweep })),
@@ -212,6 +217,43 @@ async fn a_run_is_steered_from_its_checkpoint_to_its_end() {
     let plan = call(lab, &lab.view, "pause", dry(json!({ "run": run }))).await;
     assert!(plan["data"]["obstacle"].as_str().unwrap().contains("is stopped"), "{plan:#}");
     served.reaches(&forked, "finished").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_trains_some_steps_with_another_schedule() {
+    let served = LabWithWorker::open().await;
+    let (lab, run) = (&served.lab, served.paused(1_000_000).await);
+    let step = call(lab, &lab.view, "get_run", json!({ "run": run })).await["data"]["run"]["step"].as_u64().unwrap();
+    let schedule = json!({ "run": run, "schedule": { "learning_rate": { "curve": { "scaled": 1e-4 } } } });
+    let plan = call(lab, &lab.view, "set_schedule", dry(schedule.clone())).await;
+    assert_eq!(plan["data"]["difference"]["then"]["learning_rate"]["curve"]["scaled"], 1e-4, "{plan:#}");
+    let changed = call(lab, &lab.steer, "set_schedule", with(schedule, "scale-lr-1")).await;
+    assert_eq!(changed["data"]["event"]["kind"], "schedule_changed", "{changed:#}");
+
+    let steps = json!({ "run": run, "steps": 5 });
+    let plan = call(lab, &lab.view, "step", dry(steps.clone())).await;
+    assert_eq!(plan["data"]["difference"]["step"], json!({ "now": step, "then": step + 5 }), "{plan:#}");
+    let begun = call(lab, &lab.steer, "step", with(steps.clone(), "five-steps-1")).await;
+    assert_eq!(begun["data"]["event"]["kind"], "stepping", "{begun:#}");
+    let ends = json!({ "run": run, "since": begun["data"]["event"]["number"], "kinds": ["paused"], "timeout_s": 50 });
+    assert_eq!(call(lab, &lab.view, "wait_for", ends).await["data"]["until"], "event");
+    call(lab, &lab.steer, "step", with(steps, "five-steps-1")).await;
+    let paused = call(lab, &lab.view, "get_run", json!({ "run": run })).await;
+    assert_eq!(paused["data"]["run"]["step"], step + 5, "a repeated call trains no further steps");
+    let notes = of_kind(lab, &run, "annotated").await;
+    assert_eq!((notes.len(), &notes[0]["event"]["text"]), (1, &json!("the loss is flat")));
+
+    let plan = call(lab, &lab.view, "evaluate", dry(json!({ "run": run }))).await;
+    assert!(plan["data"]["tasks"].as_array().is_some_and(|tasks| !tasks.is_empty()), "{plan:#}");
+    let absent = with(json!({ "run": run, "task": "absent" }), "absent-task-1");
+    assert_eq!(refused(lab, &lab.steer, "evaluate", absent).await, at("not_found", "task"));
+    let alone = with(json!({ "run": run, "checkpoint": "0-1" }), "no-task-11");
+    assert_eq!(refused(lab, &lab.steer, "evaluate", alone).await, at("arguments_invalid", "task"));
+    // The trainer of the tests computes neither.
+    for tool in ["evaluate", "sample"] {
+        let call = with(json!({ "run": run }), "cannot-do-1");
+        assert_eq!(refused(lab, &lab.steer, tool, call).await, code("command_refused"), "{tool}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! Tools that analyse runs.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{at, call, code, refused};
 use crate::scenarios::LabWithWorker;
@@ -31,6 +31,26 @@ async fn runs_are_diagnosed_compared_and_fitted() {
     assert_eq!(refused(lab, &lab.view, "fit_scaling_law", json!({ "runs": ["nobody"] })).await, code("not_found"));
     let replay = call(lab, &lab.view, "replay_early_stopping", json!({ "rule": "asha", "runs": [one, other] })).await;
     assert_eq!(replay["data"]["rule"], "asha", "{replay:#}");
+
+    for scope in [json!({ "runs": [one, other] }), json!({ "project": "default" })] {
+        let mut arguments = json!({ "metric": "loss.train" });
+        arguments.as_object_mut().unwrap().extend(scope.as_object().unwrap().clone());
+        let ranked = call(lab, &lab.view, "rank", arguments).await;
+        let (data, first) = (&ranked["data"], &ranked["data"]["ranking"][0]);
+        assert_eq!((&data["configurations"], &data["equal"], &data["at"]), (&json!(2), &json!("tokens"), &json!(20.0)));
+        // The trainer reports 4 / (step + 1), and one token for each step.
+        assert_eq!((&first["rank"], &first["mean"], &first["runs"][0]["step"]), (&json!(1), &json!(0.2), &json!(19)));
+        assert!(ranked["notes"].to_string().contains("two seeds"), "one seed of each shows no noise: {ranked:#}");
+    }
+    let earlier = json!({ "runs": [one], "metric": "loss.train", "equal": "step", "at": 9 });
+    let earlier = call(lab, &lab.view, "rank", earlier).await;
+    assert_eq!(earlier["data"]["ranking"][0]["mean"], 0.4, "{earlier:#}");
+    assert_eq!(refused(lab, &lab.view, "rank", json!({})).await, at("arguments_invalid", "runs"));
+    assert_eq!(refused(lab, &lab.view, "rank", json!({ "sweep": 777 })).await, code("not_found"));
+    let floor = call(lab, &lab.view, "noise_floor", json!({ "run": one })).await;
+    assert_eq!((&floor["data"]["unit"], &floor["data"]["noise"]), (&json!("nats/token"), &Value::Null), "{floor:#}");
+    let zero = json!({ "run": one, "difference": 0 });
+    assert_eq!(refused(lab, &lab.view, "noise_floor", zero).await, at("arguments_invalid", "difference"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -88,7 +88,18 @@ async fn the_journal_is_read_and_events_are_waited_for() {
     assert_eq!((&first["data"]["events"][0]["kind"], &first["data"]["left"]), (&json!("queued"), &json!(3)));
     assert_eq!(call(lab, &lab.view, "get_journal", json!({})).await["data"]["acts"], json!([]));
     let samples = call(lab, &lab.view, "get_samples", json!({ "run": run })).await;
-    assert_eq!((&samples["data"]["all"], &samples["data"]["samples"]), (&json!(0), &json!([])));
+    assert_eq!((&samples["data"]["has_more"], &samples["data"]["samples"]), (&json!(false), &json!([])));
+    let entries = call(lab, &lab.view, "get_journal", json!({ "project": "default", "limit": 50 })).await;
+    let entries = entries["data"]["entries"].as_array().unwrap();
+    assert!(
+        entries.iter().any(|entry| entry["kind"] == "command" && entry["subject"]["id"] == json!(run)),
+        "{entries:#?}"
+    );
+    let both = json!({ "run": run, "project": "default" });
+    assert_eq!(refused(lab, &lab.view, "get_journal", both).await, at("arguments_invalid", "project"));
+    let report = call(lab, &lab.view, "write_report", json!({})).await;
+    assert!(report["data"]["report"][0].as_str().unwrap().starts_with("⟦data report⟧# "), "{report:#}");
+    assert_eq!(refused(lab, &lab.view, "write_report", json!({ "project": "absent" })).await.0, "not_found");
 
     let late = call(lab, &lab.view, "wait_for", json!({ "run": run, "timeout_s": 0 })).await;
     assert_eq!((&late["data"]["until"], &late["data"]["last_number"]), (&json!("timeout"), &json!(4)));
@@ -115,6 +126,21 @@ async fn a_model_is_inspected() {
     let seen = call(lab, &lab.view, "inspect", json!({ "run": run, "inspection": { "overview": {} } })).await;
     assert!(seen["data"]["inspection"].is_object(), "{seen:#}");
     let args = |inspection: Value| json!({ "run": run, "inspection": inspection });
+    let drawn =
+        json!({ "run": run, "inspection": { "weights": {} }, "image": true, "tensor": "block.0.attention.query" });
+    let drawn = result(lab, &lab.view, "inspect", drawn).await;
+    assert_eq!(
+        (&drawn["content"][1]["mimeType"], &drawn["isError"]),
+        (&json!("image/png"), &json!(false)),
+        "{drawn:#}"
+    );
+    for (inspection, field) in [(json!({ "weights": {} }), "tensor"), (json!({ "overview": {} }), "image")] {
+        let mut wrong = args(inspection);
+        wrong["image"] = json!(true);
+        assert_eq!(refused(lab, &lab.view, "inspect", wrong).await, at("arguments_invalid", field));
+    }
+    // The trainer answers every inspection with weights.
+    assert_eq!(refused(lab, &lab.view, "get_batch", json!({ "run": run, "step": 3 })).await, code("batch_unknown"));
     let (refusal, _) = refused(lab, &lab.view, "inspect", args(json!({ "mood": {} }))).await;
     assert_eq!(refusal, "body_invalid");
     let missing = json!({ "run": run, "inspection": { "overview": {} }, "checkpoint": "0-777777" });

@@ -36,28 +36,65 @@ pub fn tools() -> Vec<Tool> {
             "Creates a run and adds it to the queue of its device. With dry_run it returns the plan, the cost and \
              notes.",
             start_run,
-        ),
+        )
+        .returns(&[
+            ("run", "The run that was created."),
+            ("estimate", "Its cost."),
+            ("notes", "With dry_run: remarks on the plan."),
+            ("plan", "With dry_run: the resolved plan."),
+            ("dry_run", "Whether nothing was changed."),
+        ]),
         Tool::acting(
             "fork",
             "Fork a run",
             "Creates a run that starts with the state of another one at a checkpoint, with changed hyperparameters. \
              The parent does not change.",
             fork,
-        ),
+        )
+        .returns(&[
+            ("run", "The run that was created."),
+            ("estimate", "Its cost."),
+            ("notes", "With dry_run: remarks on the plan."),
+            ("plan", "With dry_run: the resolved plan."),
+            ("dry_run", "Whether nothing was changed."),
+        ]),
         Tool::acting(
             "start_sweep",
             "Start a sweep",
             "Starts a sweep over hyperparameters; its trials are runs in the queue. With dry_run it returns the \
              number of trials, tokens and training time.",
             start_sweep,
-        ),
+        )
+        .returns(&[
+            ("sweep", "Id of the sweep."),
+            ("name", "Its name."),
+            ("state", "Its state."),
+            ("trials", "Number of trials."),
+            ("project", "Its project."),
+            ("preview", "With dry_run: number of trials, tokens, training time and first points."),
+            ("dry_run", "Whether nothing was changed."),
+        ]),
         Tool::acting(
             "propose_experiment",
             "Test a change",
             "Creates an experiment: a hypothesis with a numeric prediction and a decision rule, and pairs of runs \
              with equal seeds until there is a verdict. With dry_run it returns the cost of a pair.",
             propose_experiment,
-        ),
+        )
+        .returns(&[
+            ("experiment", "Id of the experiment."),
+            ("title", "Its title."),
+            ("state", "Its state."),
+            ("project", "Its project."),
+            ("change", "With dry_run: the change in words."),
+            ("metric", "With dry_run: the metric and its unit."),
+            ("pair", "With dry_run: training time and tokens of a pair."),
+            ("most_pairs", "With dry_run: maximum number of pairs."),
+            ("most_secs", "With dry_run: training time of all pairs."),
+            ("budget", "With dry_run: the budget."),
+            ("notes", "With dry_run: remarks on the plans."),
+            ("dry_run", "Whether nothing was changed."),
+        ]),
     ]
 }
 

@@ -35,13 +35,21 @@ pub fn tools() -> Vec<Tool> {
             "Values of metrics of a run. mode summary (default): first, last, minimum, maximum, mean of the last \
              tenth and a curve of 20 points. mode exact: every point of a range. get_run lists the names.",
             get_series,
-        ),
+        )
+        .returns(&[("series", "Each series with its segment and either a summary or exact values.")]),
         Tool::reading(
             "get_figure",
             "Chart of a run",
             "A chart of a run as a PNG image: a series by its name, or loss for training and validation loss.",
             get_figure,
-        ),
+        )
+        .returns(&[
+            ("run", "The run."),
+            ("series", "Name of the series, or loss."),
+            ("x", "The x axis."),
+            ("width", "Width of the image."),
+            ("height", "Height of the image."),
+        ]),
     ]
 }
 

@@ -28,48 +28,114 @@ pub fn tools() -> Vec<Tool> {
             "The findings of the lab's rules in a run, with measured values and thresholds, the change that may be \
              the cause, and remedies that can be carried out now.",
             diagnose,
-        ),
+        )
+        .returns(&[
+            ("run", "The run."),
+            ("health", "Number of findings by level, in words."),
+            ("checked_step", "Step up to which the rules have checked it."),
+            ("all", "Number of findings."),
+            ("findings", "Findings with measured value, threshold, evidence, cause and remedies."),
+        ]),
         Tool::reading(
             "compare",
             "Compare runs",
             "Compares runs or groups of runs by validation loss at an equal budget: difference, confidence interval, \
              noise floor, and a conclusion. If a fair comparison is not possible, it returns the reasons.",
             compare,
-        ),
+        )
+        .returns(&[
+            ("equal", "What is equal."),
+            ("budget", "Its amount."),
+            ("unit", "Unit of losses and differences."),
+            ("validation", "The validation text."),
+            ("baseline", "Runs of the baseline with their losses."),
+            (
+                "changes",
+                "Each group: runs, over_seeds and over_text with difference, interval and verdict, and a sentence.",
+            ),
+            ("noise", "Noise floor over seeds."),
+            ("noise_runs", "Runs of the noise floor."),
+            ("tasks", "Scores on the tasks that all runs have."),
+        ]),
         Tool::reading(
             "fit_scaling_law",
             "Fit a scaling law",
             "Fits L = E + A / N^alpha + B / D^beta to finished runs, with 95 % intervals, and extrapolates it. If \
              the runs do not determine the law, it returns the reason.",
             fit_scaling_law,
-        ),
+        )
+        .returns(&[
+            ("runs", "Runs that were fitted."),
+            ("left_out", "Names of runs without an evaluation."),
+            ("series", "Empty for a scaling law."),
+            ("result", "The law with intervals and its extrapolation, or the reason for its refusal."),
+        ]),
         Tool::reading(
             "estimate_cost",
             "Estimate a cost",
             "Parameters, tokens, FLOPs, memory and training time of a run or a sweep, without starting it. Names the \
-             first invalid field.",
+             first invalid field. A sweep needs the role steer in its project, because the server computes its points.",
             estimate_cost,
-        ),
+        )
+        .returns(&[
+            ("estimate", "Parameters, tokens, FLOPs, memory and training time of a run."),
+            ("notes", "Remarks on the plan."),
+            ("plan", "The resolved plan."),
+            ("preview", "Number of trials, tokens, training time and first points of a sweep."),
+        ]),
         Tool::reading(
             "replay_early_stopping",
             "Replay a stopping rule",
             "Simulates a rule that stops trials early on runs that have ended, for a range of its thresholds: \
              compute saved, regret, winners lost.",
             replay_early_stopping,
-        ),
+        )
+        .returns(&[
+            ("rule", "The rule."),
+            ("metric", "Name of the series that the rule reads."),
+            ("direction", "Whether lower or higher values are better."),
+            ("parallel", "Number of runs that train at the same time."),
+            ("steps", "Steps that all runs trained."),
+            ("runs", "The runs with their values."),
+            ("settings", "For each threshold: compute saved, regret, winners lost. Empty if there is no replay."),
+            ("refused", "The reason, if there is no replay."),
+        ]),
         Tool::reading(
             "get_sweep",
             "One sweep",
             "A sweep with its best trials: state, counts, best point, values of the metric.",
             get_sweep,
-        ),
+        )
+        .returns(&[
+            ("sweep", "Id of the sweep."),
+            ("name", "Its name."),
+            ("state", "Its state."),
+            ("message", "Why it waits or was paused."),
+            ("trials", "Number of planned trials."),
+            ("counts", "Trials by state."),
+            ("metric", "The metric and its direction."),
+            ("space", "The hyperparameters that are searched."),
+            ("best_trials", "Trials, best first."),
+        ]),
         Tool::reading(
             "get_experiment",
             "One experiment",
             "An experiment: hypothesis, prediction, values of its pairs, and the verdict after the decision rule has \
              given it.",
             get_experiment,
-        ),
+        )
+        .returns(&[
+            ("experiment", "Id of the experiment."),
+            ("title", "Its title."),
+            ("hypothesis", "The hypothesis."),
+            ("state", "Its state."),
+            ("reason", "Why it was stopped or paused."),
+            ("prediction", "Predicted difference and probability."),
+            ("rule_of_decision", "The decision rule."),
+            ("pairs", "Pairs that have ended."),
+            ("verdict", "The verdict; null before there is one."),
+            ("runs", "The runs with their seeds and values."),
+        ]),
     ]
 }
 

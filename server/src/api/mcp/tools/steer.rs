@@ -1,12 +1,13 @@
 //! Commands to runs. Each is the command of the API, with the reason and the expected effect in the journal.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use store::AgentAct;
-use wire::{Command, Event, EventRecord, RunState, RunView};
+use wire::control::command::ScheduleChange;
+use wire::{Command, Event, EventRecord, LivePath, RunState, RunView};
 
 use crate::api::extract::read;
 use crate::api::mcp::acts::{Act, Recovery, acting, dry_run};
-use crate::api::mcp::answer::Answer;
+use crate::api::mcp::answer::{Answer, Field};
 use crate::api::mcp::brief;
 use crate::api::mcp::caller::{Caller, encoded};
 use crate::api::mcp::tool::Tool;
@@ -22,6 +23,13 @@ pub fn tools() -> Vec<Tool> {
              field now. A checkpoint is saved before a change that affects training.",
             set_hyperparameter,
         ),
+        Tool::acting(
+            "set_schedule",
+            "Change a schedule",
+            "Overrides the learning-rate schedule, the mix of datasets or the gradient accumulation of a run from the \
+             next step on. A checkpoint is saved before the change.",
+            set_schedule,
+        ),
         Tool::acting("pause", "Pause a run", "Pauses a run before its next step; the model stays loaded.", pause),
         Tool::acting(
             "resume",
@@ -29,6 +37,13 @@ pub fn tools() -> Vec<Tool> {
             "Continues a paused run, or queues one that was suspended, stopped, failed or lost from its newest \
              checkpoint.",
             resume,
+        ),
+        Tool::acting(
+            "step",
+            "Train some steps",
+            "Trains a paused run for a number of steps and pauses it again. wait_for with kinds [\"paused\"] returns \
+             when they are done.",
+            step,
         ),
         Tool::acting("checkpoint", "Save a checkpoint", "Saves a checkpoint of a run now.", checkpoint),
         Tool::acting(
@@ -45,7 +60,21 @@ pub fn tools() -> Vec<Tool> {
         ),
         Tool::acting("add_note", "Add a note", "Adds a note to the journal of a run, at its current step.", add_note),
     ]
+    .into_iter()
+    .map(|tool| tool.returns(&FIELDS))
+    .collect()
 }
+
+/// The fields of the data of a command.
+pub(super) const FIELDS: [Field; 7] = [
+    ("run", "The run: its id, or with dry_run its state."),
+    ("event", "The event of the journal that says what was done."),
+    ("would", "With dry_run: the command."),
+    ("takes_effect_at_step", "With dry_run: the step of the run now."),
+    ("difference", "With dry_run: the values that change, now and then."),
+    ("obstacle", "With dry_run: why the run cannot carry it out in its state."),
+    ("dry_run", "Whether nothing was changed."),
+];
 
 acting!(OnRun {
     /// Id of the run.
@@ -60,6 +89,28 @@ acting!(SetHyperparameter {
     /// New value, in the unit of the table of hyperparameters.
     value: f64,
 });
+
+acting!(SetSchedule {
+    /// Id of the run.
+    run: String,
+    /// {"learning_rate": {"curve": CURVE, "steps": 2000}} where steps, the new end of the run, is optional and CURVE is {"scaled": 1e-4}
+    /// (the planned shape from this learning rate on), {"points": [[500, 1e-4], [900, 0]]}, {"cosine": {"to_step": 900, "learning_rate":
+    /// 1e-5}} or {"refit": {"to_step": 900}}; or {"mix": {"points": [{"step": 100, "weights": [1, 3]}]}}; or {"accumulation": {"changes":
+    /// [[100, 4]]}}.
+    schedule: Map<String, Value>,
+});
+
+acting!(Step {
+    /// Id of the run.
+    run: String,
+    /// Number of steps; 1 by default.
+    #[serde(default = "one")]
+    steps: u64,
+});
+
+fn one() -> u64 {
+    1
+}
 
 acting!(Rollback {
     /// Id of the run.
@@ -82,6 +133,17 @@ async fn set_hyperparameter(caller: Caller, args: SetHyperparameter) -> Result<A
     let act = args.act(caller, "set_hyperparameter", Some(&args.run))?;
     let command = json!({ "kind": "set", "path": args.path, "value": args.value, "reason": act.text() });
     carry_out(act, args.run, command).await
+}
+
+async fn set_schedule(caller: Caller, args: SetSchedule) -> Result<Answer, ApiError> {
+    let act = args.act(caller, "set_schedule", Some(&args.run))?;
+    let command = json!({ "kind": "set_schedule", "schedule": args.schedule, "reason": act.text() });
+    carry_out(act, args.run, command).await
+}
+
+async fn step(caller: Caller, args: Step) -> Result<Answer, ApiError> {
+    let act = args.act(caller, "step", Some(&args.run))?;
+    carry_out(act, args.run, json!({ "kind": "step", "steps": args.steps })).await
 }
 
 async fn pause(caller: Caller, args: OnRun) -> Result<Answer, ApiError> {
@@ -126,8 +188,8 @@ async fn add_note(caller: Caller, args: AddNote) -> Result<Answer, ApiError> {
     carry_out(act, args.run, json!({ "kind": "annotate", "text": text })).await
 }
 
-/// Sends a command once, or returns what it would change.
-async fn carry_out(act: Act, run: String, command: Value) -> Result<Answer, ApiError> {
+/// Sends a command once, or returns what it would change. A command without a field for its reason is followed by a note with the reason.
+pub(super) async fn carry_out(act: Act, run: String, command: Value) -> Result<Answer, ApiError> {
     let checked: Command = read(command.to_string().as_bytes())?;
     steering::check(&checked)?;
     if act.is_dry() {
@@ -135,9 +197,13 @@ async fn carry_out(act: Act, run: String, command: Value) -> Result<Answer, ApiE
     }
     let path = format!("/runs/{}/commands", encoded(&run));
     let (sent, found_in) = (run.clone(), run);
+    let note = (checked.reason().is_none() && !matches!(checked, Command::Annotate { .. })).then(|| act.text());
     let perform = move |caller: Caller| async move {
         let record: EventRecord = caller.post(&path, &command).await?;
-        Ok(taken_effect(&sent, &record))
+        let answer = taken_effect(&sent, &record);
+        let Some(text) = note else { return Ok(answer) };
+        let noted = caller.post::<EventRecord>(&path, &json!({ "kind": "annotate", "text": text })).await;
+        Ok(if noted.is_ok() { answer } else { answer.note("the reason could not be added to the journal of the run") })
     };
     let recover = move |caller: Caller, known: AgentAct| -> Recovery {
         Box::pin(async move { find(&caller, &found_in, &checked, &known).await })
@@ -160,8 +226,8 @@ async fn find(caller: &Caller, run: &str, command: &Command, known: &AgentAct) -
             && record.reason.as_deref() == command.reason()
             && is_effect(&record.event, command)
     };
-    let events = caller.events(run, known.before).await?;
-    Ok(events.iter().find(is_own).map(|record| taken_effect(run, record)))
+    let events = caller.events(run, &format!("since={}", known.before)).await?;
+    Ok(events.records.iter().find(is_own).map(|record| taken_effect(run, record)))
 }
 
 /// Whether an event is what a command of these tools does.
@@ -175,7 +241,11 @@ fn is_effect(event: &Event, command: &Command) -> bool {
         (Command::Pause { .. }, Event::Paused)
         | (Command::Resume { .. }, Event::Resumed)
         | (Command::Stop { .. }, Event::Stopped)
-        | (Command::Checkpoint { .. }, Event::Checkpointed { .. }) => true,
+        | (Command::Checkpoint { .. }, Event::Checkpointed { .. })
+        | (Command::SetSchedule { .. }, Event::ScheduleChanged { .. })
+        | (Command::Evaluate, Event::Evaluated { .. })
+        | (Command::Sample { .. }, Event::Sampled { .. }) => true,
+        (Command::Step { steps }, Event::Stepping { steps: begun }) => steps == begun,
         _ => false,
     }
 }
@@ -215,6 +285,23 @@ fn difference(view: &RunView, command: &Command) -> Value {
         }),
         Command::Checkpoint { .. } => json!({ "saved_at_step": step }),
         Command::Annotate { text } => json!({ "note": text }),
+        Command::SetSchedule { schedule, .. } => {
+            let live = &view.hyperparameters;
+            let now = match schedule {
+                ScheduleChange::LearningRate { .. } => json!({
+                    "learning_rate": brief::rounded(live.get(LivePath::LEARNING_RATE, step)), "schedule": live.schedule,
+                    "steps": live.steps,
+                }),
+                ScheduleChange::Mix { .. } => json!({ "mix": live.mix }),
+                ScheduleChange::Accumulation { .. } => json!({ "accumulation": live.accumulation }),
+            };
+            change(now, json!(schedule))
+        }
+        Command::Step { steps } => json!({ "step": change(json!(step), json!(step + steps)) }),
+        Command::Evaluate => json!({ "evaluated_at_step": step }),
+        Command::Sample { prompt, tokens, temperature } => {
+            json!({ "sampled_at_step": step, "prompt": prompt, "tokens": tokens, "temperature": temperature })
+        }
         _ => Value::Null,
     }
 }
@@ -246,6 +333,8 @@ mod tests {
         assert!(is_effect(&changed, &set) && !is_effect(&other, &set));
         let pause = command(json!({ "kind": "pause", "reason": "flat" }));
         assert!(is_effect(&Event::Paused, &pause));
+        let step = command(json!({ "kind": "step", "steps": 3 }));
+        assert!(is_effect(&Event::Stepping { steps: 3 }, &step) && !is_effect(&Event::Stepping { steps: 2 }, &step));
         assert!(
             !is_effect(&changed, &pause) && !is_effect(&Event::Paused, &set) && !is_effect(&Event::Resumed, &pause)
         );

@@ -1,31 +1,39 @@
-//! Waiting for an event of a run without polling.
+//! Waiting for an event of a run. The store is read when something of the run has changed, and no more often than [`APART`].
 
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::{Instant, sleep};
-use wire::{EventRecord, RunView};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+use wire::{EventRecord, RunId, RunSummary};
 
 use crate::api::mcp::answer::Answer;
 use crate::api::mcp::brief;
-use crate::api::mcp::caller::{Caller, encoded};
+use crate::api::mcp::caller::{Caller, query, run_id};
 use crate::api::mcp::tool::Tool;
 use crate::error::ApiError;
 
 /// Time to wait, seconds: the default and the maximum. Clients give up after 60 s.
-const WAITS: u64 = 30;
-const MOST: u64 = 50;
-/// Time between two reads of the run.
-const EVERY: Duration = Duration::from_millis(400);
+pub const WAITS: u64 = 30;
+pub const MOST: u64 = 50;
+/// Least time between two reads: a run that trains changes many times a second.
+const APART: Duration = Duration::from_millis(250);
+/// Most time between two reads.
+const AT_LEAST: Duration = Duration::from_secs(10);
 /// Events in an answer.
 const EVENTS: usize = 20;
 
 pub fn tools() -> Vec<Tool> {
     let about = "Waits until a run has an event, reaches a step or ends, or until a time of at most 50 s has passed. \
                  Use it instead of calling get_run repeatedly.";
-    vec![Tool::reading("wait_for", "Wait for an event", about, wait_for)]
+    vec![Tool::reading("wait_for", "Wait for an event", about, wait_for).returns(&[
+        ("until", "What ended the wait: event, step, end_of_the_run or timeout."),
+        ("last_number", "Number of the last event that was read; the since of the next call."),
+        ("events", "The events that were waited for."),
+        ("run", "The run now."),
+    ])]
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -44,42 +52,82 @@ struct WaitFor {
     timeout_s: Option<u64>,
 }
 
-async fn wait_for(caller: Caller, args: WaitFor) -> Result<Answer, ApiError> {
-    let until = Instant::now() + Duration::from_secs(args.timeout_s.unwrap_or(WAITS).min(MOST));
-    let last = |events: &[EventRecord]| events.last().map(|record| record.number);
-    let mut seen = match args.since {
-        Some(since) => since,
-        None => last(&caller.events(&args.run, 0).await?).unwrap_or(0),
-    };
-    loop {
-        let new = caller.events(&args.run, seen).await?;
-        seen = last(&new).unwrap_or(seen);
-        let is_meant = |record: &&EventRecord| args.kinds.is_empty() || args.kinds.contains(&brief::kind(record));
-        let meant: Vec<&EventRecord> = new.iter().filter(is_meant).collect();
-        let view: RunView = caller.get(&format!("/runs/{}", encoded(&args.run))).await?;
-        let is_reached = args.step.is_some_and(|step| view.summary.step >= step);
-        let ended_by = match (meant.is_empty(), is_reached, view.summary.state.is_over(), Instant::now() >= until) {
-            (false, ..) => "event",
-            (_, true, ..) => "step",
-            (_, _, true, _) => "end of the run",
-            (.., true) => "timeout",
-            _ => {
-                sleep(EVERY).await;
-                continue;
-            }
+/// The changes of a run until a time.
+pub struct Changes {
+    stream: watch::Receiver<u64>,
+    read_at: Instant,
+    until: Instant,
+}
+
+impl Changes {
+    /// Follows a run that exists from now on, for so many seconds. Follow it before you read it, so that no change is missed.
+    pub fn follow(caller: &Caller, run: &RunId, secs: u64) -> Self {
+        let now = Instant::now();
+        Self { stream: caller.follow(run), read_at: now, until: now + Duration::from_secs(secs.min(MOST)) }
+    }
+
+    /// Whether the time has passed.
+    pub fn is_over(&self) -> bool {
+        Instant::now() >= self.until
+    }
+
+    /// Waits until the run should be read again: it has changed, or the time has passed.
+    pub async fn next(&mut self) {
+        let earliest = self.read_at + APART;
+        let within = AT_LEAST.min(self.until.saturating_duration_since(Instant::now()));
+        let changed = async {
+            // An error is that of a run whose stream has ended; it is read on as if it had changed.
+            let _ = self.stream.changed().await;
+            sleep_until(earliest).await;
         };
-        return Ok(answer(ended_by, &view, &meant, seen));
+        let _ = timeout(within, changed).await;
+        self.read_at = Instant::now();
     }
 }
 
-fn answer(ended_by: &str, view: &RunView, meant: &[&EventRecord], seen: u64) -> Answer {
-    let events: Vec<_> = meant.iter().take(EVENTS).map(|record| brief::event(record)).collect();
+async fn wait_for(caller: Caller, args: WaitFor) -> Result<Answer, ApiError> {
+    let (run, secs) = (run_id(&args.run)?, args.timeout_s.unwrap_or(WAITS).min(MOST));
+    caller.progress().limit(Duration::from_secs(secs));
+    caller.progress().say(format!("{run}: waiting"));
+    // Also refuses a run that may not be seen.
+    let last = caller.last_event(&args.run).await?;
+    let mut changes = Changes::follow(&caller, &run, secs);
+    let mut seen = args.since.unwrap_or(last);
+    let kinds = (!args.kinds.is_empty()).then(|| args.kinds.join(","));
+    loop {
+        let fields = [("since", Some(seen.to_string())), ("kinds", kinds.clone()), ("limit", Some(EVENTS.to_string()))];
+        let new = caller.events(&args.run, &query(fields)).await?;
+        seen = new.records.last().map_or(new.last.max(seen), |record| record.number);
+        let summary = caller.summary(&run).await?;
+        let is_reached = args.step.is_some_and(|step| summary.step >= step);
+        let ended_by = match (new.records.is_empty(), is_reached, summary.state.is_over(), changes.is_over()) {
+            (false, ..) => "event",
+            (_, true, ..) => "step",
+            (_, _, true, _) => "end_of_the_run",
+            (.., true) => "timeout",
+            _ => {
+                caller.progress().say(said(&summary));
+                changes.next().await;
+                continue;
+            }
+        };
+        return Ok(answer(ended_by, &summary, &new.records, seen));
+    }
+}
+
+/// The state of a run in a notification.
+pub fn said(summary: &RunSummary) -> String {
+    format!("{}: {}, step {} of {}", summary.id, summary.state.word(), summary.step, summary.steps)
+}
+
+fn answer(ended_by: &str, summary: &RunSummary, events: &[EventRecord], seen: u64) -> Answer {
+    let events: Vec<_> = events.iter().map(brief::event).collect();
     let answer = Answer::new(json!({
-        "until": ended_by.replace(' ', "_"), "last_number": seen, "events": events, "run": brief::run(&view.summary),
+        "until": ended_by, "last_number": seen, "events": events, "run": brief::run(summary),
     }));
     let answer = answer.units(&brief::UNITS).more("get_journal with since lists the events");
-    let id = &view.summary.id;
-    match view.summary.state.is_over() {
+    let id = &summary.id;
+    match summary.state.is_over() {
         true => answer.next(format!("get_series or diagnose with run {id}")),
         false => answer.next(format!("wait_for with run {id} and since {seen}")),
     }

@@ -33,21 +33,47 @@ pub fn tools() -> Vec<Tool> {
             "The state of the lab: runs that train, the queue, devices, jobs, and the permissions of your token. \
              Begin with this tool.",
             lab_status,
-        ),
+        )
+        .returns(&[
+            ("you", "Name and permissions of your token."),
+            ("runs", "Numbers of listed and archived runs."),
+            ("by_state", "Number of runs by state."),
+            ("active", "Runs that train or are paused."),
+            ("queued", "The first runs of the queue."),
+            ("queue_length", "Number of queued runs."),
+            ("devices", "Devices with the run that each trains."),
+            ("jobs", "Imports and downloads of datasets."),
+        ]),
         Tool::reading(
             "list_runs",
             "List runs",
             "Finds runs by words, state, tag, project or comparisons such as lr>1e-3. Sorts them by any column, \
              newest first by default.",
             list_runs,
-        ),
+        )
+        .returns(&[
+            ("total", "Number of runs that match."),
+            ("runs", "Runs of this page, with the requested columns."),
+            ("cursor", "Cursor of the next page; absent on the last page."),
+        ]),
         Tool::reading(
             "get_run",
             "One run",
             "The details of a run: state, plan with all hyperparameters, their current values, cost estimate, \
              checkpoints, names of its time series.",
             get_run,
-        ),
+        )
+        .returns(&[
+            ("run", "State, progress and losses."),
+            ("now", "Current value of each hyperparameter that can change."),
+            ("changes", "Number of changes while it trained."),
+            ("plan", "Plan with all hyperparameters."),
+            ("estimate", "Cost estimate of the plan."),
+            ("references", "Losses to compare with: uniform, unigram, entropy floor; bytes per token."),
+            ("segments", "Number of segments of its history."),
+            ("checkpoints", "Number of checkpoints, and the newest ones."),
+            ("series", "Names of its time series."),
+        ]),
     ]
 }
 
