@@ -25,7 +25,8 @@ Usage: cargo xtask TASK
 
 Tasks:
   serve [OPTIONS]  Install missing tools, build the page and the server, and start the server with OPTIONS
-  test             Install missing tools, build the page and the server, and run all checks and tests
+  test [--peers]   Install missing tools, build the page and the server, and run all checks and tests; with --peers instead the
+                   slow checks against programs of others that are installed
   lint [--docs]    Check formatting, line width, spelling, wording, module cycles and commit subjects; with --docs also the API
                    documentation
   page             Build only the page, into target/page
@@ -59,7 +60,7 @@ fn run(mut args: Vec<String>) -> Outcome<()> {
     let task = args.remove(0);
     match task.as_str() {
         "serve" => server::serve(&args),
-        "test" => tests::run_all(),
+        "test" => test(&args),
         "lint" => lint(&args),
         "page" => page::build(),
         "release" => release::release(),
@@ -81,6 +82,14 @@ fn setup() -> Outcome<()> {
     }
     missing.iter().for_each(|line| eprintln!("missing: {line}"));
     Ok(())
+}
+
+fn test(args: &[String]) -> Outcome<()> {
+    match args {
+        [] => tests::run_all(),
+        [peers] if peers == "--peers" => tests::run_peers(),
+        other => Err(format!("`cargo xtask test` has only the option `--peers`, but was given `{}`", other.join(" "))),
+    }
 }
 
 fn lint(args: &[String]) -> Outcome<()> {

@@ -1,5 +1,6 @@
 //! Runs all tests and prints a summary, which names the parts that did not run.
 
+mod peers;
 mod programs;
 
 use std::fs;
@@ -9,6 +10,7 @@ use crate::install::{self, CHROMIUM};
 use crate::lint;
 use crate::server;
 use crate::shell::{Outcome, cargo, command, find_program, is_ci, root, run, say};
+pub(crate) use peers::run_peers;
 use programs::Compilation;
 
 /// Result of one part of the tests.
