@@ -9,7 +9,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wire::RunView;
-use wire::number::counted;
 use wire::run::table::RunRow;
 use wire::series::{Bucket, SeriesWindow, describe};
 use wire::sweep::record::{SweepView, TrialState};
@@ -106,8 +105,8 @@ struct Rank {
 /// What is ranked, and how.
 struct Wanted {
     runs: Vec<String>,
-    /// Runs that were found and not read.
-    more: usize,
+    /// Whether there are more runs than are read.
+    has_more: bool,
     metric: String,
     is_lower_better: bool,
 }
@@ -157,11 +156,11 @@ async fn wanted(caller: &Caller, args: Rank) -> Result<Wanted, ApiError> {
                 .hint("give the name of a project, the id of a sweep, or ids of runs"));
         }
     };
-    let more = runs.len().saturating_sub(MOST_RUNS);
+    let has_more = runs.len() > MOST_RUNS;
     let default = of_sweep.as_ref().is_none_or(|metric| metric.direction == Direction::Lower);
     Ok(Wanted {
         runs: runs.into_iter().take(MOST_RUNS).collect(),
-        more,
+        has_more,
         metric: metric.or_else(|| of_sweep.map(|metric| metric.name)).unwrap_or_else(|| METRIC.to_owned()),
         is_lower_better: is_lower_better.unwrap_or(default),
     })
@@ -298,8 +297,8 @@ fn notes(answer: Answer, wanted: &Wanted, measured: &[Measured], has_noise: bool
              propose_experiment measure it",
         ),
     };
-    if wanted.more > 0 {
-        answer = answer.note(format!("{} of the list were not read", counted(wanted.more as u64, "more run")));
+    if wanted.has_more {
+        answer = answer.note(format!("there are more runs; the first {MOST_RUNS} were read"));
     }
     let text = |run: &Measured| (run.view.plan.tokenizer.to_string(), datasets(run));
     if measured.windows(2).any(|pair| text(&pair[0]) != text(&pair[1])) {
