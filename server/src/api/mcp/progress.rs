@@ -7,10 +7,10 @@ use std::time::Duration;
 #[derive(Clone, Default)]
 pub struct Progress(Arc<Mutex<Stated>>);
 
-/// What a call has said.
+/// The newest statements of a call.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Stated {
-    /// How long the call may take.
+    /// Maximum duration of the call, if it has one.
     pub limit: Option<Duration>,
     /// What it waits for, in a sentence of the program.
     pub message: String,

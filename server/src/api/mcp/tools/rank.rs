@@ -56,7 +56,7 @@ pub fn tools() -> Vec<Tool> {
     ]
 }
 
-/// What is equal for all runs.
+/// Axis on which the budget of all runs is the same.
 #[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum EqualAxis {
@@ -74,7 +74,7 @@ impl EqualAxis {
     }
 }
 
-/// Which values are better.
+/// Direction in which a metric improves.
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Better {
