@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     let began = Instant::now();
     let cli = Cli::parse();
     let log = WorkerLog::default();
-    start_log(log.clone());
+    start_log(log.clone(), cli.subcommand.log_level());
     cli.subcommand.choose_pages();
     page::embed(PAGE);
     match run(cli.subcommand, began, log) {
@@ -63,6 +63,7 @@ fn run(subcommand: Subcommand, began: Instant, log: WorkerLog) -> anyhow::Result
         Subcommand::Check(args) => args.run()?,
         Subcommand::CheckPart(args) => args.run(began)?,
         Subcommand::Bench(args) => args.run()?,
+        Subcommand::AgentBench(args) => runtime()?.block_on(args.run())?,
         Subcommand::Completions(args) => args.run()?,
         Subcommand::Reference(args) => args.run(),
         Subcommand::Complete(args) => args.run()?,
@@ -97,9 +98,9 @@ fn is_logged(line: &Metadata<'_>) -> bool {
 }
 
 /// The log goes to standard error; standard output is for results.
-fn start_log(log: WorkerLog) {
+fn start_log(log: WorkerLog, usual: Level) {
     let wanted = std::env::var("KINDLING_LOG").ok();
-    let level = wanted.as_deref().map_or(Ok(LevelFilter::INFO), str::parse);
+    let level = wanted.as_deref().map_or(Ok(LevelFilter::from_level(usual)), str::parse);
     tracing_subscriber::fmt()
         .with_max_level(*level.as_ref().unwrap_or(&LevelFilter::INFO))
         .with_target(false)

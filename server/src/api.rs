@@ -37,7 +37,7 @@ pub mod hub;
 pub mod inspections;
 pub mod journal;
 pub mod lab;
-mod leaving;
+pub(crate) mod leaving;
 pub mod links;
 pub mod listener;
 pub mod log;

@@ -3,6 +3,7 @@
 //!
 //! Usage errors print clap's message and end the program with status 2, failures with status 1.
 
+pub mod agent_bench;
 pub mod backup;
 pub mod bench;
 pub mod check;
@@ -43,6 +44,7 @@ pub mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use agent_bench::AgentBenchArgs;
 pub use backup::BackupArgs;
 pub use bench::BenchArgs;
 pub use check::{CheckArgs, CheckPartArgs};
@@ -73,6 +75,7 @@ pub use train::TrainArgs;
 pub use worker::WorkerArgs;
 
 use clap::{Parser, Subcommand as ClapSubcommand};
+use tracing::Level;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -121,6 +124,7 @@ pub enum Subcommand {
     Devices(DevicesArgs),
     Check(CheckArgs),
     Bench(BenchArgs),
+    AgentBench(AgentBenchArgs),
     Completions(CompletionsArgs),
     #[command(hide = true)]
     CheckPart(CheckPartArgs),
@@ -139,6 +143,12 @@ pub enum Subcommand {
 impl Subcommand {
     /// Adapts the allocation of memory to what the subcommand does; called before it starts.
     pub fn choose_pages(&self) {
-        memory::use_huge_pages(!matches!(self, Self::Serve(_) | Self::Sweep(_)));
+        memory::use_huge_pages(!matches!(self, Self::Serve(_) | Self::Sweep(_) | Self::AgentBench(_)));
+    }
+
+    /// The least severe level that is logged by default. The agent bench starts a server and workers for each lab, whose usual messages would
+    /// hide its own.
+    pub fn log_level(&self) -> Level {
+        if matches!(self, Self::AgentBench(_)) { Level::ERROR } else { Level::INFO }
     }
 }

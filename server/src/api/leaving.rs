@@ -65,7 +65,7 @@ async fn suspend(lab: &Lab, runs: &[RunSummary]) {
 
 /// A signal that stops the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StopSignal {
+pub(crate) enum StopSignal {
     /// Ctrl-C: somebody sits at the terminal.
     Interrupt,
     /// SIGTERM.
@@ -73,7 +73,7 @@ pub(super) enum StopSignal {
 }
 
 #[cfg(unix)]
-pub(super) async fn wait_for_signal() -> StopSignal {
+pub(crate) async fn wait_for_signal() -> StopSignal {
     use tokio::signal::unix::{SignalKind, signal};
 
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
@@ -88,7 +88,7 @@ pub(super) async fn wait_for_signal() -> StopSignal {
 }
 
 #[cfg(not(unix))]
-pub(super) async fn wait_for_signal() -> StopSignal {
+pub(crate) async fn wait_for_signal() -> StopSignal {
     // Where no signal can be received, only killing the process stops it.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
