@@ -59,6 +59,8 @@ pub struct TrialRecord {
     pub stop_as: Option<TrialState>,
     /// The values of the metric that the stopping rule reads: step and value, where a lower value is better.
     pub kept: Vec<(u64, f64)>,
+    /// The stopping rule of the sweep was changed: `kept` is empty until the values are read again for the new one.
+    pub is_unread: bool,
 }
 
 /// Which trials of a sweep have ended. The value differs after each change of the results of ended trials.

@@ -8,7 +8,8 @@ use wire::access::{Role, Visible};
 use wire::number::grouped;
 use wire::sweep::command::SweepCommand;
 use wire::sweep::record::{DecisionKind, Sweep, SweepDecision, SweepState};
-use wire::sweep::spec::MAX_TRIALS;
+use wire::sweep::spec::{MAX_TRIALS, SweepSpec};
+use wire::sweep::stopping::StoppingRule;
 
 use crate::access::{Creator, check_project, creator_grants};
 use crate::clock::now_ms;
@@ -71,7 +72,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::UnknownSweep`]; [`StoreError::SweepChanged`] if the revision is not the current one; [`StoreError::SweepState`] if the state
-    /// does not allow it; [`StoreError::InvalidQuery`] for more trials than a sweep may have.
+    /// does not allow it; [`StoreError::InvalidQuery`] for more trials than a sweep may have, and for a threshold out of range.
     pub async fn command_sweep(
         &self,
         id: i64,
@@ -83,8 +84,16 @@ impl Store {
         let mut transaction = self.database().write().await?;
         let before = at_revision(&mut transaction, id, revision).await?;
         let (state, trials, sentence) = carried_out(&before, command, by)?;
-        let ended_ms = (state == SweepState::Stopped && before.counts.unfinished() == 0).then(now_ms);
-        database::sweeps::change(&mut transaction, id, state, None, trials, ended_ms).await?;
+        let (message, ended_ms) = match command {
+            SweepCommand::SetStopping { .. } => (before.message.as_deref(), before.ended_ms),
+            _ => (None, (state == SweepState::Stopped && before.counts.unfinished() == 0).then(now_ms)),
+        };
+        database::sweeps::change(&mut transaction, id, state, message, trials, ended_ms).await?;
+        if let SweepCommand::SetStopping { stopping } = command {
+            let spec = SweepSpec { stopping, ..before.spec.clone() };
+            database::sweeps::set_spec(&mut transaction, id, &spec).await?;
+            database::trials::read_again(&mut transaction, id).await?;
+        }
         let continues = matches!(command, SweepCommand::Resume | SweepCommand::Extend { .. });
         if let Some(owner) = owner.filter(|_| continues) {
             database::sweeps::set_owner(&mut transaction, id, owner.name, owner.person, owner.token).await?;
@@ -178,9 +187,22 @@ fn carried_out(sweep: &Sweep, command: SweepCommand, by: &str) -> Result<(SweepS
             let state = if state == SweepState::Finished { SweepState::Running } else { state };
             Ok((state, trials, format!("{by} extended the sweep by {} trials.", grouped(more))))
         }
+        (SweepCommand::SetStopping { .. }, SweepState::Stopped) => refused("given another stopping rule"),
+        (SweepCommand::SetStopping { stopping }, state) => {
+            stopping.as_ref().map_or(Ok(()), StoppingRule::check).map_err(|error| StoreError::InvalidQuery {
+                source: PlanError { field: format!("command.stopping.{}", error.field), ..error },
+            })?;
+            Ok((state, trials, rule_changed(by, sweep.spec.stopping, stopping)))
+        }
         (SweepCommand::Retry { .. }, _) => refused("changed by a command to one of its trials"),
         (SweepCommand::ResumeTrial { .. }, _) => refused("changed by a command to one of its trials"),
     }
+}
+
+/// The change of a stopping rule, in a sentence.
+fn rule_changed(by: &str, old: Option<StoppingRule>, new: Option<StoppingRule>) -> String {
+    let label = |rule: Option<StoppingRule>| rule.map_or_else(|| "none".to_owned(), |rule| rule.label());
+    format!("{by} changed the stopping rule from {} to {}.", label(old), label(new))
 }
 
 fn extended(trials: u64, more: u64) -> Result<u64, StoreError> {

@@ -3,6 +3,7 @@
 
 use wire::sweep::record::{DecisionKind, Sweep, SweepState, Trial, TrialState};
 use wire::sweep::space::Point;
+use wire::sweep::stopping::StoppingRule;
 use wire::{RunId, RunState, RunSummary};
 
 use crate::clock::now_ms;
@@ -68,6 +69,29 @@ impl Store {
     /// The trials of a sweep that have not ended, by number.
     pub async fn unfinished_trials(&self, sweep: i64) -> Result<Vec<TrialRecord>, StoreError> {
         database::trials::unfinished(&mut *self.database().read().await?, sweep).await
+    }
+
+    /// The trials of a sweep whose values are to be read again for a new stopping rule, by number.
+    pub async fn unread_trials(&self, sweep: i64) -> Result<Vec<TrialRecord>, StoreError> {
+        database::trials::unread(&mut *self.database().read().await?, sweep).await
+    }
+
+    /// Stores the values that the stopping rule of the sweep reads of an attempt of a trial, if they were to be read again.
+    pub async fn set_kept(
+        &self,
+        sweep: i64,
+        trial: (u64, u32),
+        rule: Option<StoppingRule>,
+        kept: &[(u64, f64)],
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.database().write().await?;
+        // A rule that was changed once more reads other values.
+        if sweep_in(&mut transaction, sweep).await?.spec.stopping == rule {
+            let changed = database::sweeps::count_change(&mut transaction, sweep).await?;
+            database::trials::set_kept(&mut transaction, sweep, trial, kept, changed).await?;
+            commit(transaction).await?;
+        }
+        Ok(())
     }
 
     /// Which trials of a sweep have ended.
@@ -203,7 +227,7 @@ impl Store {
 
     /// Stores what was seen of an attempt of a trial. Values of steps that are stored are dropped, so are decisions about a trial that has ended,
     /// that is to be stopped already, or that rules may not stop. Returns the trial as it is then; `None`, and nothing changes, if it was begun again
-    /// meanwhile, has ended, or its run has left the state that was seen.
+    /// meanwhile, has ended, its run has left the state that was seen, or the stopping rule has changed.
     pub async fn change_trial(
         &self,
         sweep: i64,
@@ -216,7 +240,8 @@ impl Store {
         let Some(before) = found.filter(|found| found.trial.attempt == attempt && !found.trial.state.is_over()) else {
             return Ok(None);
         };
-        if !is_current(&mut transaction, &before.trial, change.run_state).await? {
+        // What was decided by the old rule does not count any more.
+        if before.is_unread || !is_current(&mut transaction, &before.trial, change.run_state).await? {
             return Ok(None);
         }
         let changed = database::sweeps::count_change(&mut transaction, sweep).await?;

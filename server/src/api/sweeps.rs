@@ -121,10 +121,11 @@ pub async fn list_decisions(
     Ok(Json(lab.store().sweep_decisions(id, after, limit).await?))
 }
 
-/// Pauses, resumes, stops or extends a sweep, or retries or resumes one of its trials.
+/// Pauses, resumes, stops or extends a sweep, changes its stopping rule, or retries or resumes one of its trials.
 #[utoipa::path(post, path = "/sweeps/{id}/commands", tag = "sweeps", params(("id" = i64, Path)), request_body = SweepRequest,
     responses((status = 200, body = Sweep),
         (status = 409, description = "The sweep has changed since the revision, or its state does not allow it.", body = ApiErrorBody),
+        (status = 422, description = "A number of trials or a threshold is out of range.", body = ApiErrorBody),
         (status = 504, description = "The worker of a trial has not answered in time.", body = ApiErrorBody)))]
 pub async fn command_sweep(
     SweepSteerer(identity): SweepSteerer,

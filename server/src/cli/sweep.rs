@@ -17,9 +17,11 @@ use tokio::task::JoinError;
 use wire::access::{Role, TokenKind};
 use wire::data::corpus::{Job, JobState};
 use wire::number::counted;
+use wire::sweep::command::{SweepCommand, SweepRequest};
 use wire::sweep::preview::SweepPreview;
 use wire::sweep::record::{Sweep, SweepDecision, SweepState, SweepView};
 use wire::sweep::spec::SweepSpec;
+use wire::sweep::stopping::StoppingRule;
 use wire::{CorpusId, PlanError};
 
 use super::client::{Client, ClientError};
@@ -41,6 +43,8 @@ Examples:
     kindling sweep rates.toml --preview
   Write its trials to a file when it has ended:
     kindling sweep rates.toml --to rates.parquet
+  Give sweep 3 of the running server the stopping rule of the file:
+    kindling sweep rates.toml --set-stopping 3
 
 A sweep is a TOML file:
   name = \"rates\"
@@ -74,6 +78,9 @@ pub struct SweepArgs {
     /// Return once the sweep has started on the server of the folder
     #[arg(long, conflicts_with = "to")]
     detach: bool,
+    /// Give this sweep the stopping rule of the file, or none if the file has none, and start nothing; needs a running server
+    #[arg(long, value_name = "ID", conflicts_with_all = ["preview", "detach", "to", "json"])]
+    set_stopping: Option<i64>,
     /// File to write the trials to when the sweep has ended; Parquet if its name ends in .parquet, else CSV [default: none]
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
@@ -115,7 +122,7 @@ pub enum SweepError {
         /// The answer to the specification; no sweep was started.
         source: ClientError,
     },
-    #[error("no server uses {}: start one with `kindling serve --data {}`, or leave out --detach", data.display(), data.display())]
+    #[error("no server uses {}: start one with `kindling serve --data {}`, without --detach and --set-stopping this command serves the folder itself", data.display(), data.display())]
     NoServer {
         /// The folder.
         data: PathBuf,
@@ -150,7 +157,7 @@ impl SweepArgs {
         let folder = self.data.folder.clone();
         match local::address_of_server(&folder) {
             Some(url) => self.on(url, spec, Arc::default()).await,
-            None if self.detach => Err(SweepError::NoServer { data: folder }),
+            None if self.detach || self.set_stopping.is_some() => Err(SweepError::NoServer { data: folder }),
             None => self.with_own_server(spec).await,
         }
     }
@@ -205,6 +212,10 @@ impl SweepArgs {
     }
 
     fn carry_out(self, client: &Client, spec: &SweepSpec) -> Result<Ended, SweepError> {
+        if let Some(id) = self.set_stopping {
+            set_stopping(client, id, spec.stopping)?;
+            return Ok(Ended::Whole);
+        }
         wait_for_datasets(client, spec)?;
         if self.preview {
             let preview: SweepPreview = client.post("/sweeps/preview", spec).map_err(of_specification)?;
@@ -236,6 +247,17 @@ enum Ended {
     Whole,
     /// The sweep continues.
     Detached,
+}
+
+/// Changes the stopping rule of a sweep, and prints the one that it has then.
+fn set_stopping(client: &Client, id: i64, stopping: Option<StoppingRule>) -> Result<(), ClientError> {
+    // No trial changes after the last change of any sweep, so the answer has none.
+    let known: SweepView = client.get(&format!("/sweeps/{id}?since={}", i64::MAX))?;
+    let (revision, command) = (known.sweep.revision, SweepCommand::SetStopping { stopping });
+    let sweep: Sweep = client.post(&format!("/sweeps/{id}/commands"), &SweepRequest { revision, command })?;
+    let rule = sweep.spec.stopping.map_or_else(|| "none".to_owned(), |rule| rule.label());
+    println!("Sweep {id} ({}): stopping rule {rule}.", sweep.spec.name);
+    Ok(())
 }
 
 /// The error of a request with a specification. If the server has refused it, no sweep needs the token.

@@ -28,6 +28,9 @@ use preview::PreviewColumn;
 use settings::{MetricFields, SamplerFields};
 use stopping::StoppingFields;
 
+pub(super) use stopping::RuleFields;
+pub(super) use thresholds::Thresholds;
+
 #[component]
 pub(in crate::pages) fn NewSweepPage() -> impl IntoView {
     let session = expect_context::<Session>();

@@ -2,7 +2,7 @@
 //! stopping rules, and fits over its trials.
 //!
 //! - [`state`]: what was fetched and what is chosen; [`quantity`]: parameters, seed and value of trials on axes; [`brushes`]: chosen ranges;
-//! - [`header`]: state and commands; [`table`], [`parallel`], [`slices`], [`importance`], [`curves`], [`decisions`], [`replay`]: the panels.
+//! - [`header`]: state and commands; [`rule`]: another stopping rule; [`table`], [`parallel`], [`slices`], [`importance`], [`curves`], [`decisions`], [`replay`]: the panels.
 
 mod brushes;
 mod curves;
@@ -14,6 +14,7 @@ mod parallel;
 mod quantity;
 mod ranges;
 mod replay;
+mod rule;
 mod slices;
 mod sort;
 mod state;

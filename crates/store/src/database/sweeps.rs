@@ -193,6 +193,12 @@ pub(crate) async fn change(
     Ok(())
 }
 
+/// Replaces the specification of a sweep.
+pub(crate) async fn set_spec(connection: &mut SqliteConnection, id: i64, spec: &SweepSpec) -> Result<(), StoreError> {
+    sqlx::query("UPDATE sweeps SET spec = ? WHERE id = ?").bind(to_json(spec)?).bind(id).execute(connection).await?;
+    Ok(())
+}
+
 /// Sets why the next trial waits, without a new revision. Returns whether it changed.
 pub(crate) async fn set_message(
     connection: &mut SqliteConnection,

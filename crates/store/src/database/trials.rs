@@ -137,6 +137,38 @@ pub(crate) async fn set_values(
     Ok(())
 }
 
+/// The stopping rule of a sweep has changed: the values that it reads are to be read again.
+pub(crate) async fn read_again(connection: &mut SqliteConnection, sweep: i64) -> Result<(), StoreError> {
+    sqlx::query("UPDATE trials SET kept = 'null' WHERE sweep = ?").bind(sweep).execute(connection).await?;
+    Ok(())
+}
+
+/// The trials whose values are to be read again, by number.
+pub(crate) async fn unread(connection: &mut SqliteConnection, sweep: i64) -> Result<Vec<TrialRecord>, StoreError> {
+    let rows = sqlx::query(trials!("AND kept = 'null' ORDER BY number"));
+    rows.bind(sweep).fetch_all(connection).await?.iter().map(record_of).collect()
+}
+
+/// Stores the values that the stopping rule reads of an attempt of a trial, up to the last one that is known.
+pub(crate) async fn set_kept(
+    connection: &mut SqliteConnection,
+    sweep: i64,
+    (number, attempt): (u64, u32),
+    kept: &[(u64, f64)],
+    changed: i64,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE trials SET kept = ?, changed = ? WHERE sweep = ? AND number = ? AND attempt = ? AND kept = 'null'";
+    sqlx::query(sql)
+        .bind(to_json(&kept)?)
+        .bind(changed)
+        .bind(sweep)
+        .bind(number as i64)
+        .bind(attempt)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Sets the state of a trial and, if it is given, its reason. One that trained all its steps was not stopped, whatever was decided.
 pub(crate) async fn set_state(
     connection: &mut SqliteConnection,
@@ -223,6 +255,7 @@ fn record_of(row: &SqliteRow) -> Result<TrialRecord, StoreError> {
     let run: Option<String> = row.try_get("run")?;
     let run = run.map(|run| run.parse()).transpose();
     let stop_as: Option<String> = row.try_get("stop_as")?;
+    let kept: Option<Vec<(u64, f64)>> = from_json("the values of a trial", row.try_get("kept")?)?;
     let trial = Trial {
         number: row.try_get::<i64, _>("number")? as u64,
         point: from_json::<Point>("the point of a trial", row.try_get("point")?)?,
@@ -240,6 +273,7 @@ fn record_of(row: &SqliteRow) -> Result<TrialRecord, StoreError> {
     Ok(TrialRecord {
         trial,
         stop_as: stop_as.map(|word| from_word("the state of a trial", &word)).transpose()?,
-        kept: from_json("the values of a trial", row.try_get("kept")?)?,
+        is_unread: kept.is_none(),
+        kept: kept.unwrap_or_default(),
     })
 }

@@ -13,6 +13,7 @@ use wire::sweep::command::SweepCommand;
 use wire::sweep::record::{DecisionKind, Sweep, SweepState, TrialState};
 use wire::sweep::space::Point;
 use wire::sweep::spec::SweepSpec;
+use wire::sweep::stopping::StoppingRule;
 use wire::task::lab::TaskSchedule;
 use wire::{Event, RunId, RunState};
 
@@ -387,4 +388,41 @@ async fn lists_have_the_sweeps_of_the_projects_that_may_be_seen() {
     assert!(matches!(store.create_sweep(&unknown).await, Err(StoreError::UnknownProject { .. })));
     store.remove_project("beta").await.unwrap();
     assert_eq!(store.sweep(other).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn another_stopping_rule_reads_the_values_again_and_drops_what_the_old_one_decides_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let id = store.create_sweep(&new_sweep(2, 2)).await.unwrap().id;
+    create(&store, id, 0, "a").await;
+    let values = |step: u64| Some(TrialValues { last: 3.0, last_step: step, best: 3.0, kept: vec![(step, 3.0)] });
+    let change = TrialChange { values: values(40), ..TrialChange::default() };
+    assert!(!store.change_trial(id, 0, 1, &change).await.unwrap().unwrap().is_unread);
+    let set = async |stopping: Option<StoppingRule>| {
+        let revision = get(&store, id).await.revision;
+        store.command_sweep(id, revision, SweepCommand::SetStopping { stopping }, "ada", None).await
+    };
+    let asha = StoppingRule::asha();
+    let refused = set(Some(StoppingRule::Asha { eta: 1, min_fraction: 0.1 })).await.unwrap_err();
+    assert!(matches!(&refused, StoreError::InvalidQuery { source } if source.field == "command.stopping.eta"));
+    let changed = set(Some(asha)).await.unwrap();
+    assert_eq!((changed.spec.stopping, changed.state), (Some(asha), SweepState::Running));
+    let unread = store.unread_trials(id).await.unwrap();
+    assert_eq!((unread.len(), unread[0].kept.len(), unread[0].trial.last_step), (1, 0, Some(40)));
+    // A check that began before the change.
+    let late = TrialChange { values: values(80), stop: Some(stop(0, 80)), ..TrialChange::default() };
+    assert_eq!(store.change_trial(id, 0, 1, &late).await.unwrap(), None);
+    store.set_kept(id, (0, 1), None, &[]).await.unwrap();
+    assert_eq!(store.unread_trials(id).await.unwrap().len(), 1, "they were read for another rule");
+    store.set_kept(id, (0, 1), Some(asha), &[(10, 3.5)]).await.unwrap();
+    let read = store.trial_record(id, 0).await.unwrap().unwrap();
+    assert_eq!((read.kept.as_slice(), read.is_unread, read.trial.last_step), ([(10, 3.5)].as_slice(), false, Some(40)));
+    assert!(store.change_trial(id, 0, 1, &late).await.unwrap().unwrap().stop_as.is_some(), "the new rule decides");
+    let said: Vec<String> =
+        store.sweep_decisions(id, 0, 9).await.unwrap().into_iter().map(|decision| decision.sentence).collect();
+    assert_eq!(said[0], "ada changed the stopping rule from none to ASHA, eta 4.");
+    let revision = get(&store, id).await.revision;
+    store.command_sweep(id, revision, SweepCommand::Stop, "ada", None).await.unwrap();
+    assert!(matches!(set(None).await, Err(StoreError::SweepState { .. })));
 }

@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::stopping::StoppingRule;
+
 /// A command with the revision of the sweep for which it was meant. If somebody has changed the sweep meanwhile, the command is refused.
 ///
 /// JSON: `{"revision": 3, "command": {"kind": "extend", "trials": 20}}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SweepRequest {
@@ -15,7 +17,7 @@ pub struct SweepRequest {
 }
 
 /// A command to a sweep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum SweepCommand {
@@ -29,6 +31,11 @@ pub enum SweepCommand {
     Extend {
         /// Trials to add.
         trials: u64,
+    },
+    /// Change the rule that stops trials early. It decides about values that are reported afterwards; decisions that were made stay.
+    SetStopping {
+        /// The rule; `null` for none.
+        stopping: Option<StoppingRule>,
     },
     /// Train a trial again from its first step, as a new run. Its earlier run stays.
     Retry {
@@ -53,6 +60,11 @@ mod tests {
             (r#"{"kind":"resume"}"#, SweepCommand::Resume),
             (r#"{"kind":"stop"}"#, SweepCommand::Stop),
             (r#"{"kind":"extend","trials":20}"#, SweepCommand::Extend { trials: 20 }),
+            (r#"{"kind":"set_stopping","stopping":null}"#, SweepCommand::SetStopping { stopping: None }),
+            (
+                r#"{"kind":"set_stopping","stopping":{"rule":"asha","eta":3,"min_fraction":0.05}}"#,
+                SweepCommand::SetStopping { stopping: Some(StoppingRule::Asha { eta: 3, min_fraction: 0.05 }) },
+            ),
             (r#"{"kind":"retry","trial":3}"#, SweepCommand::Retry { trial: 3 }),
             (r#"{"kind":"resume_trial","trial":3}"#, SweepCommand::ResumeTrial { trial: 3 }),
         ] {

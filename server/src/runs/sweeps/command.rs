@@ -45,7 +45,9 @@ pub async fn carry_out(lab: &Lab, identity: &Identity, id: i64, request: SweepRe
             resume_suspended(lab, identity, &after).await?;
             after
         }
-        SweepCommand::Pause | SweepCommand::Stop => lab.store().command_sweep(id, revision, command, by, owner).await?,
+        SweepCommand::Pause | SweepCommand::Stop | SweepCommand::SetStopping { .. } => {
+            lab.store().command_sweep(id, revision, command, by, owner).await?
+        }
     };
     lab.feed.hub.trials.wake(id);
     lab.feed.lab_changed();

@@ -69,7 +69,7 @@ pub(super) fn curve(other: &TrialRecord) -> Curve {
 }
 
 /// Whether all trials have as many steps.
-fn has_equal_steps(spec: &SweepSpec) -> bool {
+pub(super) fn has_equal_steps(spec: &SweepSpec) -> bool {
     !["steps", "depth"].iter().any(|name| spec.space.parameters.contains_key(*name))
 }
 
@@ -130,7 +130,7 @@ mod tests {
             created_ms: 0,
             ended_ms: None,
         };
-        TrialRecord { trial, stop_as: None, kept: kept.to_vec() }
+        TrialRecord { trial, stop_as: None, kept: kept.to_vec(), is_unread: false }
     }
 
     #[test]

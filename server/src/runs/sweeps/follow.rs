@@ -99,12 +99,8 @@ async fn seen(
     curves: &mut KnownCurves,
 ) -> Result<(TrialChange, NextCheck), ApiError> {
     let (metric, last_step) = (&sweep.spec.metric.name, record.trial.last_step);
-    let new = match new_values(lab.store(), &summary.id, metric, last_step, summary.step).await {
-        // Somebody has removed its series.
-        Err(StoreError::RunFolderMissing { .. }) => NewValues::default(),
-        read => read?,
-    };
-    let NewValues { values: new, has_more } = new;
+    let NewValues { values: new, has_more } =
+        new_values(lab.store(), &summary.id, metric, last_step, summary.step).await?;
     let may_stop = !summary.state.is_over();
     if sweep.spec.stopping.is_some() && may_stop && !new.is_empty() {
         curves.refresh(lab.store(), sweep).await?;
@@ -130,15 +126,15 @@ async fn seen(
 
 /// Values of a series.
 #[derive(Default)]
-struct NewValues {
+pub(super) struct NewValues {
     /// (steps done, value), in order.
-    values: Vec<(u64, f64)>,
+    pub(super) values: Vec<(u64, f64)>,
     /// Whether later values were left out.
-    has_more: bool,
+    pub(super) has_more: bool,
 }
 
-/// The values of a series with more steps done than `after`, on the path of a run.
-async fn new_values(
+/// The values of a series with more steps done than `after`, on the path of a run; none if somebody has removed its series.
+pub(super) async fn new_values(
     store: &Store,
     run: &RunId,
     metric: &str,
@@ -147,7 +143,10 @@ async fn new_values(
 ) -> Result<NewValues, StoreError> {
     // A value after n steps has step n - 1 in its series.
     let first = after.unwrap_or(0);
-    let (mut found, mut has_more) = (window(store, run, metric, first, None).await?, false);
+    let (mut found, mut has_more) = match window(store, run, metric, first, None).await {
+        Err(StoreError::RunFolderMissing { .. }) => return Ok(NewValues::default()),
+        found => (found?, false),
+    };
     if !found.iter().all(|window| window.is_exact) {
         found.clear();
         for from in (first..=until).step_by(POINTS as usize) {

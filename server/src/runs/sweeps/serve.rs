@@ -13,7 +13,7 @@ use wire::sweep::record::{Sweep, SweepState};
 
 use super::known_curves::KeptCurves;
 use super::next_check::NextCheck;
-use super::{follow, next};
+use super::{follow, next, rule_change};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::live::trial_watch::{Due, TrialWatch};
@@ -118,6 +118,7 @@ fn later(sweep: i64, error: &dyn std::error::Error) -> NextCheck {
 /// An error of the store.
 async fn step(lab: &Lab, kept: &KeptCurves, id: i64, due: &Due) -> Result<NextCheck, ApiError> {
     let Some(sweep) = lab.store().sweep(id).await? else { return Ok(NextCheck::WhenWoken) };
+    rule_change::read_again(lab, &sweep).await?;
     let mut after = NextCheck::WhenWoken;
     let mut records = lab.store().unfinished_trials(id).await?;
     records.retain(|record| record.trial.run.as_ref().is_none_or(|run| due.contains(run)));

@@ -12,24 +12,10 @@ use crate::pages::sweeps::words::rule_meaning;
 #[component]
 pub(super) fn StoppingFields() -> impl IntoView {
     let draft = expect_context::<Draft>();
-    let Thresholds { rule, .. } = draft.thresholds;
-    let choose = move |word: String| rule.set(RuleKind::ALL.into_iter().find(|kind| kind.word() == word));
     view! {
         <section class="stack part" aria-label="Early stopping">
             <h2>"Early stopping"</h2>
-            <div class="fields">
-                <label class="field" title="The rule that stops trials before their last step. A stopped trial can be resumed.">
-                    <span class="label">"Rule"</span>
-                    <select on:change:target=move |event| choose(event.target().value())>
-                        <option value="none" selected=move || rule.get().is_none()>"None"</option>
-                        {RuleKind::ALL.map(|one| view! {
-                            <option value=one.word() selected=move || rule.get() == Some(one)>{one.label()}</option>
-                        }).collect_view()}
-                    </select>
-                </label>
-                {shows(move || thresholds(draft.thresholds))}
-            </div>
-            <p class="small dim">{move || rule_meaning(rule.get())}</p>
+            <RuleFields typed=draft.thresholds />
             <FieldError field="stopping" />
             <label class="check" title="An alert of a rule, such as a diverged loss, stops the trial in which it was found. Default: on.">
                 <input
@@ -40,6 +26,28 @@ pub(super) fn StoppingFields() -> impl IntoView {
                 "Stop a trial when a rule raises an alert"
             </label>
         </section>
+    }
+}
+
+/// The rule and its thresholds.
+#[component]
+pub(in crate::pages::sweeps) fn RuleFields(typed: Thresholds) -> impl IntoView {
+    let rule = typed.rule;
+    let choose = move |word: String| rule.set(RuleKind::ALL.into_iter().find(|kind| kind.word() == word));
+    view! {
+        <div class="fields">
+            <label class="field" title="The rule that stops trials before their last step. A stopped trial can be resumed.">
+                <span class="label">"Rule"</span>
+                <select on:change:target=move |event| choose(event.target().value())>
+                    <option value="none" selected=move || rule.get().is_none()>"None"</option>
+                    {RuleKind::ALL.map(|one| view! {
+                        <option value=one.word() selected=move || rule.get() == Some(one)>{one.label()}</option>
+                    }).collect_view()}
+                </select>
+            </label>
+            {shows(move || thresholds(typed))}
+        </div>
+        <p class="small dim">{move || rule_meaning(rule.get())}</p>
     }
 }
 

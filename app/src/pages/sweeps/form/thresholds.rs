@@ -17,7 +17,7 @@ const BRACKETS: Values = Values::Integer { min: 2, max: 8 };
 
 /// The rule and the thresholds of all rules.
 #[derive(Clone, Copy)]
-pub(super) struct Thresholds {
+pub(in crate::pages::sweeps) struct Thresholds {
     /// `None` for no rule.
     pub(super) rule: RwSignal<Option<RuleKind>>,
     pub(super) percentile: TypedNumber,
@@ -48,11 +48,36 @@ impl Thresholds {
         }
     }
 
+    /// The fields with the thresholds of a rule.
+    pub(in crate::pages::sweeps) fn of(rule: Option<StoppingRule>) -> Self {
+        let typed = Self::new();
+        typed.rule.set(rule.as_ref().map(RuleKind::of));
+        match rule {
+            None => {}
+            Some(StoppingRule::Median { percentile, min_trials, from, until, protect }) => {
+                typed.percentile.set(percentile);
+                typed.min_trials.set(min_trials);
+                typed.from.set(from);
+                typed.until.set(until);
+                typed.protect.set(protect);
+            }
+            Some(StoppingRule::Asha { eta, min_fraction }) => {
+                typed.eta.set(eta);
+                typed.min_fraction.set(min_fraction);
+            }
+            Some(StoppingRule::Hyperband { eta, brackets }) => {
+                typed.hyperband_eta.set(eta);
+                typed.brackets.set(brackets);
+            }
+        }
+        typed
+    }
+
     /// The rule of the specification.
     ///
     /// # Errors
     /// The first threshold that cannot be read.
-    pub(super) fn read(self) -> Result<Option<StoppingRule>, Fault> {
+    pub(in crate::pages::sweeps) fn read(self) -> Result<Option<StoppingRule>, Fault> {
         let Some(kind) = self.rule.get() else { return Ok(None) };
         let mut rule = kind.rule();
         match &mut rule {

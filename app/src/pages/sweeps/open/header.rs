@@ -9,6 +9,7 @@ use wire::sweep::record::{Sweep, SweepState, TrialCounts};
 use wire::sweep::spec::MAX_TRIALS;
 use wire::{RunId, RunSpec};
 
+use super::rule::{RuleForm, can_change_rule};
 use super::state::OpenSweep;
 use crate::base::at;
 use crate::components::number::{ago, counted, grouped};
@@ -160,6 +161,7 @@ fn Commands() -> impl IntoView {
             <Extend />
             <ForkBest />
         </div>
+        {shows(move || can_change_rule(state.get()).then(|| view! { <RuleForm /> }))}
     }
 }
 

@@ -13,9 +13,10 @@ use research::stopping::settings::{ReplayReport, ReplayedSetting, RuleKind, WINN
 use wire::sweep::spec::Metric;
 use wire::sweep::stopping::StoppingRule;
 
+use super::rule::{can_change_rule, set_rule};
 use super::state::OpenSweep;
 use crate::components::number::{THIN, counted, grouped};
-use crate::components::{CopyButton, Failure, Skeleton, says, shows, switches};
+use crate::components::{CopyButton, Failure, Skeleton, clicks, says, shows, switches};
 use crate::net::api::{ApiFailure, fits};
 use crate::pages::sweeps::words::{metric_unit, rule_meaning, value_text};
 use curves::ReplayCurves;
@@ -104,6 +105,15 @@ fn Replayed(
         let rule = setting.read_untracked().as_ref().map(|setting| serde_json::to_string(&setting.rule));
         rule.and_then(Result::ok).unwrap_or_default()
     };
+    let takes_rule = Memo::new(move |_| {
+        let sweep = open.sweep.read();
+        open.can_steer() && can_change_rule(sweep.as_ref().map(|sweep| sweep.state))
+    });
+    let use_rule = move |_| {
+        if let Some(rule) = setting.read_untracked().as_ref().map(|setting| setting.rule) {
+            set_rule(open, Some(rule));
+        }
+    };
     let conditions = report.with_value(|report| {
         let at_once = counted(report.parallel as u64, "trial");
         let (trials, steps) = (counted(report.runs.len() as u64, "trial"), counted(report.steps, "step"));
@@ -126,6 +136,15 @@ fn Replayed(
                 title="Copy the rule with these thresholds as JSON, the value of `stopping` in the specification of a sweep"
                 done="The rule was copied"
             />
+            {shows(move || takes_rule.get().then(|| view! {
+                <button
+                    title="Give this sweep the rule with these thresholds. It decides about values that are reported from now on."
+                    disabled=open.is_sending
+                    on:click=clicks(use_rule)
+                >
+                    "Use in this sweep"
+                </button>
+            }))}
         </div>
         <StoppedTrials report setting />
     }
