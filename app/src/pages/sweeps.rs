@@ -1,7 +1,8 @@
-//! Sweeps: the list, the form of a new one ([`form`]), and one sweep with its trials and results ([`open`]).
+//! Sweeps: the list, the form of a new one ([`form`]), the import of a study ([`study`]), and one sweep with its trials and results ([`open`]).
 
 mod form;
 mod open;
+mod study;
 mod words;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::route::sweep_path;
 use crate::session::Session;
 pub(super) use form::NewSweepPage;
 pub(super) use open::SweepPage;
+use study::StudyImport;
 use words::{SweepMark, can_change, parameter_label, value_text};
 
 /// Time between two requests for the list while a sweep trains.
@@ -70,6 +72,7 @@ pub(super) fn SweepsPage() -> impl IntoView {
                 Some(Ok(all)) if all.is_empty() => view! { <NoSweeps /> }.into_any(),
                 Some(Ok(all)) => view! { <SweepList all /> }.into_any(),
             })}
+            {shows(move || (session.can_steer() && !session.is_guest()).then(|| view! { <StudyImport /> }))}
         </main>
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod join_tokens;
 pub(crate) mod journal;
 mod json;
 pub(crate) mod links;
+pub(crate) mod optuna;
 pub(crate) mod people;
 pub(crate) mod pools;
 pub(crate) mod projects;

@@ -20,7 +20,7 @@
 //! - `window_losses` the losses of evaluations by validation window;
 //! - `tasks` evaluation tasks of the lab, and the results of runs on them;
 //! - `sweeps` sweeps and the decisions about them, `trials` their trials, each created in one transaction with its queued run,
-//!   `sweep_records` what is written of them;
+//!   `sweep_records` what is written of them; `optuna` studies of Optuna as sweeps whose trials have ended;
 //! - `experiments` experiments, their runs and verdicts;
 //! - `findings` what the rules found in runs, and their state; `rule_actions` what they did about it; `telemetry` the history of devices;
 //! - `lineage` the path of a run through its parents, `compare` the difference of two runs;
@@ -59,6 +59,7 @@ mod new_comparison;
 mod new_experiment;
 mod new_run;
 mod newest_metrics;
+mod optuna;
 mod origins;
 mod people;
 mod pools;

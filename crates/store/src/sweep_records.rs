@@ -57,7 +57,7 @@ pub struct TrialRecord {
     pub trial: Trial,
     /// The state that it takes once its run has stopped, after a decision to stop it.
     pub stop_as: Option<TrialState>,
-    /// The values of the metric that the stopping rule reads: step and value, where a lower value is better.
+    /// The values of the metric that the stopping rule reads: step and value, where a lower value is better. Of an imported trial, its curve.
     pub kept: Vec<(u64, f64)>,
     /// The stopping rule of the sweep was changed: `kept` is empty until the values are read again for the new one.
     pub is_unread: bool,

@@ -248,6 +248,7 @@ fn upload_routes() -> Routes {
         .routes(routes!(corpora::list_corpora, corpora::upload_corpus))
         .routes(routes!(uploads::stage_upload))
         .routes(routes!(exports::import_run))
+        .routes(routes!(sweeps::import_study))
         .map_router(|router| router.layer(DefaultBodyLimit::disable()))
 }
 

@@ -1,7 +1,7 @@
 //! Sweeps: previewed, started, listed, commanded and exported.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -14,13 +14,13 @@ use wire::sweep::record::{Sweep, SweepDecision, SweepView};
 use wire::sweep::spec::SweepSpec;
 
 use super::extract::{Body, Path, Query, checked_limit};
-use crate::auth::SignedIn;
 use crate::auth::sweep::{SweepSteerer, SweepViewer};
+use crate::auth::{Contributor, SignedIn, project};
 use crate::error::ApiError;
 use crate::export::body::{BodyWriter, stream};
 use crate::export::trials as table;
 use crate::lab::Lab;
-use crate::runs::sweeps::{command, start};
+use crate::runs::sweeps::{command, start, study};
 
 /// Maximum number of sweeps or decisions of a page.
 const MOST: u32 = 1_000;
@@ -92,6 +92,34 @@ pub async fn start_sweep(
     Body(spec): Body<SweepSpec>,
 ) -> Result<(StatusCode, Json<Sweep>), ApiError> {
     Ok((StatusCode::CREATED, Json(start::start(&lab, &identity, spec).await?)))
+}
+
+/// The study to import.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct StudyQuery {
+    /// Name of the study; by default the only one of the file.
+    study: Option<String>,
+    /// The project that the sweep belongs to; `default` by default.
+    project: Option<String>,
+}
+
+/// Imports a study of Optuna 4 from its SQLite file as a stopped sweep. Its trials have ended and have no runs; those that had not ended are left
+/// out. A parameter that is no hyperparameter of this program is named imported.NAME.
+#[utoipa::path(post, path = "/sweeps/import", tag = "sweeps", params(StudyQuery),
+    request_body(content = Vec<u8>, description = "The SQLite file; or multipart/form-data with it.", content_type = "application/octet-stream"),
+    responses((status = 201, body = Sweep), (status = 409, description = "The project has reached its limit of disk.", body = ApiErrorBody),
+        (status = 413, description = "The file is larger than 64 MB.", body = ApiErrorBody),
+        (status = 422, description = "What is wrong with the file.", body = ApiErrorBody)))]
+pub async fn import_study(
+    Contributor(identity): Contributor,
+    State(lab): State<Lab>,
+    Query(StudyQuery { study, project }): Query<StudyQuery>,
+    request: Request,
+) -> Result<(StatusCode, Json<Sweep>), ApiError> {
+    let project = project::named(&lab, &identity, project).await?;
+    let sweep = study::import(&lab, &identity, request, study.as_deref(), &project).await?;
+    Ok((StatusCode::CREATED, Json(sweep)))
 }
 
 /// Returns a sweep with its trials.

@@ -91,6 +91,12 @@ impl Client {
         self.read(request.header(CONTENT_TYPE, "application/json").send(serde_json::to_string(body)?))
     }
 
+    /// Posts a file to a path of the API.
+    pub(super) fn post_file<T: DeserializeOwned>(&self, path: &str, file: &[u8]) -> Result<T, ClientError> {
+        let request = self.agent.post(self.address(path)).header(AUTHORIZATION, &self.bearer);
+        self.read(request.header(CONTENT_TYPE, "application/octet-stream").send(file))
+    }
+
     fn address(&self, path: &str) -> String {
         format!("{}/api/v1{path}", self.url)
     }

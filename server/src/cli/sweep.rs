@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use store::{Store, StoreError};
 use tokio::sync::oneshot;
 use tokio::task::JoinError;
@@ -43,6 +44,8 @@ Examples:
     kindling sweep rates.toml --preview
   Write its trials to a file when it has ended:
     kindling sweep rates.toml --to rates.parquet
+  Import a study of Optuna with its trials:
+    kindling sweep study.db --optuna
   Give sweep 3 of the running server the stopping rule of the file:
     kindling sweep rates.toml --set-stopping 3
 
@@ -69,9 +72,18 @@ const EVERY: Duration = Duration::from_millis(500);
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SweepArgs {
-    /// TOML file with the specification of the sweep
+    /// TOML file with the specification of the sweep; with --optuna the SQLite file of Optuna
     #[arg(value_name = "SPEC.toml")]
     spec: PathBuf,
+    /// Import a study of Optuna 4 as a stopped sweep whose trials have ended, and start nothing
+    #[arg(long, conflicts_with_all = ["preview", "detach", "to", "json", "set_stopping"])]
+    optuna: bool,
+    /// Name of the study to import [default: the only one of the file]
+    #[arg(long, value_name = "NAME", requires = "optuna")]
+    study: Option<String>,
+    /// Project of the imported sweep [default: default]
+    #[arg(long, value_name = "PROJECT", requires = "optuna")]
+    project: Option<String>,
     /// Print what the sweep would train as JSON, and start nothing
     #[arg(long, conflicts_with_all = ["detach", "to"])]
     preview: bool,
@@ -146,24 +158,51 @@ pub enum SweepError {
     Json(#[from] serde_json::Error),
 }
 
+/// What the program sends to the server.
+enum Work {
+    /// The specification of a sweep.
+    Spec(Box<SweepSpec>),
+    /// The file of a study.
+    Study(Vec<u8>),
+}
+
+impl Work {
+    /// Name of the token with which it is sent.
+    fn token_name(&self) -> String {
+        match self {
+            Self::Spec(spec) => format!("sweep {}", spec.name),
+            Self::Study(_) => "import of a study".to_owned(),
+        }
+    }
+}
+
 impl SweepArgs {
     /// Starts the sweep and follows it to its end.
     ///
     /// # Errors
     /// The file or the specification is invalid, the server refuses it, ends, or pauses the sweep.
     pub async fn run(self) -> Result<(), SweepError> {
-        let spec = read_spec(&self.spec)?;
-        spec.check()?;
+        let work = self.read()?;
         let folder = self.data.folder.clone();
         match local::address_of_server(&folder) {
-            Some(url) => self.on(url, spec, Arc::default()).await,
+            Some(url) => self.on(url, work, Arc::default()).await,
             None if self.detach || self.set_stopping.is_some() => Err(SweepError::NoServer { data: folder }),
-            None => self.with_own_server(spec).await,
+            None => self.with_own_server(work).await,
         }
     }
 
+    fn read(&self) -> Result<Work, SweepError> {
+        if self.optuna {
+            let failed = |source| SweepError::File { path: self.spec.clone(), source };
+            return Ok(Work::Study(std::fs::read(&self.spec).map_err(failed)?));
+        }
+        let spec = read_spec(&self.spec)?;
+        spec.check()?;
+        Ok(Work::Spec(Box::new(spec)))
+    }
+
     /// Serves the folder until the sweep has ended.
-    async fn with_own_server(self, spec: SweepSpec) -> Result<(), SweepError> {
+    async fn with_own_server(self, work: Work) -> Result<(), SweepError> {
         let (ready, address) = oneshot::channel();
         let (done, is_done) = oneshot::channel::<()>();
         let settings = Settings::new(self.data.folder.clone(), ([127, 0, 0, 1], 0).into());
@@ -181,7 +220,7 @@ impl SweepArgs {
             serving.await??;
             return Err(SweepError::Interrupted { data });
         };
-        let followed = self.on(url, spec, has_ended).await;
+        let followed = self.on(url, work, has_ended).await;
         let ended_before = done.send(()).is_err();
         serving.await??;
         match followed {
@@ -192,13 +231,13 @@ impl SweepArgs {
         }
     }
 
-    /// Starts and follows the sweep on a server; `has_ended` becomes true when a server in this process ends.
-    async fn on(self, url: String, spec: SweepSpec, has_ended: Arc<AtomicBool>) -> Result<(), SweepError> {
+    /// Sends the work to a server, and follows the sweep that it starts; `has_ended` becomes true when a server in this process ends.
+    async fn on(self, url: String, work: Work, has_ended: Arc<AtomicBool>) -> Result<(), SweepError> {
         let access = Store::open_access(self.data.used()?).await?;
-        let name = format!("sweep {}", spec.name);
-        let token = access.add_token(&name, Role::Steer, TokenKind::Api, Some(now_ms() + TOKEN_MS)).await?;
+        let token =
+            access.add_token(&work.token_name(), Role::Steer, TokenKind::Api, Some(now_ms() + TOKEN_MS)).await?;
         let client = Client::of_own_server(url, &token, has_ended);
-        let ended = tokio::task::spawn_blocking(move || self.carry_out(&client, &spec)).await?;
+        let ended = tokio::task::spawn_blocking(move || self.carry_out(&client, &work)).await?;
         // A sweep that continues without this program needs the token.
         let is_needed = match &ended {
             Ok(Ended::Detached) | Err(SweepError::Paused { .. }) => true,
@@ -211,7 +250,14 @@ impl SweepArgs {
         ended.map(drop)
     }
 
-    fn carry_out(self, client: &Client, spec: &SweepSpec) -> Result<Ended, SweepError> {
+    fn carry_out(self, client: &Client, work: &Work) -> Result<Ended, SweepError> {
+        let spec = match work {
+            Work::Spec(spec) => spec.as_ref(),
+            Work::Study(file) => {
+                self.import(client, file)?;
+                return Ok(Ended::Whole);
+            }
+        };
         if let Some(id) = self.set_stopping {
             set_stopping(client, id, spec.stopping)?;
             return Ok(Ended::Whole);
@@ -238,6 +284,20 @@ impl SweepArgs {
             false => println!("{}", progress::outcome(&view)),
         }
         Ok(Ended::Whole)
+    }
+}
+
+impl SweepArgs {
+    /// Imports the study of a file, and prints its sweep.
+    fn import(&self, client: &Client, file: &[u8]) -> Result<(), ClientError> {
+        let encoded = |(name, value): (&str, &Option<String>)| {
+            value.as_ref().map(|value| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
+        };
+        let query: Vec<String> =
+            [("study", &self.study), ("project", &self.project)].into_iter().filter_map(encoded).collect();
+        let sweep: Sweep = client.post_file(&format!("/sweeps/import?{}", query.join("&")), file)?;
+        println!("Sweep {} ({}): {}.", sweep.id, sweep.spec.name, counted(sweep.trials, "trial"));
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sweeps: trials are runs of the ordinary queue, and the queue is what schedules them.
 //!
-//! - [`start`]: sweeps checked, previewed and started; [`command`]: what people do with them afterwards;
+//! - [`start`]: sweeps checked, previewed and started; [`study`]: imported studies of Optuna; [`command`]: what people do with them afterwards;
 //! - [`serve`]: the task that checks a sweep when something has happened to it; [`follow`]: what became of its trials, [`decide`]: which of
 //!   them its rule stops, by the [`known_curves`]; [`rule_change`]: the values that another rule reads; [`next`]: the next trial, which the
 //!   [`sampler`] chooses; [`next_check`]: when a sweep is checked again;
@@ -18,3 +18,4 @@ mod rule_change;
 mod sampler;
 pub mod serve;
 pub mod start;
+pub mod study;

@@ -331,3 +331,71 @@ async fn a_run_that_is_moved_to_another_project_trains_on_and_its_trial_ends() {
     assert_eq!(summary["state"], "running", "{summary}");
     assert_eq!(served.command(&run, r#"{"kind": "stop"}"#).await.status, StatusCode::OK);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_stopping_rule_compares_a_trial_with_values_from_before_the_change() {
+    let served = LabWithWorker::open().await;
+    let lab = &served.lab;
+    tokio::spawn(sweeps::serve::serve(lab.state.clone()));
+    // The runs are too long to end by themselves.
+    let sweep = start(lab, spec(100_000, json!({ "trials": 1 }))).await;
+    let (id, path) = (&sweep["id"], format!("/api/v1/sweeps/{}", sweep["id"]));
+    let running = served.wait_until(&path, |view| view["trials"][0]["last_step"].as_u64() > Some(20)).await;
+    let run = running["trials"][0]["run"].as_str().unwrap().parse().unwrap();
+    assert_eq!(served.command(&run, r#"{"kind": "stop"}"#).await.status, StatusCode::OK);
+    let finished = served.wait_until(&path, |view| view["sweep"]["state"] == "finished").await;
+
+    let revision = &finished["sweep"]["revision"];
+    let rule =
+        |eta: u32| json!({ "kind": "set_stopping", "stopping": { "rule": "asha", "eta": eta, "min_fraction": 1e-4 } });
+    let refused = command(lab, id, revision, rule(1)).await;
+    assert_eq!((refused.status.as_u16(), refused.json()["field"].as_str()), (422, Some("command.stopping.eta")));
+    let changed = command(lab, id, revision, rule(2)).await.json();
+    assert_eq!(
+        (&changed["state"], &changed["spec"]["stopping"]["eta"]),
+        (&json!("finished"), &json!(2)),
+        "{changed:#}"
+    );
+    let extended = command(lab, id, &changed["revision"], json!({ "kind": "extend", "trials": 1 })).await;
+    assert_eq!(extended.status, StatusCode::OK, "{:?}", extended.json());
+    // The first rung is step 10. Without the values of the first trial, there would be one trial.
+    let compares = |decision: &Value| {
+        decision["trial"] == 1
+            && decision["sentence"].as_str().unwrap().contains("of the 2 trials that have reached step 10")
+    };
+    let decisions = format!("{path}/decisions");
+    served.wait_until(&decisions, |all| all.as_array().unwrap().iter().any(compares)).await;
+    let all = lab.get(&decisions, &lab.view).await.json();
+    assert_eq!(all[0]["sentence"], "ada changed the stopping rule from none to ASHA, eta 2.");
+    let view = lab.get(&path, &lab.view).await.json();
+    let stopped = command(lab, id, &view["sweep"]["revision"], json!({ "kind": "stop" })).await;
+    assert_eq!(stopped.status, StatusCode::OK, "{:?}", stopped.json());
+}
+
+#[tokio::test]
+async fn a_study_of_optuna_is_imported_with_its_curves_and_takes_no_commands() {
+    let lab = Lab::open().await;
+    let file = include_bytes!("../../../crates/store/tests/fixtures/optuna-4.5.db");
+    let import = async |query: &str, content: &[u8]| {
+        let request = crate::lab::ask("POST", &format!("/api/v1/sweeps/import{query}"), Some(&lab.steer));
+        lab.send(request.body(content.to_vec().into()).unwrap()).await
+    };
+    let imported = import("?study=learning%20rates", file).await;
+    assert_eq!(imported.status, StatusCode::CREATED, "{imported:?}");
+    let sweep = imported.json();
+    assert_eq!((&sweep["state"], &sweep["counts"]["finished"]), (&json!("stopped"), &json!(7)));
+    let path = format!("/api/v1/sweeps/{}", sweep["id"]);
+    let curves = lab.get(&format!("{path}/curves?points=100"), &lab.view).await.json();
+    assert_eq!((curves.as_array().unwrap().len(), &curves[0]["steps"]), (10, &json!([10, 20, 30])), "{curves:#}");
+    assert!(curves[0]["values"][2].as_f64().unwrap() < 0.0, "as Optuna has them: {curves:#}");
+    let csv = String::from_utf8(lab.get(&format!("{path}/trials.csv"), &lab.view).await.body).unwrap();
+    assert_eq!(csv.lines().count(), 13, "{csv}");
+    let refused = command(&lab, &sweep["id"], &sweep["revision"], json!({ "kind": "retry", "trial": 0 })).await;
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::CONFLICT, "sweep_imported"));
+    let started = lab.post("/api/v1/sweeps", &lab.steer, &sweep["spec"].to_string()).await;
+    assert_eq!(started.json()["field"], "imported_from", "{started:?}");
+    for (query, content) in [("", file.as_slice()), ("", b"text".as_slice()), ("?study=none", file)] {
+        let refused = import(query, content).await;
+        assert_eq!((refused.status.as_u16(), refused.code().as_str()), (422, "study_invalid"), "{query}");
+    }
+}

@@ -1,5 +1,6 @@
 //! Routes of sweeps.
 
+use web_sys::{File, FormData};
 use wire::sweep::command::{SweepCommand, SweepRequest};
 use wire::sweep::preview::SweepPreview;
 use wire::sweep::record::{Sweep, SweepDecision, SweepView};
@@ -7,7 +8,7 @@ use wire::sweep::results::{SweepImportance, TrialCurve};
 use wire::sweep::spec::SweepSpec;
 
 use super::failure::ApiFailure;
-use super::request::{get, send};
+use super::request::{escape, get, post_form, read, refusal, send};
 use crate::base::at;
 
 /// Decisions of one request.
@@ -25,6 +26,17 @@ pub(crate) async fn preview(spec: &SweepSpec) -> Result<SweepPreview, ApiFailure
 
 pub(crate) async fn start(spec: &SweepSpec) -> Result<Sweep, ApiFailure> {
     send("POST", "/sweeps", Some(spec)).await
+}
+
+/// Imports a study of Optuna from its SQLite file into a project, `default` by default.
+pub(crate) async fn import(file: &File, study: &str, project: Option<&str>) -> Result<Sweep, ApiFailure> {
+    let form = FormData::new().map_err(|_| ApiFailure::unreachable())?;
+    form.append_with_blob_and_filename("file", file, &file.name()).map_err(|_| ApiFailure::unreachable())?;
+    let study = (!study.is_empty()).then(|| format!("study={}", escape(study)));
+    let project = project.map(|project| format!("project={}", escape(project)));
+    let query: Vec<String> = study.into_iter().chain(project).collect();
+    let (status, text) = post_form(&at(&format!("/api/v1/sweeps/import?{}", query.join("&"))), &form, |_| ()).await?;
+    if (200..300).contains(&status) { read(&text) } else { Err(refusal(status, &text)) }
 }
 
 /// A sweep with all trials, or with those that changed after `since`.

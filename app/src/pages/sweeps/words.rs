@@ -7,6 +7,7 @@ use serde_json::Value;
 use wire::hyperparameters::table;
 use wire::series::{describe, name};
 use wire::sweep::record::{Sweep, SweepState, TrialState};
+use wire::sweep::space::IMPORTED;
 use wire::sweep::spec::Metric;
 
 use crate::components::Icon;
@@ -40,7 +41,7 @@ pub(super) fn parameter_label(name: &str) -> String {
         ("depth", ..) => "Depth".to_owned(),
         (_, Some(row), _) => row.label.to_owned(),
         (_, None, Some(dataset)) => format!("Weight of {dataset}"),
-        (other, None, None) => other.to_owned(),
+        (other, None, None) => other.strip_prefix(IMPORTED).unwrap_or(other).to_owned(),
     }
 }
 

@@ -45,6 +45,27 @@ pub(crate) async fn insert(
     Ok(done.rows_affected() == 1)
 }
 
+/// Inserts a trial that has ended, with its values; `kept` as [`TrialRecord::kept`].
+pub(crate) async fn insert_ended(
+    connection: &mut SqliteConnection,
+    sweep: i64,
+    trial: &Trial,
+    kept: &[(u64, f64)],
+) -> Result<(), StoreError> {
+    insert(connection, sweep, trial, 1).await?;
+    let sql = "UPDATE trials SET last = ?, last_step = ?, best = ?, kept = ? WHERE sweep = ? AND number = ?";
+    sqlx::query(sql)
+        .bind(trial.last)
+        .bind(trial.last_step.map(|step| step as i64))
+        .bind(trial.best)
+        .bind(to_json(&kept)?)
+        .bind(sweep)
+        .bind(trial.number as i64)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Begins a trial again with another run.
 pub(crate) async fn begin_again(
     connection: &mut SqliteConnection,
@@ -157,7 +178,8 @@ pub(crate) async fn set_kept(
     kept: &[(u64, f64)],
     changed: i64,
 ) -> Result<(), StoreError> {
-    let sql = "UPDATE trials SET kept = ?, changed = ? WHERE sweep = ? AND number = ? AND attempt = ? AND kept = 'null'";
+    let sql =
+        "UPDATE trials SET kept = ?, changed = ? WHERE sweep = ? AND number = ? AND attempt = ? AND kept = 'null'";
     sqlx::query(sql)
         .bind(to_json(&kept)?)
         .bind(changed)

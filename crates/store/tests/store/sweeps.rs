@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use serde_json::json;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection as _, SqliteConnection};
 use store::{
     Creator, DecidedTrials, NewDecision, NewPerson, NewSweep, NewTrial, Store, StoreError, TrialChange, TrialCreation,
     TrialValues,
@@ -12,7 +14,7 @@ use wire::run::RunChange;
 use wire::sweep::command::SweepCommand;
 use wire::sweep::record::{DecisionKind, Sweep, SweepState, TrialState};
 use wire::sweep::space::Point;
-use wire::sweep::spec::SweepSpec;
+use wire::sweep::spec::{Direction, SweepSpec};
 use wire::sweep::stopping::StoppingRule;
 use wire::task::lab::TaskSchedule;
 use wire::{Event, RunId, RunState};
@@ -425,4 +427,67 @@ async fn another_stopping_rule_reads_the_values_again_and_drops_what_the_old_one
     let revision = get(&store, id).await.revision;
     store.command_sweep(id, revision, SweepCommand::Stop, "ada", None).await.unwrap();
     assert!(matches!(set(None).await, Err(StoreError::SweepState { .. })));
+}
+
+#[tokio::test]
+async fn a_study_of_optuna_becomes_a_stopped_sweep_with_its_trials() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    // Optuna 4.5 has written it: 12 trials of "learning rates", of which 3 were pruned, 1 failed and 1 has an infinite value, and one that runs.
+    let file = crate::format::fixtures().join("optuna-4.5.db");
+    let ada = Creator { name: "ada", person: None, token: None };
+    let import = async |study: Option<&str>| store.import_study(&file, study, "default", ada).await;
+    let sweep = import(Some("learning rates")).await.unwrap();
+    assert_eq!((sweep.state, sweep.trials, sweep.spec.metric.direction), (SweepState::Stopped, 12, Direction::Higher));
+    let counts = sweep.counts;
+    assert_eq!((counts.finished, counts.stopped, counts.failed, counts.unfinished()), (7, 3, 2, 0));
+    assert_eq!((sweep.best.unwrap().trial, sweep.best.unwrap().value), (9, -0.21767106587978197));
+    let message = "Imported from the Optuna study \"learning rates\". Trials that had not ended were left out: 1.";
+    assert_eq!(sweep.message.as_deref(), Some(message));
+    let names: Vec<&str> = sweep.spec.space.parameters.keys().map(String::as_str).collect();
+    let known = "optimizer.learning_rate";
+    assert_eq!(names, ["imported.activation", "imported.gelu_scale", "imported.units", known]);
+    let units = &sweep.spec.space.parameters["imported.units"];
+    assert_eq!(
+        (units.int, units.step, sweep.spec.space.parameters[known].log),
+        (Some([16, 64]), Some(16.0), Some([1e-4, 1e-2]))
+    );
+    let space = sweep.spec.check().unwrap();
+    let trials = store.trial_records(sweep.id, None).await.unwrap();
+    let first = &trials[0];
+    assert_eq!(first.trial.point.values["imported.activation"], "gelu");
+    assert_eq!((&first.trial.point.values["imported.units"], first.trial.last_step), (&json!(48), Some(30)));
+    assert_eq!((first.kept.len(), first.kept[0].0, first.trial.best), (3, 10, first.trial.last));
+    assert!(first.kept[0].1 > first.kept[2].1, "a lower value is better where rules read it");
+    assert!(space.dimensions.iter().any(|one| one.name == known) && first.trial.created_ms > 1_700_000_000_000);
+    assert_eq!(trials[4].trial.reason.as_deref(), Some("It failed in Optuna."));
+    assert_eq!(trials[5].trial.reason.as_deref(), Some("Its value is not finite."));
+    assert_eq!((trials[7].trial.state, trials[7].trial.last_step), (TrialState::Stopped, Some(10)));
+    assert_eq!(store.active_sweeps().await.unwrap(), [0i64; 0]);
+
+    for (study, part) in [
+        (None, "the file has 2 studies; name one of \"learning rates\", \"two objectives\""),
+        (Some("rates"), "the file has no study \"rates\""),
+        (Some("two objectives"), "it has 2 objectives"),
+    ] {
+        let refused = import(study).await.unwrap_err().to_string();
+        assert!(refused.contains(part), "{refused}");
+    }
+    let other = dir.path().join("other.db");
+    for (content, part) in
+        [(b"not SQLite".repeat(200), "cannot be read as a SQLite database"), (vec![], "has no table version_info")]
+    {
+        std::fs::write(&other, content).unwrap();
+        let refused = store.import_study(&other, None, "default", ada).await.unwrap_err().to_string();
+        assert!(refused.contains(part), "{refused}");
+    }
+    // A view runs SQL of the file.
+    std::fs::copy(&file, &other).unwrap();
+    let mut database = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&other)).await.unwrap();
+    let change = "ALTER TABLE trials RENAME TO moved; CREATE VIEW trials AS SELECT * FROM moved";
+    sqlx::raw_sql(change).execute(&mut database).await.unwrap();
+    database.close().await.unwrap();
+    let refused = store.import_study(&other, Some("learning rates"), "default", ada).await.unwrap_err().to_string();
+    assert!(refused.contains("no table trials as Optuna makes it"), "{refused}");
+    assert_eq!(store.sweeps(&Visible::All, None, 9).await.unwrap().len(), 1, "what was refused left nothing");
 }

@@ -47,6 +47,11 @@ pub const MAX_SEEDS: usize = 100;
 /// Most choices of a parameter, and most points of its grid.
 pub const MAX_CHOICES: usize = 1_000;
 
+/// Beginning of the name of a parameter of an imported study that sets nothing of a run.
+pub const IMPORTED: &str = "imported.";
+/// Longest name of a parameter of an imported study, characters.
+const MAX_IMPORTED_CHARS: usize = 200;
+
 /// A search space as a person writes it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -105,6 +110,8 @@ pub enum Target {
     Steps,
     /// The layers of the preset `depth`.
     Depth,
+    /// Nothing: a parameter of an imported study.
+    Imported,
 }
 
 /// What the parameter of this name sets.
@@ -118,6 +125,7 @@ pub fn target(name: &str) -> Result<Target, PlanError> {
         "depth" => Ok(Target::Depth),
         "seed" => unknown("give seeds = [1, 2, 3] beside the parameters"),
         "breakpoints" => unknown("breakpoints pause a run; a trial runs through"),
+        _ if name.strip_prefix(IMPORTED).is_some_and(is_imported_name) => Ok(Target::Imported),
         _ => match (table::find(name), name.strip_prefix("mix.").map(str::parse)) {
             (Some(row), _) => Ok(Target::Hyperparameter(row)),
             (None, Some(Ok(corpus))) => Ok(Target::Weight(corpus)),
@@ -127,6 +135,10 @@ pub fn target(name: &str) -> Result<Target, PlanError> {
             ),
         },
     }
+}
+
+fn is_imported_name(name: &str) -> bool {
+    (1..=MAX_IMPORTED_CHARS).contains(&name.chars().count()) && !name.chars().any(char::is_control)
 }
 
 impl Target {
@@ -149,6 +161,7 @@ impl Target {
             }
             Self::Steps => whole(1, MAX_STEPS),
             Self::Depth => whole((*DEPTHS.start()).into(), (*DEPTHS.end()).into()),
+            Self::Imported => return Ok(()),
         };
         let error = || PlanError::new(&field(name), format!("{name} {value} is out of range"));
         if is_valid { Ok(()) } else { Err(error().hint(format!("enter {expected}"))) }
@@ -158,7 +171,7 @@ impl Target {
     fn is_integer(&self) -> bool {
         match self {
             Self::Hyperparameter(row) => matches!(row.values, table::Values::Integer { .. }),
-            Self::Weight(_) => false,
+            Self::Weight(_) | Self::Imported => false,
             Self::Steps | Self::Depth => true,
         }
     }

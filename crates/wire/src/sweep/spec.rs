@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::sampler::SamplerKind;
-use super::space::{MAX_SEEDS, SearchSpace, Space};
+use super::space::{IMPORTED, MAX_SEEDS, SearchSpace, Space};
 use super::stopping::StoppingRule;
 use crate::error::PlanError;
 use crate::number::grouped;
@@ -83,6 +83,9 @@ pub struct SweepSpec {
     /// Priority of the runs of the trials, -1000 to 1000; 0 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<i32>,
+    /// The study from which an imported sweep comes; a sweep that is started has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported_from: Option<String>,
 }
 
 /// The series by which trials are compared. The value of a trial is its last one.
@@ -178,6 +181,13 @@ impl SweepSpec {
             rule.check().map_err(|error| inside("stopping", error))?;
         }
         let mut space = self.space.check().map_err(|error| inside("space", error))?;
+        if let (None, Some(one)) =
+            (&self.imported_from, space.dimensions.iter().find(|one| one.name.starts_with(IMPORTED)))
+        {
+            let message = format!("{} is a parameter of an imported study", one.name);
+            return Err(PlanError::new(&format!("space.parameters.{}", one.name), message)
+                .hint("enter the path of a hyperparameter, such as optimizer.learning_rate"));
+        }
         if self.seeds_per_point > 1 {
             if !space.seeds.is_empty() {
                 return Err(PlanError::new("seeds_per_point", "seeds_per_point and space.seeds are both given")
@@ -359,6 +369,10 @@ mod tests {
             (json!({ "base": { "parent": { "run": "amber-fox" } } }), "base.parent"),
             (json!({ "base": { "overrides": { "breakpoints": [1] } } }), "base.overrides.breakpoints"),
             (json!({ "space": { "parameters": {} } }), "space.parameters"),
+            (
+                json!({ "space": { "parameters": { "imported.units": { "int": [1, 9] } } } }),
+                "space.parameters.imported.units",
+            ),
             (json!({ "space": { "parameters": { "steps": { "choices": [long] } } } }), "space.parameters.steps"),
             (
                 json!({ "space": { "parameters": { "steps": { "int": [1, 9] } }, "constraints": vec!["steps < 9"; 101] } }),

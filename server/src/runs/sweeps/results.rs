@@ -1,7 +1,7 @@
 //! What a sweep has found: the importance of its parameters, and the curves of its trials.
 
 use research::importance;
-use store::{SeriesQuery, Store, StoreError};
+use store::{SeriesQuery, Store, StoreError, TrialRecord};
 use wire::RunId;
 use wire::series::{Axis, Bucket};
 use wire::sweep::record::{Sweep, Trial};
@@ -37,10 +37,20 @@ pub async fn importance(lab: &Lab, sweep: &Sweep) -> Result<SweepImportance, Api
 pub async fn curves(lab: &Lab, sweep: &Sweep, points: usize) -> Result<Vec<TrialCurve>, ApiError> {
     let _place = lab.sweep_results.reading().await?;
     let mut curves = vec![];
-    for trial in lab.store().trials(sweep.id, None).await? {
-        curves.extend(curve(lab, sweep, &trial, points).await?);
+    for record in lab.store().trial_records(sweep.id, None).await? {
+        curves.extend(match sweep.spec.imported_from {
+            Some(_) => imported_curve(sweep, &record),
+            None => curve(lab, sweep, &record.trial, points).await?,
+        });
     }
     Ok(curves)
+}
+
+/// The curve of a trial of an imported study: it has no run, and its values are stored with it.
+fn imported_curve(sweep: &Sweep, record: &TrialRecord) -> Option<TrialCurve> {
+    let value = |(step, value): &(u64, f64)| (*step, sweep.spec.metric.direction.as_lower_is_better(*value));
+    let (steps, values): (Vec<u64>, Vec<f64>) = record.kept.iter().map(value).unzip();
+    (!steps.is_empty()).then_some(TrialCurve { trial: record.trial.number, steps, values })
 }
 
 async fn curve(lab: &Lab, sweep: &Sweep, trial: &Trial, points: usize) -> Result<Option<TrialCurve>, ApiError> {

@@ -81,7 +81,7 @@ pub(super) fn needs(method: &str, path: &str) -> Needs {
         (_, path) if path.starts_with("/alert-channels") || path.starts_with("/alert-conditions") => Member,
         ("POST", "/links") => Member,
         ("DELETE", "/links/{id}") => Member,
-        (_, "/runs/import" | "/corpora") => Needs::ContributorTo,
+        (_, "/runs/import" | "/corpora" | "/sweeps/import") => Needs::ContributorTo,
         (_, "/catalogue/{id}" | "/hub/datasets" | "/hub/models") => Contributor,
         (_, path) if path.starts_with("/uploads") || path == "/jobs/{id}" => Contributor,
         ("GET", "/tokens" | "/backup" | "/pools/{name}/join-tokens" | "/audit" | "/audit.csv") => {

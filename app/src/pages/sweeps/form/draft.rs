@@ -243,6 +243,7 @@ impl Draft {
             stopping: self.thresholds.read()?,
             stop_on_alerts: self.stop_on_alerts.get(),
             priority: None,
+            imported_from: None,
         })
     }
 

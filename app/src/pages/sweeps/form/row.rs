@@ -57,6 +57,7 @@ pub(super) fn accepted(target: &Target) -> Values {
         Target::Hyperparameter(row) => row.values,
         Target::Weight(_) => WEIGHT,
         Target::Steps => Values::Integer { min: 1, max: MAX_STEPS },
+        Target::Imported => Values::Number { min: -1e300, max: 1e300 },
         Target::Depth => Values::Integer { min: (*DEPTHS.start()).into(), max: (*DEPTHS.end()).into() },
     }
 }

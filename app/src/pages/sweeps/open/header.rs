@@ -66,12 +66,16 @@ fn Figures(sweep: Sweep) -> impl IntoView {
         view! { <Number text=value_text(metric, best.value) unit=metric_unit(metric) meaning /> }
     });
     let rule = sweep.spec.stopping.map_or_else(|| "none".to_owned(), |rule| rule.label());
+    let sampler = match sweep.spec.imported_from.as_deref() {
+        Some(source) => isolated(source),
+        None => sweep.spec.sampler.label().to_owned(),
+    };
     let started = format!("{} by {}", ago(sweep.created_ms as f64), isolated(&sweep.creator));
     view! {
         <dl class="figures across">
             <div><dt>"Trials done"</dt><dd><Number text=format!("{} of {}", grouped(done), grouped(sweep.trials)) meaning=phrase(sweep.counts) /></dd></div>
             <div><dt>{format!("Best {}", metric_label(metric).to_lowercase())}</dt><dd>{best.map_or_else(|| "–".into_any(), |best| best.into_any())}</dd></div>
-            <div><dt>"Sampler"</dt><dd>{sweep.spec.sampler.label()}</dd></div>
+            <div><dt>"Sampler"</dt><dd>{sampler}</dd></div>
             <div><dt>"Early stopping"</dt><dd>{rule}</dd></div>
             <div><dt>"Started"</dt><dd>{started}</dd></div>
         </dl>

@@ -150,9 +150,10 @@ impl OpenSweep {
         self.sweep.with(|sweep| sweep.as_ref().map(|sweep| sweep.spec.metric.clone()).unwrap_or_default())
     }
 
-    /// Whether this person may command the sweep.
+    /// Whether this person may command the sweep. An imported one trains nothing and takes no commands.
     pub(super) fn can_steer(self) -> bool {
-        self.sweep.read().as_ref().is_some_and(|sweep| self.session.can_steer_in(&sweep.project))
+        let can_steer = |sweep: &Sweep| sweep.spec.imported_from.is_none() && self.session.can_steer_in(&sweep.project);
+        self.sweep.read().as_ref().is_some_and(can_steer)
     }
 
     /// Whether a trial is in all chosen ranges; none is without a range.

@@ -23,7 +23,7 @@ impl Point {
     /// The specification of a trial: the base with the values of this point.
     ///
     /// # Errors
-    /// A name that is no parameter; a weight of a dataset that is not a number.
+    /// A name that is no parameter; a weight of a dataset that is not a number; a parameter of an imported study.
     pub fn spec(&self, base: &RunSpec) -> Result<RunSpec, PlanError> {
         let mut spec = base.clone();
         for (name, value) in &self.values {
@@ -38,6 +38,10 @@ impl Point {
                     let single = spec.corpus.take().map(|corpus| (corpus, 1.0));
                     spec.mix.get_or_insert_default().extend(single);
                     spec.mix.get_or_insert_default().insert(corpus, weight);
+                }
+                Target::Imported => {
+                    return Err(PlanError::new(name, format!("{name} is a parameter of an imported study"))
+                        .hint("start another sweep over hyperparameters of this lab"));
                 }
                 Target::Steps => spec.steps = value.as_u64(),
                 Target::Depth => spec.depth = value.as_u64().and_then(|depth| u32::try_from(depth).ok()),

@@ -1,0 +1,210 @@
+//! SQL of the files of Optuna 4 (schema version 12, `optuna/storages/_rdb/models.py`). A file comes from anybody: it is opened without writing,
+//! has to have plain tables, and each query has a limit.
+
+use std::path::Path;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
+
+/// The schema that is read.
+const SCHEMA: i64 = 12;
+/// Studies of a file that are listed.
+const MAX_STUDIES: i64 = 1_000;
+/// Values of a trial that are read, from the first to the last.
+const POINTS: i64 = 100;
+
+/// What a file has of a study.
+#[derive(Debug, Default)]
+pub(crate) struct StudyRows {
+    pub(crate) name: String,
+    /// `MINIMIZE` or `MAXIMIZE`, one for each objective.
+    pub(crate) directions: Vec<String>,
+    /// JSON list of the names of the objectives.
+    pub(crate) metric_names: Option<String>,
+    /// By number.
+    pub(crate) trials: Vec<TrialRow>,
+    pub(crate) parameters: Vec<ParameterRow>,
+    pub(crate) points: Vec<PointRow>,
+}
+
+/// A trial.
+#[derive(Debug)]
+pub(crate) struct TrialRow {
+    pub(crate) id: i64,
+    pub(crate) number: i64,
+    /// `COMPLETE`, `PRUNED`, `FAIL`, `RUNNING` or `WAITING`.
+    pub(crate) state: String,
+    pub(crate) started_ms: Option<i64>,
+    pub(crate) ended_ms: Option<i64>,
+    /// The value of the first objective, if it is finite.
+    pub(crate) value: Option<f64>,
+}
+
+/// The value of a parameter of a trial.
+#[derive(Debug)]
+pub(crate) struct ParameterRow {
+    pub(crate) trial: i64,
+    pub(crate) name: String,
+    /// The number, or the index of a choice.
+    pub(crate) value: f64,
+    /// JSON of the range.
+    pub(crate) distribution: String,
+}
+
+/// An intermediate value of a trial, with the smallest, the largest and the last step of all of them.
+#[derive(Debug)]
+pub(crate) struct PointRow {
+    pub(crate) trial: i64,
+    pub(crate) step: i64,
+    pub(crate) value: f64,
+    pub(crate) smallest: f64,
+    pub(crate) largest: f64,
+}
+
+/// What is wrong with a file.
+#[derive(Debug)]
+pub(crate) enum StudyError {
+    /// SQLite cannot read it.
+    Sqlite(sqlx::Error),
+    /// It has no table of Optuna of this name, or one that is not a plain table.
+    Table(&'static str),
+    /// It has another version of the schema.
+    Schema(Option<i64>),
+    /// It has no study of this name, or several and none was named; the names of those that it has.
+    Study(Vec<String>),
+}
+
+impl From<sqlx::Error> for StudyError {
+    fn from(source: sqlx::Error) -> Self {
+        Self::Sqlite(source)
+    }
+}
+
+/// Reads the study of this name, or the only one; of more trials than `most`, one more.
+pub(crate) async fn read(file: &Path, wanted: Option<&str>, most: usize) -> Result<StudyRows, StudyError> {
+    let options = SqliteConnectOptions::new().filename(file).read_only(true).immutable(true);
+    let options = options.pragma("trusted_schema", "OFF").pragma("cell_size_check", "ON").disable_statement_logging();
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    let found = read_open(&mut connection, wanted, most as i64).await;
+    // Nothing was written, so a failed close loses nothing.
+    let _ = connection.close().await;
+    found
+}
+
+async fn read_open(file: &mut SqliteConnection, wanted: Option<&str>, most: i64) -> Result<StudyRows, StudyError> {
+    check_tables(file).await?;
+    let version: Option<i64> = sqlx::query_scalar("SELECT CAST(max(schema_version) AS INTEGER) FROM version_info")
+        .fetch_one(&mut *file)
+        .await?;
+    if version != Some(SCHEMA) {
+        return Err(StudyError::Schema(version));
+    }
+    let (id, name) = study(file, wanted).await?;
+    let directions =
+        "SELECT CAST(direction AS TEXT) FROM study_directions WHERE study_id = ? ORDER BY objective LIMIT 9";
+    let metric = "SELECT CAST(value_json AS TEXT) FROM study_system_attributes WHERE study_id = ? \
+                  AND key = 'study:metric_names' AND length(value_json) < 10000";
+    Ok(StudyRows {
+        name,
+        directions: sqlx::query_scalar(directions).bind(id).fetch_all(&mut *file).await?,
+        metric_names: sqlx::query_scalar(metric).bind(id).fetch_optional(&mut *file).await?,
+        trials: trials(file, id, most + 1).await?,
+        parameters: parameters(file, id, most).await?,
+        points: points(file, id, most).await?,
+    })
+}
+
+/// Tables whose columns are computed, views and virtual tables run code of the file.
+async fn check_tables(file: &mut SqliteConnection) -> Result<(), StudyError> {
+    const TABLES: [&str; 8] = [
+        "version_info",
+        "studies",
+        "study_directions",
+        "study_system_attributes",
+        "trials",
+        "trial_params",
+        "trial_values",
+        "trial_intermediate_values",
+    ];
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE name = ? AND type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' \
+               AND sql NOT LIKE '%GENERATED%' AND sql NOT LIKE '% AS %(%' AND sql NOT LIKE '%)AS(%'";
+    for table in TABLES {
+        let found: i64 = sqlx::query_scalar(sql).bind(table).fetch_one(&mut *file).await?;
+        if found != 1 {
+            return Err(StudyError::Table(table));
+        }
+    }
+    Ok(())
+}
+
+async fn study(file: &mut SqliteConnection, wanted: Option<&str>) -> Result<(i64, String), StudyError> {
+    let sql = "SELECT study_id, CAST(study_name AS TEXT) FROM studies ORDER BY study_id LIMIT ?";
+    let found: Vec<(i64, String)> = sqlx::query_as(sql).bind(MAX_STUDIES).fetch_all(file).await?;
+    let names = found.iter().map(|(_, name)| name.clone()).collect();
+    let mut fitting = found.into_iter().filter(|(_, name)| wanted.is_none_or(|wanted| wanted == name));
+    match (fitting.next(), fitting.next()) {
+        (Some(study), None) => Ok(study),
+        _ => Err(StudyError::Study(names)),
+    }
+}
+
+async fn trials(file: &mut SqliteConnection, study: i64, limit: i64) -> Result<Vec<TrialRow>, StudyError> {
+    // Optuna stores local times without their zone; they are read as UTC.
+    let sql = "SELECT trial_id, number, CAST(state AS TEXT) AS state, \
+               CAST(round((julianday(datetime_start) - 2440587.5) * 86400000) AS INTEGER) AS started_ms, \
+               CAST(round((julianday(datetime_complete) - 2440587.5) * 86400000) AS INTEGER) AS ended_ms, \
+               (SELECT CAST(value AS REAL) FROM trial_values AS found WHERE found.trial_id = trials.trial_id \
+               AND objective = 0 AND value_type = 'FINITE' LIMIT 1) AS value \
+               FROM trials WHERE study_id = ? ORDER BY number, trial_id LIMIT ?";
+    let read = |row: &SqliteRow| -> Result<TrialRow, sqlx::Error> {
+        Ok(TrialRow {
+            id: row.try_get("trial_id")?,
+            number: row.try_get("number")?,
+            state: row.try_get("state")?,
+            started_ms: row.try_get("started_ms")?,
+            ended_ms: row.try_get("ended_ms")?,
+            value: row.try_get("value")?,
+        })
+    };
+    let rows = sqlx::query(sql).bind(study).bind(limit).fetch_all(file).await?;
+    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+async fn parameters(file: &mut SqliteConnection, study: i64, most: i64) -> Result<Vec<ParameterRow>, StudyError> {
+    let sql = "SELECT trial_params.trial_id AS trial, CAST(param_name AS TEXT) AS name, CAST(param_value AS REAL) AS value, \
+               CAST(distribution_json AS TEXT) AS distribution FROM trial_params JOIN trials USING (trial_id) \
+               WHERE study_id = ? AND number < ? LIMIT ?";
+    let read = |row: &SqliteRow| -> Result<ParameterRow, sqlx::Error> {
+        Ok(ParameterRow {
+            trial: row.try_get("trial")?,
+            name: row.try_get("name")?,
+            value: row.try_get("value")?,
+            distribution: row.try_get("distribution")?,
+        })
+    };
+    let limit = most * (wire::sweep::space::MAX_PARAMETERS as i64 + 1);
+    let rows = sqlx::query(sql).bind(study).bind(most).bind(limit).fetch_all(file).await?;
+    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+async fn points(file: &mut SqliteConnection, study: i64, most: i64) -> Result<Vec<PointRow>, StudyError> {
+    let sql = "SELECT trial, step, value, smallest, largest FROM (SELECT trial_id AS trial, CAST(step AS INTEGER) AS step, \
+               CAST(intermediate_value AS REAL) AS value, row_number() OVER (PARTITION BY trial_id ORDER BY step) AS place, \
+               count(*) OVER (PARTITION BY trial_id) AS total, \
+               min(CAST(intermediate_value AS REAL)) OVER (PARTITION BY trial_id) AS smallest, \
+               max(CAST(intermediate_value AS REAL)) OVER (PARTITION BY trial_id) AS largest \
+               FROM trial_intermediate_values JOIN trials USING (trial_id) \
+               WHERE study_id = ?1 AND number < ?2 AND intermediate_value_type = 'FINITE' AND intermediate_value IS NOT NULL \
+               AND step >= 0) WHERE place = total OR (place - 1) % ((total - 1) / ?3 + 1) = 0 ORDER BY trial, step LIMIT ?4";
+    let read = |row: &SqliteRow| -> Result<PointRow, sqlx::Error> {
+        Ok(PointRow {
+            trial: row.try_get("trial")?,
+            step: row.try_get("step")?,
+            value: row.try_get("value")?,
+            smallest: row.try_get("smallest")?,
+            largest: row.try_get("largest")?,
+        })
+    };
+    let rows = sqlx::query(sql).bind(study).bind(most).bind(POINTS).bind(most * (POINTS + 1)).fetch_all(file).await?;
+    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+}
