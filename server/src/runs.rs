@@ -8,7 +8,7 @@
 //! - [`commands`]: commands sent to workers, [`steering`]: commands checked before they are sent; [`forks`]: runs that start from a
 //!   checkpoint of another; [`control_run`]: forks that omit one command;
 //! - [`comparison`]: fair comparison of groups of runs, of what [`measured`] reads; [`seeds`]: runs that differ in the seed only;
-//!   [`fits`]: fits over runs and replays of stopping rules, of what [`trial_curves`] reads;
+//!   [`fits`]: fits over runs and replays of stopping rules, of what [`trial_curves`] and [`mixes`] read;
 //! - [`sweeps`]: trials of sweeps, created, followed and stopped; [`experiments`]: pairs of runs until a rule gives a verdict;
 //! - [`origins`]: the datasets and the parent of a run, checked;
 //! - [`diagnosis`]: what the rules found in a run; [`remedies`]: what can be done about it, [`acts`]: what rules do about it;
@@ -32,6 +32,7 @@ pub mod fits;
 pub mod forks;
 pub mod inspection;
 pub mod measured;
+pub mod mixes;
 pub mod origins;
 pub mod plan;
 pub mod pools;

@@ -1,9 +1,10 @@
 //! Fits over runs, on the page of a sweep and on the Compare page: a scaling law with its extrapolation ([`law`]), isoFLOP profiles
-//! ([`isoflop`]), a learning-rate range test ([`rates`]) and the batch size that the gradient noise scale suggests ([`noise`]). The server
+//! ([`isoflop`]), the best data mix ([`mix`]), a learning-rate range test ([`rates`]) and the batch size that the gradient noise scale suggests ([`noise`]). The server
 //! reads the runs and fits; where they do not determine a fit, the panel shows its reason and the runs ([`table`]).
 
 mod isoflop;
 mod law;
+mod mix;
 mod noise;
 mod rates;
 mod table;
@@ -17,13 +18,14 @@ use super::{Failure, Select, Skeleton, isolated, shows, switches};
 use crate::net::api::{ApiFailure, fits};
 use isoflop::IsoflopView;
 use law::LawView;
+use mix::MixView;
 use noise::NoiseView;
 use rates::RatesView;
 use table::RunTable;
 use words::{Targets, label, meaning};
 
-/// The fit to request: its kind, the list of runs, and the version of their results.
-type Wanted = (FitKind, String, u64);
+/// The fit to request: its kind, the list of runs, the version of their results, and the dataset of a mix; empty for the mean of all.
+type Wanted = (FitKind, String, u64, String);
 
 /// The state of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,12 +54,16 @@ pub(crate) fn FitsPanel(
 ) -> impl IntoView {
     let (kind, run) = (RwSignal::new(None::<FitKind>), RwSignal::new(String::new()));
     let chosen_run = Memo::new(move |_| chosen(&run.read(), &single.read()));
-    let wanted = Memo::new(move |_| wanted(kind.get(), runs.get(), chosen_run.get(), version.get()));
+    let (dataset, datasets) = (RwSignal::new(String::new()), RwSignal::new(Vec::<String>::new()));
+    let wanted = Memo::new(move |_| wanted(kind.get(), runs.get(), chosen_run.get(), version.get(), dataset.get()));
     let found = RwSignal::new(None::<(Wanted, Result<FitReport, ApiFailure>)>);
     let fetch = move || {
         let Some(wanted_now) = wanted.try_get_untracked().flatten() else { return };
         spawn_local(async move {
-            let answer = fits::fit(wanted_now.0, &wanted_now.1).await;
+            let answer = fits::fit(wanted_now.0, &wanted_now.1, &wanted_now.3).await;
+            if let Ok(FitReport { result: FitResult::Mix(fit), .. }) = &answer {
+                datasets.try_set(fit.datasets.clone());
+            }
             // The answer to an older request is ignored.
             if wanted.try_get_untracked().flatten().as_ref() == Some(&wanted_now) {
                 found.try_set(Some((wanted_now, answer)));
@@ -73,11 +79,16 @@ pub(crate) fn FitsPanel(
     let progress = Memo::new(move |_| match (&*wanted.read(), &*found.read()) {
         (None, _) if kind.get().is_none() => Progress::Unchosen,
         (None, _) => Progress::NoRun,
-        (Some(wanted), Some((of, _))) if (of.0, &of.1) == (wanted.0, &wanted.1) => Progress::Answered,
+        (Some(wanted), Some((of, _))) if (of.0, &of.1, &of.3) == (wanted.0, &wanted.1, &wanted.3) => Progress::Answered,
         _ => Progress::Requested,
     });
     let targets = Targets::new();
     let kinds = FitKind::ALL.map(|of| (Some(of), label(of), meaning(of)));
+    let of_mix = Memo::new(move |_| {
+        let all = ("".to_owned(), "Mean over all datasets".to_owned());
+        let each = datasets.read().iter().map(|name| (name.clone(), format!("Loss of {name}"))).collect::<Vec<_>>();
+        std::iter::once(all).chain(each).collect::<Vec<_>>()
+    });
     let is_of_one_run = Memo::new(move |_| kind.get().is_some_and(FitKind::is_of_one_run));
     view! {
         <section class="sheet padded stack fits" aria-label="Fits">
@@ -93,6 +104,12 @@ pub(crate) fn FitsPanel(
                     </label>
                 }))}
             </div>
+            {shows(move || (kind.get() == Some(FitKind::Mix) && of_mix.read().len() > 1).then(|| view! {
+                <label class="pick" title="The validation loss that the mix predicts">
+                    <span class="unseen">"Loss of the mix"</span>
+                    <Select entries=of_mix chosen=dataset choose=move |name| dataset.set(name) />
+                </label>
+            }))}
             {shows(move || kind.get().map(|kind| view! { <p class="small dim">{meaning(kind)}</p> }))}
             {shows(move || match (progress.get(), &*found.read()) {
                 (Progress::Unchosen, _) => view! {
@@ -115,10 +132,11 @@ fn chosen(run: &str, single: &[(String, String)]) -> String {
     known.map(|(id, _)| id.clone()).unwrap_or_default()
 }
 
-fn wanted(kind: Option<FitKind>, runs: String, run: String, version: u64) -> Option<Wanted> {
+fn wanted(kind: Option<FitKind>, runs: String, run: String, version: u64, dataset: String) -> Option<Wanted> {
     let kind = kind?;
     let list = if kind.is_of_one_run() { run } else { runs };
-    (!list.is_empty()).then_some((kind, list, version))
+    let dataset = if kind == FitKind::Mix { dataset } else { String::new() };
+    (!list.is_empty()).then_some((kind, list, version, dataset))
 }
 
 #[component]
@@ -129,6 +147,7 @@ fn Report(report: FitReport, targets: Targets) -> impl IntoView {
         FitResult::ScalingLaw(fit) => view! { <LawView fit=*fit runs targets /> }.into_any(),
         FitResult::Isoflop(fit) => view! { <IsoflopView fit runs flops=targets.flops /> }.into_any(),
         FitResult::LearningRate(fit) => view! { <RatesView fit=Some(fit) series /> }.into_any(),
+        FitResult::Mix(fit) => view! { <MixView fit=*fit runs /> }.into_any(),
         FitResult::BatchSize(fit) => view! { <NoiseView fit=Some(fit) series /> }.into_any(),
         FitResult::Refused(refused) => {
             // The series of a range test has smoothed losses, that of noise scales has none.
@@ -144,7 +163,7 @@ fn Report(report: FitReport, targets: Targets) -> impl IntoView {
     };
     view! {
         {view}
-        {(!left_out.is_empty()).then(|| view! { <p class="small dim">{format!("Left out, because they have no evaluation: {left_out}.")}</p> })}
+        {(!left_out.is_empty()).then(|| view! { <p class="small dim">{format!("Left out, because they have no evaluation or their mix has changed: {left_out}.")}</p> })}
     }
 }
 
@@ -159,11 +178,14 @@ mod tests {
             (chosen("b", &single), chosen("gone", &single), chosen("b", &[])),
             ("b".into(), "a".into(), "".into())
         );
-        assert_eq!(wanted(None, "sweep:1".into(), "a".into(), 0), None);
-        let law = wanted(Some(FitKind::ScalingLaw), "sweep:1".into(), "a".into(), 2);
-        assert_eq!(law, Some((FitKind::ScalingLaw, "sweep:1".into(), 2)));
-        let rates = wanted(Some(FitKind::LearningRate), "sweep:1".into(), "a".into(), 2);
-        assert_eq!(rates, Some((FitKind::LearningRate, "a".into(), 2)));
-        assert_eq!(wanted(Some(FitKind::BatchSize), "sweep:1".into(), String::new(), 2), None);
+        let of = |kind: Option<FitKind>, run: &str| {
+            wanted(kind, "sweep:1".into(), run.into(), 2, "tales".into())
+                .map(|(_, list, version, of)| (list, version, of))
+        };
+        assert_eq!(of(None, "a"), None);
+        assert_eq!(of(Some(FitKind::ScalingLaw), "a"), Some(("sweep:1".into(), 2, "".into())));
+        assert_eq!(of(Some(FitKind::Mix), "a"), Some(("sweep:1".into(), 2, "tales".into())));
+        assert_eq!(of(Some(FitKind::LearningRate), "a"), Some(("a".into(), 2, "".into())));
+        assert_eq!(of(Some(FitKind::BatchSize), ""), None);
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! - [`scaling_law`]: loss by model size and tokens; [`isoflop`]: the best size at equal compute;
 //! - [`learning_rate`]: the range test; [`batch_size`]: the gradient noise scale and the batch size that it suggests;
+//! - [`data_mix`]: loss by the weights of datasets, and the best mix;
 //! - [`report`]: the answer of the server to a request for a fit: what was read, and the fit or the reason for which there is none;
 //! - [`simplex`]: minimum of a function of a few variables; [`quadratic`]: parabola through points.
 
 pub mod batch_size;
+pub mod data_mix;
 pub mod isoflop;
 pub mod learning_rate;
 mod quadratic;

@@ -1,6 +1,6 @@
 //! Samplers: the points of the trials of a sweep. A lower value of a trial is better.
 //!
-//! - [`grid`], [`random`] and [`quasi_random`] choose points without looking at results;
+//! - [`grid`], [`random`], [`quasi_random`] and [`dirichlet`] choose points without looking at results;
 //! - [`tpe`] and [`cma_es`] choose them by the results of earlier trials; [`parzen`], [`covariance`] and [`eigen`] are their parts.
 //!
 //! The point of a trial is a pure function of the sampler's seed, the number of the trial, and the earlier trials as they are stored, so a
@@ -29,6 +29,7 @@
 
 pub mod cma_es;
 pub mod covariance;
+pub mod dirichlet;
 mod eigen;
 pub mod grid;
 pub mod parzen;
@@ -153,6 +154,7 @@ pub fn sampler(kind: SamplerKind, seed: u64) -> Box<dyn Sampler> {
         SamplerKind::QuasiRandom => Box::new(quasi_random::QuasiRandom { seed }),
         SamplerKind::Tpe => Box::new(tpe::Tpe { seed }),
         SamplerKind::CmaEs => Box::new(cma_es::CmaEs { seed }),
+        SamplerKind::Dirichlet => Box::new(dirichlet::Dirichlet { seed }),
     }
 }
 

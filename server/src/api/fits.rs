@@ -38,7 +38,7 @@ const MAX_PARALLEL: usize = 1_000;
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct FitQuery {
-    /// One of the four fits.
+    /// One of the five fits.
     kind: FitKind,
     /// The runs, separated by commas: ids, `tag:NAME` and `project:NAME` for the runs that trained all their steps, `sweep:ID` for the finished
     /// trials of a sweep; at most 10 tags, projects and sweeps. `learning_rate` and `batch_size` need one run.
@@ -49,6 +49,8 @@ pub struct FitQuery {
     tokens: Option<f64>,
     /// Training FLOPs for which a scaling law gives the best size; those of the extrapolation by default.
     flops: Option<f64>,
+    /// The dataset whose loss a mix is fitted to; the mean of the losses of all datasets by default.
+    dataset: Option<String>,
 }
 
 /// The rule, and the runs over which it is replayed.
@@ -63,8 +65,8 @@ pub struct ReplayQuery {
     parallel: Option<usize>,
 }
 
-/// Fits a law to runs, with 95 % intervals: a scaling law, isoFLOP profiles, a learning-rate range test or the batch size that the gradient
-/// noise scale suggests. If the runs do not determine the fit, the response contains the reason instead.
+/// Fits a law to runs, with 95 % intervals: a scaling law, isoFLOP profiles, the best data mix, a learning-rate range test or the batch size that
+/// the gradient noise scale suggests. If the runs do not determine the fit, the response contains the reason instead.
 #[utoipa::path(get, path = "/fit", tag = "runs", params(FitQuery),
     responses((status = 200, body = FitReport),
         (status = 404, description = "A run, a sweep or a project does not exist.", body = ApiErrorBody),
@@ -75,7 +77,7 @@ pub async fn fit_runs(
     State(lab): State<Lab>,
     Query(query): Query<FitQuery>,
 ) -> Result<Json<FitReport>, ApiError> {
-    let FitQuery { kind, runs, parameters, tokens, flops } = query;
+    let FitQuery { kind, runs, parameters, tokens, flops, dataset } = query;
     for (field, value) in [("parameters", parameters), ("tokens", tokens), ("flops", flops)] {
         if value.is_some_and(|value| !(1.0..=LARGEST).contains(&value)) {
             return Err(ApiError::invalid("query_invalid", format!("{field} is out of range"))
@@ -88,7 +90,7 @@ pub async fn fit_runs(
         Named::Sweep(sweep) => fits::finished_of(&lab, &sweep).await?,
         Named::Runs(runs) => runs,
     };
-    fits::fit(&lab, kind, &runs, Target { parameters, tokens, flops }).await.map(Json)
+    fits::fit(&lab, kind, &runs, Target { parameters, tokens, flops }, dataset).await.map(Json)
 }
 
 /// Replays a stopping rule over runs that have ended, for a range of its thresholds: compute saved, regret and winners lost of each.

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use research::fits::batch_size::batch_size;
 use research::fits::isoflop::{Isoflop, IsoflopRun, isoflop};
 use research::fits::learning_rate::{RangeTest, range_test};
-use research::fits::report::{BatchSizeFit, ScalingLawFit, Target};
+use research::fits::report::{BatchSizeFit, MixFit, ScalingLawFit, Target};
 use research::fits::scaling_law::{HeldOut, ScalingLaw, ScalingRun};
 use research::fits::{Estimate, Refusal};
 use store::{Store, StoreError};
@@ -14,6 +14,7 @@ use super::data::{DataArgs, UnusedFolder};
 use super::run_group::{RunGroupArgs, RunGroupError};
 use super::run_name::{RunNameError, run_named};
 use crate::runs::fits::SEED;
+use crate::runs::mixes::{RunsWithMixes, is_in_a_mix, with_mixes};
 use crate::runs::trial_curves::{TrialRun, learning_rates, noise_scales};
 
 const EXAMPLES: &str = "\
@@ -22,6 +23,8 @@ Examples:
     kindling fit law --tag scaling --parameters 1e8 --tokens 2e9
   Find the best model size for each amount of compute:
     kindling fit isoflop --tag isoflop
+  Find the best weights of datasets:
+    kindling fit mix --tag sweep:3
   Read a learning-rate range test:
     kindling fit learning-rate amber-fox
   Ask which batch size the gradient noise scale of a run suggests:
@@ -36,6 +39,12 @@ const ISOFLOP_EXAMPLES: &str = "\
 Examples:
   Profiles of all finished runs with a tag:
     kindling fit isoflop --tag isoflop";
+const MIX_EXAMPLES: &str = "\
+Examples:
+  Best mix for the mean loss of all datasets, from the finished trials of a sweep with the sampler dirichlet:
+    kindling fit mix --tag sweep:3
+  Best mix for one of them:
+    kindling fit mix --tag sweep:3 --dataset tales";
 const LEARNING_RATE_EXAMPLES: &str = "\
 Examples:
   Train with a learning rate that rises exponentially, and read where the loss falls fastest and where it rises:
@@ -78,6 +87,15 @@ enum What {
         #[command(flatten)]
         runs: RunGroupArgs,
     },
+    /// Finds the weights of datasets with the least predicted loss, from short runs on different mixes.
+    #[command(after_help = MIX_EXAMPLES)]
+    Mix {
+        #[command(flatten)]
+        runs: RunGroupArgs,
+        /// Dataset whose validation loss is predicted [default: the mean over all datasets]
+        #[arg(long, value_name = "DATASET")]
+        dataset: Option<String>,
+    },
     /// Reads a learning-rate range test from a run whose learning rate rises.
     #[command(after_help = LEARNING_RATE_EXAMPLES)]
     LearningRate {
@@ -103,6 +121,11 @@ pub enum FitError {
     Runs(#[from] RunGroupError),
     #[error(transparent)]
     Run(#[from] RunNameError),
+    #[error("the runs do not train on the dataset {dataset}; name one of their datasets, or leave out --dataset")]
+    Dataset {
+        /// The dataset.
+        dataset: String,
+    },
     #[error(transparent)]
     Refused(#[from] Refusal),
 }
@@ -134,6 +157,14 @@ impl FitArgs {
                 let runs = runs.read(&store).await?;
                 let points = runs.iter().filter_map(TrialRun::fitted).map(|run| run.isoflop_run());
                 profiles(&isoflop(&points.collect::<Vec<IsoflopRun>>(), SEED)?)
+            }
+            What::Mix { runs, dataset } => {
+                let runs = runs.read(&store).await?;
+                if let Some(dataset) = dataset.as_ref().filter(|dataset| !is_in_a_mix(&runs, dataset)) {
+                    return Err(FitError::Dataset { dataset: dataset.clone() });
+                }
+                let RunsWithMixes { runs, mixes, left_out } = with_mixes(&store, &runs, dataset.as_deref()).await?;
+                best_mix(&mixes.fit(&runs, SEED)?, &left_out)
             }
             What::LearningRate { run } => {
                 let run = run_named(&run, &store.runs(false).await?)?;
@@ -203,6 +234,29 @@ fn profiles(found: &Isoflop) -> String {
         lines.push(format!("{flops} FLOPs, {sizes} runs: best size {best} parameters, loss {loss} nats/token"));
     }
     lines.extend(found.exponent.map(|exponent| format!("Best size = k x FLOPs^a with a = {}", interval(exponent))));
+    lines.join("\n")
+}
+
+fn best_mix(MixFit { datasets, target, fit, .. }: &MixFit, left_out: &[String]) -> String {
+    let of =
+        target.as_ref().map_or_else(|| "the mean over all datasets".to_owned(), |dataset| format!("dataset {dataset}"));
+    let mut lines =
+        vec![format!("Best mix for the validation loss of {of}, over {} runs ({} fit):", fit.runs, fit.order.word())];
+    lines
+        .extend(datasets.iter().zip(&fit.weights).map(|(dataset, weight)| format!("{dataset}  {}", interval(*weight))));
+    lines.push(format!("Predicted loss: {} nats/token", interval(fit.loss)));
+    lines.push(format!("Predicted loss with equal weights: {} nats/token", interval(fit.uniform_loss)));
+    lines.push(format!(
+        "Prediction error on a run that is left out of the fit: {} % of the loss (root mean square); {:.0} % of the variance explained",
+        brief(100.0 * fit.error),
+        100.0 * fit.explained
+    ));
+    if !left_out.is_empty() {
+        lines.push(format!(
+            "Left out, without a loss of the target or with a mix that has changed: {}",
+            left_out.join(", ")
+        ));
+    }
     lines.join("\n")
 }
 

@@ -51,7 +51,7 @@ Examples:
 
 A sweep is a TOML file:
   name = \"rates\"
-  sampler = \"tpe\"        # grid, random, quasi_random, tpe or cma_es
+  sampler = \"tpe\"        # grid, random, quasi_random, tpe, cma_es or dirichlet
   trials = 40
   at_once = 2
   [base]

@@ -13,6 +13,7 @@ use wire::sweep::spec::{Direction, Metric};
 use wire::sweep::stopping::StoppingRule;
 use wire::{RunId, RunState, RunSummary};
 
+use super::mixes::{RunsWithMixes, is_in_a_mix, with_mixes};
 use super::sweeps::results::on_path;
 use super::trial_curves::{TrialRun, alike, learning_rates, noise_scales};
 use crate::error::ApiError;
@@ -35,7 +36,13 @@ pub const SEED: u64 = 1;
 ///
 /// # Errors
 /// 422 for a fit of the series of one run if there are several runs; an error of the store; the computation panicked.
-pub async fn fit(lab: &Lab, kind: FitKind, runs: &[RunId], target: Target) -> Result<FitReport, ApiError> {
+pub async fn fit(
+    lab: &Lab,
+    kind: FitKind,
+    runs: &[RunId],
+    target: Target,
+    dataset: Option<String>,
+) -> Result<FitReport, ApiError> {
     match (kind, runs) {
         (FitKind::LearningRate, [run]) => of_learning_rates(lab, run).await,
         (FitKind::BatchSize, [run]) => of_noise_scales(lab, run).await,
@@ -44,11 +51,17 @@ pub async fn fit(lab: &Lab, kind: FitKind, runs: &[RunId], target: Target) -> Re
                 format!("{} is a fit of one run, and {} were given", kind.word(), counted(runs.len() as u64, "run"));
             Err(ApiError::invalid("query_invalid", message).field("runs").hint("give the id of one run"))
         }
-        (kind, runs) => of_runs(lab, kind, runs, target).await,
+        (kind, runs) => of_runs(lab, kind, runs, target, dataset).await,
     }
 }
 
-async fn of_runs(lab: &Lab, kind: FitKind, runs: &[RunId], target: Target) -> Result<FitReport, ApiError> {
+async fn of_runs(
+    lab: &Lab,
+    kind: FitKind,
+    runs: &[RunId],
+    target: Target,
+    dataset: Option<String>,
+) -> Result<FitReport, ApiError> {
     if runs.len() > MAX_RUNS {
         return Ok(FitReport::refused(vec![], vec![], Refused::too_many(MAX_RUNS)));
     }
@@ -57,11 +70,31 @@ async fn of_runs(lab: &Lab, kind: FitKind, runs: &[RunId], target: Target) -> Re
     if let Err(unlike) = alike(&read) {
         return Ok(FitReport::refused(fitted, left_out, Refused::unlike(&unlike.to_string())));
     }
+    if kind == FitKind::Mix {
+        return of_mixes(lab, &read, left_out, dataset).await;
+    }
     let compute = move || match kind {
         FitKind::Isoflop => FitReport::isoflop(fitted, left_out, SEED),
         _ => FitReport::scaling_law(fitted, left_out, target, SEED),
     };
     lab.fits.compute(compute).await
+}
+
+/// The best mix over runs with equal datasets.
+async fn of_mixes(
+    lab: &Lab,
+    runs: &[TrialRun],
+    mut left_out: Vec<String>,
+    dataset: Option<String>,
+) -> Result<FitReport, ApiError> {
+    if let Some(unknown) = dataset.as_ref().filter(|name| !runs.is_empty() && !is_in_a_mix(runs, name)) {
+        return Err(ApiError::invalid("query_invalid", format!("the runs do not train on the dataset {unknown}"))
+            .field("dataset")
+            .hint("name a dataset of the mix, or leave it out for the mean of all"));
+    }
+    let RunsWithMixes { runs, mixes, left_out: more } = with_mixes(lab.store(), runs, dataset.as_deref()).await?;
+    left_out.extend(more);
+    lab.fits.compute(move || FitReport::mix(runs, mixes, left_out, SEED)).await
 }
 
 /// The runs that have an evaluation, each with its last one, in the order of their creation; and the names of the others.

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use store::NewRun;
+use wire::run::plan::MixPart;
 use wire::series::{Row, name};
 use wire::transport::link::{Item, Report};
 use wire::{Author, Event, RunId, RunState};
@@ -122,6 +123,38 @@ async fn what_the_runs_do_not_determine_is_refused_with_the_reason() {
         let answer = lab.get(&format!("/api/v1/fit?{query}"), &lab.view).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (status, code), "{query}: {answer:?}");
     }
+}
+
+/// Two datasets whose losses are least where a mix has 30 % of the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_best_mix_is_found_from_runs_on_different_mixes() {
+    let lab = Lab::open().await;
+    let mut runs = vec![];
+    for number in 0..10 {
+        let weight = 0.05 + 0.1 * number as f64;
+        let loss = (0.6 + (weight - 0.3).powi(2)).exp();
+        let mut new = run(&format!("m{number}"), number);
+        let tales = MixPart { weight: 1.0 - weight, ..new.plan.mix[0].clone() };
+        new.plan.mix = vec![MixPart { corpus: "songs".parse().unwrap(), weight, ..tales.clone() }, tales];
+        // The loss over the mix of each run is that of another text.
+        let values = [(name::VALID, 2.0), ("loss.valid/songs", loss), ("loss.valid/tales", loss)];
+        runs.push(finished(&lab, new, vec![row(99, &values)]).await);
+    }
+    let found = fit(&lab, "mix", &list(&runs)).await;
+    let value = &found["result"]["value"];
+    assert_eq!((&found["result"]["kind"], &value["target"]), (&json!("mix"), &Value::Null), "{found}");
+    assert_eq!((&value["datasets"], &value["fit"]["order"]), (&json!(["songs", "tales"]), &json!("quadratic")));
+    near(&value["fit"]["weights"][0]["value"], 0.3, 0.02);
+    near(&value["fit"]["loss"]["value"], 0.6_f64.exp(), 0.01);
+    near(&value["mixes"][9][0], 0.95, 1e-9);
+    near(&found["runs"][9]["loss"], (0.6 + 0.65_f64.powi(2)).exp(), 1e-9);
+    let of_songs = fit(&lab, "mix", &format!("{}&dataset=songs", list(&runs))).await;
+    assert_eq!(of_songs["result"]["value"]["target"], "songs", "{of_songs}");
+    let few = fit(&lab, "mix", &list(&runs[..7])).await;
+    let sentence = "The fit needs at least 8 runs with different mixes, and has 7.";
+    assert_eq!(few["result"]["value"], json!({ "reason": "too_few", "sentence": sentence }));
+    let unknown = lab.get(&format!("/api/v1/fit?kind=mix&dataset=none&runs={}", list(&runs)), &lab.view).await;
+    assert_eq!((unknown.status.as_u16(), &unknown.json()["field"]), (422, &json!("dataset")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

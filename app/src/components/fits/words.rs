@@ -21,6 +21,7 @@ pub(super) const fn label(kind: FitKind) -> &'static str {
         FitKind::Isoflop => "IsoFLOP profiles",
         FitKind::LearningRate => "Learning-rate range test",
         FitKind::BatchSize => "Batch size",
+        FitKind::Mix => "Data mix",
     }
 }
 
@@ -33,6 +34,10 @@ pub(super) const fn meaning(kind: FitKind) -> &'static str {
         }
         FitKind::Isoflop => {
             "The model size with the least loss for each amount of compute that at least 4 sizes were trained with."
+        }
+        FitKind::Mix => {
+            "From short runs on different mixes, such as a sweep with the sampler Dirichlet: the weights of datasets with the least predicted \
+             validation loss (RegMix, Liu et al. 2024)"
         }
         FitKind::LearningRate => {
             "Of a run whose learning rate rises exponentially: where the loss falls fastest, and where it rises (Smith 2015)."

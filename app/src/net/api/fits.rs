@@ -6,9 +6,11 @@ use research::stopping::settings::{ReplayReport, RuleKind};
 use super::failure::ApiFailure;
 use super::request::{escape, get};
 
-/// Fits the runs that a list names: ids, `tag:NAME`, `sweep:ID`, `project:NAME`, separated by commas.
-pub(crate) async fn fit(kind: FitKind, runs: &str) -> Result<FitReport, ApiFailure> {
-    get(&format!("/fit?kind={}&runs={}", kind.word(), escape(runs))).await
+/// Fits the runs that a list names: ids, `tag:NAME`, `sweep:ID`, `project:NAME`, separated by commas. `dataset` is
+/// the one whose loss a mix is fitted to; empty for the mean of all.
+pub(crate) async fn fit(kind: FitKind, runs: &str, dataset: &str) -> Result<FitReport, ApiFailure> {
+    let dataset = if dataset.is_empty() { String::new() } else { format!("&dataset={}", escape(dataset)) };
+    get(&format!("/fit?kind={}&runs={}{dataset}", kind.word(), escape(runs))).await
 }
 
 /// Replays a rule over the runs that a list names, for a range of its thresholds.

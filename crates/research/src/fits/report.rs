@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::batch_size::{BatchSize, batch_size};
+use super::data_mix::{DataMix, MixRun, data_mix};
 use super::isoflop::{Isoflop, IsoflopRun, isoflop};
 use super::learning_rate::{RangeTest, range_test, smoothed};
 use super::scaling_law::{HeldOut, ScalingLaw, ScalingRun, held_out};
@@ -28,11 +29,13 @@ pub enum FitKind {
     LearningRate,
     /// The batch size that the gradient noise scale of one run suggests.
     BatchSize,
+    /// The loss of a dataset, or the mean of all, over the weights of the mix.
+    Mix,
 }
 
 impl FitKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::ScalingLaw, Self::Isoflop, Self::LearningRate, Self::BatchSize];
+    pub const ALL: [Self; 5] = [Self::ScalingLaw, Self::Isoflop, Self::Mix, Self::LearningRate, Self::BatchSize];
 
     /// Its word in the API.
     pub const fn word(self) -> &'static str {
@@ -41,6 +44,7 @@ impl FitKind {
             Self::Isoflop => "isoflop",
             Self::LearningRate => "learning_rate",
             Self::BatchSize => "batch_size",
+            Self::Mix => "mix",
         }
     }
 
@@ -63,7 +67,7 @@ pub struct FittedRun {
     pub tokens: f64,
     /// Training FLOPs until the evaluation.
     pub flops: f64,
-    /// Validation loss, nats per token.
+    /// Validation loss, nats per token; of a fit of mixes, that of the target.
     pub loss: f64,
 }
 
@@ -138,6 +142,30 @@ pub struct BatchSizeFit {
     pub sequences: f64,
 }
 
+/// The best mix, with what was fitted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = DataMixFit))]
+pub struct MixFit {
+    /// The datasets, in the order of all weights.
+    pub datasets: Vec<String>,
+    /// The dataset whose loss is fitted; `None` for the mean of the losses of all datasets.
+    pub target: Option<String>,
+    /// Weights of each run, in the order of the runs.
+    pub mixes: Vec<Vec<f64>>,
+    pub fit: DataMix,
+}
+
+/// The mixes of the runs that are fitted.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Mixes {
+    pub datasets: Vec<String>,
+    /// The dataset whose loss is fitted; `None` for the mean of all.
+    pub target: Option<String>,
+    /// Weights of each run, which sum to 1.
+    pub weights: Vec<Vec<f64>>,
+}
+
 /// A fit, or why there is none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -147,6 +175,7 @@ pub enum FitResult {
     Isoflop(Isoflop),
     LearningRate(RangeTest),
     BatchSize(BatchSizeFit),
+    Mix(Box<MixFit>),
     Refused(Refused),
 }
 
@@ -184,6 +213,14 @@ impl FitReport {
         let points: Vec<IsoflopRun> = runs.iter().map(FittedRun::isoflop_run).collect();
         let result =
             isoflop(&points, seed).map_or_else(|refusal| FitResult::Refused(refusal.into()), FitResult::Isoflop);
+        Self { runs, left_out, series: vec![], result }
+    }
+
+    /// The best mix of runs, whose losses are those of the target. `seed` decides the intervals.
+    pub fn mix(runs: Vec<FittedRun>, mixes: Mixes, left_out: Vec<String>, seed: u64) -> Self {
+        let result = mixes.fit(&runs, seed);
+        let result =
+            result.map_or_else(|refusal| FitResult::Refused(refusal.into()), |fit| FitResult::Mix(Box::new(fit)));
         Self { runs, left_out, series: vec![], result }
     }
 
@@ -226,6 +263,20 @@ impl FittedRun {
     /// The run as [`isoflop`] reads it.
     pub fn isoflop_run(&self) -> IsoflopRun {
         IsoflopRun { parameters: self.parameters, flops: self.flops, loss: self.loss }
+    }
+}
+
+impl Mixes {
+    /// Fits the losses of runs with these mixes, in the same order. `seed` decides the intervals.
+    ///
+    /// # Errors
+    /// Those of [`data_mix`].
+    pub fn fit(self, runs: &[FittedRun], seed: u64) -> Result<MixFit, Refusal> {
+        let with_mix = runs.iter().zip(&self.weights);
+        let points: Vec<MixRun> =
+            with_mix.map(|(run, weights)| MixRun { weights: weights.clone(), loss: run.loss }).collect();
+        let fit = data_mix(&points, seed)?;
+        Ok(MixFit { datasets: self.datasets, target: self.target, mixes: self.weights, fit })
     }
 }
 

@@ -6,7 +6,7 @@ use wire::sweep::space::SearchSpace;
 use super::{Configuration, Sampler, SamplingError, Values, at_fractions, stream};
 
 /// Draws until one satisfies the constraints.
-const ATTEMPTS: usize = 10_000;
+pub(super) const ATTEMPTS: usize = 10_000;
 
 /// Random search.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,7 @@
 //! Fits of planted laws: the truth is in the 95 % interval in at least 90 of 100, and what the runs do not determine is refused.
 
 use research::fits::batch_size::batch_size;
+use research::fits::data_mix::{MixRun, Order, data_mix};
 use research::fits::isoflop::{IsoflopRun, Profile, isoflop};
 use research::fits::learning_rate::range_test;
 use research::fits::report::{FitReport, FitResult, FittedRun, Target};
@@ -208,4 +209,56 @@ fn the_noise_scale_suggests_a_batch() {
     assert!(matches!(batch_size(&[1.0; 50], 1.0), Err(Refusal::TooFew { .. })));
     let wild: Vec<f64> = (0..200).map(|at| if at % 20 < 10 { 1.0 } else { 1e9 }).collect();
     assert!(matches!(batch_size(&wild, 1.0), Err(Refusal::TooWide { .. })));
+}
+
+/// Runs on uniform mixes of three datasets, whose ln L is least at `best`.
+fn mixes(best: [f64; 3], count: usize, noise: f64, random: &mut Random) -> Vec<MixRun> {
+    let mut run = || {
+        let drawn = [0; 3].map(|_| -(1.0 - random.uniform()).ln());
+        let weights: Vec<f64> = drawn.iter().map(|one| one / drawn.iter().sum::<f64>()).collect();
+        let distance: f64 = weights.iter().zip(best).map(|(weight, best)| (weight - best).powi(2)).sum();
+        MixRun { loss: (0.6 + 0.5 * distance + noise * normal(random)).exp(), weights }
+    };
+    (0..count).map(|_| run()).collect()
+}
+
+#[test]
+fn the_planted_best_mix_is_found_and_too_few_mixes_are_refused() {
+    let mut random = Random::new(testing::seed(5));
+    let mut hits = 0;
+    for fit in 0..40 {
+        let drawn = [0; 3].map(|_| 0.2 + random.uniform());
+        let best = drawn.map(|one| one / drawn.iter().sum::<f64>());
+        let found = data_mix(&mixes(best, 24, 0.005, &mut random), fit).unwrap();
+        assert_eq!((found.order, found.runs, found.predicted.len()), (Order::Quadratic, 24, 24));
+        let sum: f64 = found.weights.iter().map(|weight| weight.value).sum();
+        assert!((sum - 1.0).abs() < 1e-9 && found.explained > 0.8 && found.loss.value <= found.uniform_loss.value);
+        let errors = found.weights.iter().zip(best).map(|(weight, best)| (weight.value - best).abs());
+        assert!(errors.fold(0.0, f64::max) < 0.12, "{best:?} {found:?}");
+        hits += u32::from(found.weights.iter().zip(best).all(|(weight, best)| weight.contains(best)));
+    }
+    // All three intervals of 95 % contain the truth at once.
+    assert!(hits >= 30, "{hits} of 40");
+
+    let all = mixes([0.5, 0.3, 0.2], 24, 0.0, &mut random);
+    let exact = data_mix(&all, 1).unwrap();
+    assert!(
+        (exact.weights[0].value - 0.5).abs() < 0.01 && (exact.loss.value / 0.6_f64.exp() - 1.0).abs() < 1e-3,
+        "{exact:?}"
+    );
+    assert_eq!(data_mix(&all, 1), Ok(exact), "equal seeds give equal intervals");
+    let few = |runs: &[MixRun]| data_mix(runs, 1).unwrap_err();
+    assert_eq!(few(&all[..7]), Refusal::TooFew { what: "runs with different mixes", found: 7, needed: 8 });
+    let same = [&all[..7], &all[..7]].concat();
+    assert_eq!(
+        few(&same),
+        Refusal::TooFew { what: "runs with different mixes", found: 7, needed: 8 },
+        "seeds are one mix"
+    );
+    let alone = vec![MixRun { weights: vec![1.0], loss: 2.0 }; 9];
+    assert_eq!(few(&alone), Refusal::TooFew { what: "datasets in the mix", found: 1, needed: 2 });
+    // Two losses of each mix differ more than the mixes do.
+    let opposite = |run: &MixRun| [2.0, 3.0].map(|loss| MixRun { loss, ..run.clone() });
+    let noise: Vec<MixRun> = all.iter().flat_map(opposite).collect();
+    assert!(matches!(few(&noise), Refusal::NoOptimum { .. }));
 }

@@ -7,7 +7,7 @@ use std::f64::consts::{E, PI, TAU};
 use research::sampling::covariance::Distribution;
 use research::sampling::parzen::Parzen;
 use research::sampling::{Outcome, Trial, next_point, sampler};
-use research::statistics::sample::median;
+use research::statistics::sample::{mean, median, variance};
 use serde_json::{Value, json};
 use testing::Random;
 use wire::sweep::sampler::SamplerKind;
@@ -281,4 +281,26 @@ fn constraints_that_leave_nothing_are_an_error() {
         let found = next_point(&*sampler(kind, 1), &space, &[], 0);
         assert!(if kind == SamplerKind::Grid { found == Ok(None) } else { found.is_err() }, "{kind:?}: {found:?}");
     }
+}
+
+/// The marginal of a weight of Dirichlet(1, 1, 1) is Beta(1, 2): mean 1/3, variance 1/18.
+#[test]
+fn mixes_are_uniform_on_the_simplex() {
+    let space = space(json!({"parameters": {
+        "mix.a": {"float": [0, 1]}, "mix.b": {"float": [0, 1]}, "mix.c": {"float": [0, 1]}, "model.layers": {"int": [1, 3]},
+    }}));
+    let sampler = sampler(SamplerKind::Dirichlet, testing::seed(3));
+    let points: Vec<Point> =
+        (0..4000).map(|number| next_point(&*sampler, &space, &[], number).unwrap().unwrap()).collect();
+    let of = |name: &str| -> Vec<f64> { points.iter().map(|point| point.values[name].as_f64().unwrap()).collect() };
+    let weights = ["mix.a", "mix.b", "mix.c"].map(of);
+    for (at, point) in points.iter().enumerate() {
+        let sum: f64 = weights.iter().map(|one| one[at]).sum();
+        assert!((sum - 1.0).abs() < 1e-9 && space.contains(point), "{point:?}");
+    }
+    for one in &weights {
+        // Five standard errors: 0.236 / sqrt(4000) is 0.0037.
+        assert!((mean(one) - 1.0 / 3.0).abs() < 0.019 && (variance(one) - 1.0 / 18.0).abs() < 0.006, "{}", mean(one));
+    }
+    assert!((mean(&of("model.layers")) - 2.0).abs() < 0.07);
 }

@@ -18,11 +18,13 @@ pub enum SamplerKind {
     Tpe,
     /// Covariance matrix adaptation: a normal distribution that moves towards the best trials, for numbers.
     CmaEs,
+    /// Weights of datasets (`mix.NAME`) uniform on the simplex, so that they sum to 1; other parameters as random.
+    Dirichlet,
 }
 
 impl SamplerKind {
     /// All, in the order shown.
-    pub const ALL: [Self; 5] = [Self::Grid, Self::Random, Self::QuasiRandom, Self::Tpe, Self::CmaEs];
+    pub const ALL: [Self; 6] = [Self::Grid, Self::Random, Self::QuasiRandom, Self::Tpe, Self::CmaEs, Self::Dirichlet];
 
     /// The word in JSON.
     pub const fn word(self) -> &'static str {
@@ -32,6 +34,7 @@ impl SamplerKind {
             Self::QuasiRandom => "quasi_random",
             Self::Tpe => "tpe",
             Self::CmaEs => "cma_es",
+            Self::Dirichlet => "dirichlet",
         }
     }
 
@@ -48,6 +51,7 @@ impl SamplerKind {
             Self::QuasiRandom => "Quasi-random (Sobol)",
             Self::Tpe => "TPE",
             Self::CmaEs => "CMA-ES",
+            Self::Dirichlet => "Dirichlet (mixes)",
         }
     }
 }

@@ -47,6 +47,8 @@ pub const MAX_SEEDS: usize = 100;
 /// Most choices of a parameter, and most points of its grid.
 pub const MAX_CHOICES: usize = 1_000;
 
+/// Beginning of the name of the weight of a dataset.
+pub const WEIGHT: &str = "mix.";
 /// Beginning of the name of a parameter of an imported study that sets nothing of a run.
 pub const IMPORTED: &str = "imported.";
 /// Longest name of a parameter of an imported study, characters.
@@ -126,7 +128,7 @@ pub fn target(name: &str) -> Result<Target, PlanError> {
         "seed" => unknown("give seeds = [1, 2, 3] beside the parameters"),
         "breakpoints" => unknown("breakpoints pause a run; a trial runs through"),
         _ if name.strip_prefix(IMPORTED).is_some_and(is_imported_name) => Ok(Target::Imported),
-        _ => match (table::find(name), name.strip_prefix("mix.").map(str::parse)) {
+        _ => match (table::find(name), name.strip_prefix(WEIGHT).map(str::parse)) {
             (Some(row), _) => Ok(Target::Hyperparameter(row)),
             (None, Some(Ok(corpus))) => Ok(Target::Weight(corpus)),
             (None, Some(Err(_))) => unknown("write the id of a dataset after mix., as in mix.tales"),

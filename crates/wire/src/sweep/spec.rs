@@ -23,9 +23,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::sampler::SamplerKind;
-use super::space::{IMPORTED, MAX_SEEDS, SearchSpace, Space};
+use super::space::{IMPORTED, MAX_SEEDS, SearchSpace, Space, Values, WEIGHT};
 use super::stopping::StoppingRule;
 use crate::error::PlanError;
+use crate::id::CorpusId;
 use crate::number::grouped;
 use crate::run::spec::RunSpec;
 use crate::series::name;
@@ -188,6 +189,9 @@ impl SweepSpec {
             return Err(PlanError::new(&format!("space.parameters.{}", one.name), message)
                 .hint("enter the path of a hyperparameter, such as optimizer.learning_rate"));
         }
+        if self.sampler == SamplerKind::Dirichlet {
+            self.check_simplex(&space)?;
+        }
         if self.seeds_per_point > 1 {
             if !space.seeds.is_empty() {
                 return Err(PlanError::new("seeds_per_point", "seeds_per_point and space.seeds are both given")
@@ -271,6 +275,34 @@ impl SweepSpec {
         ];
         match refused.into_iter().find(|(is_given, ..)| *is_given) {
             Some((_, field, message, hint)) => Err(PlanError::new(&format!("base.{field}"), message).hint(hint)),
+            None => Ok(()),
+        }
+    }
+
+    /// The weights of the Dirichlet sampler sum to 1, if it draws those of all datasets.
+    fn check_simplex(&self, space: &SearchSpace) -> Result<(), PlanError> {
+        let drawn: Vec<_> = space.dimensions.iter().filter(|one| one.name.starts_with(WEIGHT)).collect();
+        if drawn.len() < 2 {
+            let message =
+                format!("the Dirichlet sampler draws the weights of 2 or more datasets, not of {}", drawn.len());
+            return Err(
+                PlanError::new("sampler", message).hint("add parameters such as \"mix.tales\" = { float = [0, 1] }")
+            );
+        }
+        let whole = Values::Numbers { low: 0.0, high: 1.0, is_log: false };
+        if let Some(one) = drawn.iter().find(|one| one.values != whole || !one.when.is_empty()) {
+            let message = format!("the Dirichlet sampler draws {} from 0 to 1, without a condition", one.name);
+            return Err(PlanError::new(&format!("space.parameters.{}", one.name), message).hint("give float = [0, 1]"));
+        }
+        let is_fixed = |id: &&CorpusId| !drawn.iter().any(|one| one.name[WEIGHT.len()..] == *id.as_str());
+        let of_base = self.base.corpus.iter().chain(self.base.mix.iter().flat_map(|mix| mix.keys()));
+        match of_base.filter(|id| is_fixed(id)).map(CorpusId::as_str).next() {
+            Some(id) => {
+                Err(PlanError::new("base.mix", format!("the weight of {id} is fixed, so the weights do not sum to 1"))
+                    .hint(format!(
+                        "add \"mix.{id}\" = {{ float = [0, 1] }} to the parameters, or leave {id} out of the base"
+                    )))
+            }
             None => Ok(()),
         }
     }
@@ -369,6 +401,15 @@ mod tests {
             (json!({ "base": { "parent": { "run": "amber-fox" } } }), "base.parent"),
             (json!({ "base": { "overrides": { "breakpoints": [1] } } }), "base.overrides.breakpoints"),
             (json!({ "space": { "parameters": {} } }), "space.parameters"),
+            (json!({ "sampler": "dirichlet" }), "sampler"),
+            (
+                json!({ "sampler": "dirichlet", "space": { "parameters": { "mix.sums": { "float": [0, 1] }, "mix.tales": { "float": [0, 2] } } } }),
+                "space.parameters.mix.tales",
+            ),
+            (
+                json!({ "sampler": "dirichlet", "space": { "parameters": { "mix.sums": { "float": [0, 1] }, "mix.copy": { "float": [0, 1] } } } }),
+                "base.mix",
+            ),
             (
                 json!({ "space": { "parameters": { "imported.units": { "int": [1, 9] } } } }),
                 "space.parameters.imported.units",

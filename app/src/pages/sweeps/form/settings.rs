@@ -61,6 +61,9 @@ fn meaning(kind: SamplerKind) -> &'static str {
         SamplerKind::Random => "Independent uniform draws.",
         SamplerKind::QuasiRandom => "As random, and spread more evenly.",
         SamplerKind::Tpe => "Draws near the best trials, away from the others.",
+        SamplerKind::Dirichlet => {
+            "Weights of datasets that sum to 1, uniform on the simplex; other parameters as random."
+        }
         SamplerKind::CmaEs => "A normal distribution that moves towards the best trials, for numbers.",
     }
 }
