@@ -13,6 +13,7 @@ pub(crate) fn group_title(group: &'static str) -> &'static str {
         "batch" => "Batch",
         "intervals" => "Intervals",
         "retention" => "Checkpoints and snapshots",
+        "mixing" => "Data mixing",
         "budget" => "Limits and restarts",
         "breakpoints" => "Breakpoints",
         other => other,
@@ -36,6 +37,7 @@ pub(crate) fn choice_name(choice: &str) -> &str {
         "llama3" => "Llama 3",
         "adamw" => "AdamW",
         "muon" => "Muon",
+        "odm" => "ODM",
         "wsd" => "warm-up, stable, decay",
         other => other,
     }

@@ -6,7 +6,7 @@
 //! - `shards`: token shards on disk; [`corpus`]: the corpora of a data folder; `tokenization`: corpora into shards;
 //! - [`dataset_files`]: the files of a tokenized dataset by names, for workers of other machines;
 //! - [`batch`]: the windows that a step reads, a pure function of seed, step and mix; [`dataset`]: shards read as batches; [`repeats`]: windows
-//!   whose text has already occurred elsewhere.
+//!   whose text has already occurred elsewhere; [`online_mixing`]: a mix that follows the losses of its datasets.
 
 pub mod batch;
 pub mod corpus;
@@ -18,6 +18,7 @@ pub(crate) mod files;
 pub mod generators;
 pub mod import;
 pub(crate) mod modular_addition;
+pub mod online_mixing;
 pub mod repeats;
 pub(crate) mod tales;
 pub mod tokenizer;

@@ -178,6 +178,8 @@ pub mod name {
     pub const VALID_OF: &str = "loss.valid/";
     /// Prefix of epochs, by dataset.
     pub const EPOCHS: &str = "epochs/";
+    /// Prefix of weights in the mix, by dataset.
+    pub const MIX_WEIGHT: &str = "mix_weight/";
     /// Prefix of update-to-weight ratios, by parameter.
     pub const UPDATE_RATIO: &str = "update_ratio/";
     /// Prefix of gradient RMS, by parameter.
@@ -216,9 +218,10 @@ pub mod name {
         NOISE_SCALE,
     ];
     /// Every prefix, with the meaning of what follows it.
-    pub const PREFIXES: [(&str, &str); 9] = [
+    pub const PREFIXES: [(&str, &str); 10] = [
         (VALID_OF, "DATASET"),
         (EPOCHS, "DATASET"),
+        (MIX_WEIGHT, "DATASET"),
         (UPDATE_RATIO, "PARAMETER"),
         (GRADIENT_RMS, "PARAMETER"),
         (WEIGHT_RMS, "PARAMETER"),
@@ -305,6 +308,7 @@ pub fn describe(series: &str) -> SeriesInfo {
             "epochs",
             "Epochs trained on a dataset. Beyond 4, repeated data adds less (Muennighoff et al. 2023).",
         ),
+        (MIX_WEIGHT, "weight in the mix", "", "Fraction of the training sequences that is drawn from a dataset."),
         (ATTENTION_ENTROPY, "attention entropy", "nats", definition::ATTENTION_ENTROPY),
         (ATTENTION_LOGIT, "largest attention score", "", definition::ATTENTION_SCORE),
         (DEAD_NEURONS, "dead neurons", "", definition::DEAD_NEURONS),

@@ -45,6 +45,7 @@ pub(super) fn Charts() -> impl IntoView {
                     meaning="Mean cross-entropy, −ln p(next token), over the validation split of each dataset.".into()
                     paint=paint_datasets
                 />
+                <SmallChart title="Data mix" unit="" meaning=of(name::MIX_WEIGHT) paint=paint_mix />
             })}
             <SmallChart
                 title="Update ratio"
@@ -149,18 +150,25 @@ fn paint_updates(context: RunContext) -> ChartContent {
     ChartContent { spec, lines, ..content }
 }
 
-/// A curve for each dataset, in the order of the mix.
 fn paint_datasets(context: RunContext) -> ChartContent {
+    by_dataset(context, name::VALID_OF, "validation loss by dataset", "nats/token")
+}
+
+fn paint_mix(context: RunContext) -> ChartContent {
+    by_dataset(context, name::MIX_WEIGHT, "weight by dataset", "")
+}
+
+/// A curve for each dataset, in the order of the mix.
+fn by_dataset(context: RunContext, prefix: &str, title: &str, unit: &str) -> ChartContent {
     let run = context.run.read_untracked();
     let content = shared(context, &run);
     let datasets = run.view.plan.corpora();
     let lines = datasets.iter().enumerate().map(|(place, dataset)| {
-        let series = format!("{}{dataset}", name::VALID_OF);
+        let series = format!("{prefix}{dataset}");
         measured(&run, &series, dataset.as_str(), Role::Run(place as u8))
     });
     let lines = lines.collect();
-    let spec =
-        ChartSpec { title: "validation loss by dataset".into(), unit: "nats/token".into(), ..content.spec.clone() };
+    let spec = ChartSpec { title: title.into(), unit: unit.into(), ..content.spec.clone() };
     ChartContent { spec, lines, ..content }
 }
 
@@ -171,7 +179,8 @@ fn from_zero(buckets: &[Bucket]) -> Option<f64> {
 
 /// Whether the page shows a series that not every run has.
 pub(super) fn is_shown(series: &str) -> bool {
-    is_matrix_ratio(series) || series.starts_with(name::EPOCHS) || series.starts_with(name::VALID_OF)
+    let prefixes = [name::EPOCHS, name::VALID_OF, name::MIX_WEIGHT];
+    is_matrix_ratio(series) || prefixes.iter().any(|prefix| series.starts_with(prefix))
 }
 
 /// Whether a series is shown by the charts of [`super::diagnosis_charts`].

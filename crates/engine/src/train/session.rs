@@ -92,6 +92,8 @@ pub struct Session {
     loss_train: Option<f64>,
     loss_valid: Option<f64>,
     best_valid: Option<f64>,
+    /// Validation loss of each dataset in the last evaluation; empty before the first and for a single dataset.
+    valid_by_dataset: Vec<f64>,
     /// Epochs of each dataset so far.
     epochs: Vec<f64>,
     /// Windows so far whose text came before; a fork counts from its checkpoint on.
@@ -152,6 +154,7 @@ impl Session {
             loss_train: None,
             loss_valid: begin.loss_valid,
             best_valid: begin.best_valid.or(plan.origin.as_ref().and_then(|origin| origin.best_valid)),
+            valid_by_dataset: vec![],
             epochs: vec![],
             repeats: Repeats::default(),
             noise_scale: begin.noise_scale,

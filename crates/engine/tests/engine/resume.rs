@@ -4,6 +4,7 @@ mod scenario;
 
 use std::collections::BTreeSet;
 
+use engine::data::online_mixing::next_weights;
 use scenario::{Lab, Reports, Script, TINY, bits, edit, set_rate};
 use wire::control::checkpoint::CheckpointId;
 use wire::control::command::{Command, ScheduleChange};
@@ -71,6 +72,50 @@ fn resumed_equals_uninterrupted_with_adamw() {
 #[test]
 fn resumed_equals_uninterrupted_with_muon() {
     a_resumed_run_equals_an_uninterrupted_one("muon");
+}
+
+/// Online data mixing decides at the evaluations after 20, 40 and 60 steps. A run that is killed repeats what it had decided.
+#[test]
+fn online_data_mixing_resumes_exactly_beside_a_control_run_with_a_static_mix() {
+    let lab = Lab::new("odm");
+    let of = |rule: &str| {
+        let more = format!(
+            r#""mixing.rule":"{rule}","mixing.strength":3,"mixing.floor":0.1,"intervals.checkpoint_every":15,"retention.best":false"#
+        );
+        lab.plan(&spec(&more).replace(r#""corpus":"rhyme""#, r#""mix":{"rhyme":0.7,"count":0.3}"#))
+    };
+    let (plan, control) = (of("odm"), of("static"));
+    let whole = lab.train("whole", &plan, vec![], None);
+    let changed = |reports: &Reports| {
+        let is_change = |event: &Event| matches!(event, Event::ScheduleChanged { .. });
+        reports.reports.iter().filter(|report| is_change(&report.event)).map(|report| report.step).collect::<Vec<_>>()
+    };
+    assert_eq!((whole.state(), changed(&whole)), (Some(RunState::Finished), vec![20, 40, 60]));
+    let weights = whole.series("mix_weight/count");
+    assert_eq!((weights.len(), weights[0], weights[1]), (7, 0.3, 0.3), "each 10 steps");
+    let losses = ["loss.valid/count", "loss.valid/rhyme"].map(|series| whole.series(series)[0]);
+    let expected = next_weights(&[0.3, 0.7], &losses, &plan.recipe.mixing).unwrap();
+    assert!((weights[2] - expected[0]).abs() < 1e-9 && weights[2] != 0.3, "{weights:?} {expected:?}");
+
+    let still = lab.train("control", &control, vec![], None);
+    assert_eq!((changed(&still), still.series("mix_weight/count")), (vec![], vec![0.3; 7]));
+    assert_eq!(
+        bits(&still.losses()[..20]),
+        bits(&whole.losses()[..20]),
+        "the same batches before the first evaluation"
+    );
+    assert_ne!(bits(&still.losses()), bits(&whole.losses()));
+
+    for (nth, killed_at) in [12, 22, 38, 41, 66].into_iter().enumerate() {
+        let run = format!("killed-{nth}");
+        let killed = lab.train(&run, &plan, vec![], Some(killed_at));
+        let rest = lab.resume(&run, &plan, &killed, vec![]);
+        let all = killed.then(&rest);
+        assert_eq!(bits(&all.losses()), bits(&whole.losses()), "killed at {killed_at}");
+        assert_eq!(bits(&all.series("mix_weight/count")), bits(&weights), "killed at {killed_at}");
+        assert_eq!(all.kinds(), whole.kinds(), "no event is reported twice or missing, killed at {killed_at}");
+        assert_eq!(lab.weights(&run, &all), lab.weights("whole", &whole), "the last bit of the last weight");
+    }
 }
 
 #[test]

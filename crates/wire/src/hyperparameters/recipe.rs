@@ -28,6 +28,41 @@ pub struct Recipe {
     /// The run pauses before each of these steps, every time it reaches one by training. A fork does not inherit them.
     #[serde(default)]
     pub breakpoints: Vec<u64>,
+    /// How the weights of the datasets change.
+    #[serde(default)]
+    pub mixing: Mixing,
+}
+
+/// Whether the weights of the datasets follow their losses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum MixingRule {
+    /// The weights of the mix, until a command changes them.
+    #[default]
+    Static,
+    /// Online data mixing (Albalak et al. 2023): after each evaluation, datasets with a higher loss get more weight.
+    Odm,
+}
+
+/// The weights of the datasets while the run trains; `engine::data::online_mixing` has the formula.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Mixing {
+    pub rule: MixingRule,
+    /// Smallest weight of a dataset.
+    pub floor: f64,
+    /// Logarithm of the ratio of two weights for a difference of one nat per token.
+    pub strength: f64,
+    /// Part of the logarithms of the weights that an evaluation keeps.
+    pub smoothing: f64,
+}
+
+impl Default for Mixing {
+    fn default() -> Self {
+        Self { rule: MixingRule::Static, floor: 0.05, strength: 1.0, smoothing: 0.5 }
+    }
 }
 
 /// The optimization algorithm.

@@ -418,6 +418,35 @@ pub static TABLE: &[Hyperparameter] = &[
         (0, 1_000_000),
         "Maximum size of all snapshots: inspection results that the X-ray page replays. Snapshots are not checkpoints. 0 keeps none.",
     ),
+    other(
+        "mixing.rule",
+        "Data mixing",
+        "",
+        Values::Choice(&["static", "odm"]),
+        "static keeps the weights of the datasets until a command changes them; odm (online data mixing, Albalak et al. 2023) gives more \
+         weight to datasets with a higher validation loss after each evaluation.",
+    ),
+    number(
+        "mixing.floor",
+        "Smallest weight",
+        "",
+        (0.0, 0.5),
+        "Smallest weight of a dataset under online data mixing, so that none is forgotten.",
+    ),
+    number(
+        "mixing.strength",
+        "Mixing strength",
+        "1/nat",
+        (0.0, 100.0),
+        "Logarithm of the ratio of two weights for a difference of their losses of one nat per token, under online data mixing.",
+    ),
+    number(
+        "mixing.smoothing",
+        "Mixing smoothing",
+        "",
+        (0.0, 0.999),
+        "Part of the logarithms of the weights that an evaluation keeps under online data mixing; 0 follows the last losses alone.",
+    ),
     integer(
         "budget.tokens",
         "Token limit",

@@ -12,7 +12,7 @@ use crate::data::corpus::{CorpusInfo, Source};
 use crate::data::tokenizer::Tokenizer;
 use crate::device::{DeviceInfo, DeviceKind};
 use crate::error::{PlanError, in_words};
-use crate::hyperparameters::recipe::{Recipe, SchedulePlan};
+use crate::hyperparameters::recipe::{MixingRule, Recipe, SchedulePlan};
 use crate::hyperparameters::schedule::{Schedule, Shape};
 use crate::hyperparameters::table;
 use crate::id::{CorpusId, DeviceId};
@@ -377,7 +377,30 @@ fn check(plan: &RunPlan, corpora: &[(&CorpusInfo, f64)]) -> Result<(), PlanError
         return Err(PlanError::new("batch.replicas", message).hint(format!("enter at most {}", batch.size.min(256))));
     }
     check_breakpoints(plan)?;
+    check_mixing(plan)?;
     check_lengths(plan, corpora)
+}
+
+/// Online data mixing needs several datasets, evaluations, and a floor that leaves something to distribute.
+fn check_mixing(plan: &RunPlan) -> Result<(), PlanError> {
+    let (mixing, datasets) = (&plan.recipe.mixing, plan.mix.len());
+    let failed = |field: &str, message: String, hint: &str| Err(PlanError::new(field, message).hint(hint));
+    if mixing.rule == MixingRule::Static {
+        return Ok(());
+    }
+    if datasets < 2 {
+        let message = format!("online data mixing needs 2 datasets, and the run has {datasets}");
+        return failed("mixing.rule", message, "add a dataset to the mix, or choose static");
+    }
+    if plan.recipe.intervals.eval_every == 0 {
+        let message = "online data mixing reads the losses of evaluations, and the run has none".to_owned();
+        return failed("intervals.eval_every", message, "enter an interval above 0");
+    }
+    if mixing.floor * datasets as f64 >= 1.0 {
+        let message = format!("a smallest weight of {} leaves nothing to {datasets} datasets", mixing.floor);
+        return failed("mixing.floor", message, &format!("enter less than {:.3}", 1.0 / datasets as f64));
+    }
+    Ok(())
 }
 
 /// Checks that there are at most [`MAX_BREAKPOINTS`] breakpoints and that the run reaches each.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::tokenizer::Tokenizer;
 use crate::error::PlanError;
 use crate::hyperparameters::recipe::{
-    Batch, Budget, Intervals, Optimizer, OptimizerKind, Recipe, Retention, SchedulePlan,
+    Batch, Budget, Intervals, Mixing, Optimizer, OptimizerKind, Recipe, Retention, SchedulePlan,
 };
 use crate::hyperparameters::schedule::Shape;
 use crate::model::{Mlp, ModelPlan, Norm, Positions, RotaryScaling};
@@ -235,6 +235,7 @@ fn recipe(model: ModelPlan, learning_rate: f64, size: usize) -> Recipe {
         retention: Retention::default(),
         budget: Budget::default(),
         breakpoints: vec![],
+        mixing: Mixing::default(),
     }
 }
 

@@ -3,15 +3,19 @@
 use std::time::Instant;
 
 use wire::control::checkpoint::Cause;
+use wire::control::command::{Command, ScheduleChange};
 use wire::control::event::Event;
 use wire::evaluation::{DatasetLosses, WindowLosses};
-use wire::hyperparameters::recipe::MAX_SAMPLE_TOKENS;
+use wire::hyperparameters::mix::MixPoint;
+use wire::hyperparameters::recipe::{MAX_SAMPLE_TOKENS, MixingRule};
 use wire::run::RunState;
 use wire::series::{Row, name};
+use wire::transport::link::Report;
 
 use super::checkpoint_writer::Requester;
 use super::{Reporter, Session};
 use crate::data::batch::{Batch, in_fixed_order};
+use crate::data::online_mixing;
 use crate::error::EngineError;
 use crate::model::evaluate::{self, Losses};
 use crate::model::sample;
@@ -36,6 +40,7 @@ impl Session {
             let before = self.best_valid;
             let event = self.evaluate_now(out)?;
             self.emit(out, event, None);
+            self.mix_online(out);
             is_best = before.is_none_or(|before| self.best_valid.is_some_and(|best| best < before));
         }
         if is_due(done, self.trainer.live.intervals.sample_every) {
@@ -62,6 +67,24 @@ impl Session {
         Ok(self.evaluated(losses.mean(), datasets, false, out))
     }
 
+    /// Online data mixing: the weights of the datasets from this step on, by the losses of the evaluation, as a change of the journal.
+    fn mix_online(&mut self, out: &mut dyn Reporter) {
+        let (mixing, step) = (&self.trainer.plan.recipe.mixing, self.steps());
+        // A change that was reported before the worker ended is in the journal, which is replayed.
+        if mixing.rule == MixingRule::Static || self.replay.changes_mix_at(step) {
+            return;
+        }
+        let weights = self.trainer.live.mix.at(step);
+        let Some(weights) = online_mixing::next_weights(&weights, &self.valid_by_dataset, mixing) else { return };
+        let schedule = ScheduleChange::Mix { points: vec![MixPoint { step, weights }] };
+        let command = Command::SetSchedule { schedule, reason: None };
+        if let Ok(Some(event)) = self.trainer.live.change(&command, step) {
+            self.apply_change(&event, step);
+            let reason = Some("Online data mixing, by the losses of this evaluation".to_owned());
+            out.report(Report { reason, ..self.report(event, None) });
+        }
+    }
+
     fn valid_batches(&self, mix: &[f64]) -> Vec<Batch> {
         let (size, seq) = (self.trainer.plan.recipe.batch.size, self.trainer.plan.recipe.model.seq);
         (0..self.trainer.plan.recipe.intervals.eval_batches.max(1))
@@ -72,12 +95,14 @@ impl Session {
     /// Evaluates each dataset alone, and reports its loss.
     fn evaluate_datasets(&mut self, out: &mut dyn Reporter) -> Result<Vec<DatasetLosses>, EngineError> {
         let (mut values, mut datasets) = (vec![], vec![]);
+        self.valid_by_dataset.clear();
         for part in 0..self.trainer.plan.mix.len() {
             let alone: Vec<f64> =
                 (0..self.trainer.plan.mix.len()).map(|other| f64::from(u8::from(other == part))).collect();
             let losses = self.losses_of(self.valid_batches(&alone), out)?;
             let name = || format!("{}{}", name::VALID_OF, self.trainer.plan.mix[part].corpus);
             values.extend(losses.mean().map(|loss| (name(), loss)));
+            self.valid_by_dataset.push(losses.mean().unwrap_or(f64::NAN));
             datasets.push(self.dataset_losses(part, losses.windows, None));
         }
         out.row(Row { segment: self.segment, step: self.steps().saturating_sub(1), values });

@@ -7,6 +7,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use wire::control::checkpoint::CheckpointId;
 use wire::control::event::{Event, EventRecord};
+use wire::control::saved_schedule::SavedSchedule;
 use wire::run::history::{Past, Reported};
 use wire::{LiveHyperparameters, RunId, RunPlan};
 
@@ -109,6 +110,12 @@ impl Replay {
     pub(super) fn next(&mut self, step: u64) -> Option<EventRecord> {
         self.changes.front().filter(|record| record.step <= step)?;
         self.changes.pop_front()
+    }
+
+    /// Whether a change of the mix that took effect at this step is still to be applied.
+    pub(super) fn changes_mix_at(&self, step: u64) -> bool {
+        let is_of_mix = |event: &Event| matches!(event, Event::ScheduleChanged { new: SavedSchedule::Mix(_), .. });
+        self.changes.iter().any(|record| record.step == step && is_of_mix(&record.event))
     }
 
     /// Whether an event has been reported already.

@@ -45,6 +45,10 @@ impl Session {
         if is_due(step, 10) {
             let datasets = self.trainer.plan.mix.iter().zip(&self.epochs);
             values.extend(datasets.map(|(part, epochs)| (format!("{}{}", name::EPOCHS, part.corpus), *epochs)));
+            if self.trainer.plan.mix.len() > 1 {
+                let weights = self.trainer.plan.mix.iter().zip(self.trainer.live.mix.at(step));
+                values.extend(weights.map(|(part, weight)| (format!("{}{}", name::MIX_WEIGHT, part.corpus), weight)));
+            }
             values.push((name::DUPLICATE_WINDOWS.to_owned(), self.repeats.count() as f64));
         }
         Row { segment: self.segment, step, values }
