@@ -122,10 +122,7 @@ pub enum FitError {
     #[error(transparent)]
     Run(#[from] RunNameError),
     #[error("the runs do not train on the dataset {dataset}; name one of their datasets, or leave out --dataset")]
-    Dataset {
-        /// The dataset.
-        dataset: String,
-    },
+    Dataset { dataset: String },
     #[error(transparent)]
     Refused(#[from] Refusal),
 }

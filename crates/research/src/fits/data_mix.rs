@@ -258,8 +258,8 @@ fn cholesky(rows: &[Vec<f64>], penalty: f64) -> Option<Vec<Vec<f64>>> {
     let size = rows.first()?.len();
     let mut factor = vec![vec![0.0; size]; size];
     for row in rows {
-        for i in 0..size {
-            (0..=i).for_each(|j| factor[i][j] += row[i] * row[j]);
+        for (i, line) in factor.iter_mut().enumerate() {
+            line[..=i].iter_mut().zip(row).for_each(|(sum, x)| *sum += row[i] * x);
         }
     }
     for i in 0..size {
@@ -279,8 +279,8 @@ fn cholesky(rows: &[Vec<f64>], penalty: f64) -> Option<Vec<Vec<f64>>> {
 fn solve(factor: &[Vec<f64>], right: &[f64]) -> Vec<f64> {
     let size = factor.len();
     let mut x = right.to_vec();
-    for i in 0..size {
-        x[i] = (x[i] - dot(&factor[i][..i], &x[..i])) / factor[i][i];
+    for (i, line) in factor.iter().enumerate() {
+        x[i] = (x[i] - dot(&line[..i], &x[..i])) / line[i];
     }
     for i in (0..size).rev() {
         let rest: f64 = (i + 1..size).map(|k| factor[k][i] * x[k]).sum();

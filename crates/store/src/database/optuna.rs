@@ -13,7 +13,7 @@ const MAX_STUDIES: i64 = 1_000;
 /// Values of a trial that are read, from the first to the last.
 const POINTS: i64 = 100;
 
-/// What a file has of a study.
+/// A study with the rows of its trials, as they stand in the tables.
 #[derive(Debug, Default)]
 pub(crate) struct StudyRows {
     pub(crate) name: String,
@@ -27,7 +27,7 @@ pub(crate) struct StudyRows {
     pub(crate) points: Vec<PointRow>,
 }
 
-/// A trial.
+/// A row of the table `trials` with the value of its first objective.
 #[derive(Debug)]
 pub(crate) struct TrialRow {
     pub(crate) id: i64,
@@ -61,7 +61,7 @@ pub(crate) struct PointRow {
     pub(crate) largest: f64,
 }
 
-/// What is wrong with a file.
+/// The reason for which a file is refused.
 #[derive(Debug)]
 pub(crate) enum StudyError {
     /// SQLite cannot read it.

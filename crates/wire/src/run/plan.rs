@@ -382,7 +382,7 @@ fn check(plan: &RunPlan, corpora: &[(&CorpusInfo, f64)]) -> Result<(), PlanError
 }
 
 /// Online data mixing needs several datasets, evaluations, and a floor that leaves something to distribute.
-fn check_mixing(plan: &RunPlan) -> Result<(), PlanError> {
+pub(crate) fn check_mixing(plan: &RunPlan) -> Result<(), PlanError> {
     let (mixing, datasets) = (&plan.recipe.mixing, plan.mix.len());
     let failed = |field: &str, message: String, hint: &str| Err(PlanError::new(field, message).hint(hint));
     if mixing.rule == MixingRule::Static {

@@ -194,6 +194,8 @@ fn invalid_specs_name_the_field_and_a_hint() {
     check(r#"{"corpus":"tales","overrides":{"batch.size":60000}}"#, "batch.size");
     check(r#"{"corpus":"tales","steps":90,"overrides":{"breakpoints":[0,91]}}"#, "breakpoints");
     check(r#"{"corpus":"tales","overrides":{"breakpoints":["soon"]}}"#, "overrides.breakpoints");
+    check(r#"{"corpus":"tales","overrides":{"mixing.rule":"odm"}}"#, "mixing.rule");
+    check(r#"{"corpus":"tales","overrides":{"mixing.rule":"doremi"}}"#, "overrides.mixing.rule");
     assert_eq!(
         plan(r#"{"corpus":"tales","steps":90,"overrides":{"breakpoints":[0,90]}}"#)
             .map(|view| view.plan.recipe.breakpoints),
