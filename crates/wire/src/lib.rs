@@ -12,7 +12,7 @@
 //! - [`run`]: specs, plans, presets, forks, the history of a run, and the records that pages show;
 //! - [`inspect`]: inspections of a model and their results; [`completion`]: text that a checkpoint generates;
 //! - [`sweep`]: sweeps over a search space, their trials and the decisions about them;
-//! - [`experiment`]: experiments, with a hypothesis and a decision rule;
+//! - [`experiment`]: experiments, with a hypothesis and a decision rule; [`research_loop`]: loops of them that lower a loss within a budget;
 //! - [`diagnosis`]: what rules find in a run, their settings, and remedies;
 //! - [`research_journal`]: the timeline of a project;
 //! - [`check`]: the report of a device check; [`telemetry`]: measurements of devices, their history, and findings; [`alert`]: alerts and where
@@ -40,6 +40,7 @@ pub mod inspect;
 pub mod model;
 pub mod number;
 pub mod research_journal;
+pub mod research_loop;
 pub mod run;
 pub mod series;
 pub mod slot;
