@@ -9,6 +9,7 @@
 //! - [`sampling`]: the points of a sweep's trials: grid, random, quasi-random, TPE, CMA-ES.
 //! - [`stopping`]: rules that stop trials early, and their replay over finished runs.
 //! - [`importance`]: how much of the spread of a sweep's results each parameter explains.
+//! - [`research_loop`]: the strategy of research loops, and their replay.
 //! - [`fits`]: scaling laws, isoFLOP profiles, learning-rate range test, batch size.
 //! - [`refused`]: why there is no fit and no replay, as data.
 //! - [`statistics`]: what both use, by `statrs`, checked against SciPy and statsmodels.
@@ -70,6 +71,7 @@ pub mod experiment;
 pub mod fits;
 pub mod importance;
 pub mod refused;
+pub mod research_loop;
 pub mod rules;
 pub mod sampling;
 pub mod statistics;

@@ -7,6 +7,7 @@ mod experiments;
 mod fair;
 mod fits;
 mod golden;
+mod research_loop;
 mod sampling;
 mod scores;
 mod stopping;
