@@ -20,6 +20,7 @@ pub(crate) mod pools;
 pub(crate) mod projects;
 pub(crate) mod queue;
 pub(crate) mod research_journal;
+pub(crate) mod research_loops;
 pub(crate) mod run_table;
 pub(crate) mod runs;
 pub(crate) mod snapshots;
@@ -44,7 +45,7 @@ use crate::boxed::Boxed;
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 18] = [
+const MIGRATIONS: [&str; 19] = [
     include_str!("../migrations/1.sql"),
     include_str!("../migrations/pools.sql"),
     include_str!("../migrations/telemetry.sql"),
@@ -63,6 +64,7 @@ const MIGRATIONS: [&str; 18] = [
     include_str!("../migrations/experiments.sql"),
     include_str!("../migrations/research_journal.sql"),
     include_str!("../migrations/agent_acts.sql"),
+    include_str!("../migrations/research_loops.sql"),
 ];
 
 /// The first [`FRESH_SCHEMA`] migrations as one script, for a new file. Each `ALTER TABLE` reads the whole schema again: with the

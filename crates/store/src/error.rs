@@ -236,6 +236,15 @@ pub enum StoreError {
         /// The maximum.
         most: u64,
     },
+    /// No research loop has this id.
+    #[error("unknown research loop {id}")]
+    UnknownLoop { id: u64 },
+    /// The lab has as many research loops that have not ended as it may have.
+    #[error("the lab has {most} research loops that are running or paused, which is the maximum: stop some")]
+    TooManyLoops {
+        /// The maximum.
+        most: u64,
+    },
     /// No project has this name.
     #[error("unknown project {project:?}")]
     UnknownProject {

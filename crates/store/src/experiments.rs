@@ -34,14 +34,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownProject`], [`StoreError::TooManyExperiments`].
     pub async fn create_experiment(&self, new: &NewExperiment) -> Result<ExperimentView, StoreError> {
-        let (mut transaction, now_ms) = (self.database().write().await?, now_ms());
-        check_project(&mut transaction, &new.project).await?;
-        if experiments::count_open(&mut transaction).await? >= MAX_OPEN {
-            return Err(StoreError::TooManyExperiments { most: MAX_OPEN });
-        }
-        let id = experiments::insert(&mut transaction, new, now_ms).await?;
-        let text = format!("created: {}", new.spec.change.phrase());
-        experiments::add_event(&mut transaction, id, now_ms, &new.author, &text).await?;
+        let mut transaction = self.database().write().await?;
+        let id = create_in(&mut transaction, new).await?;
         self.committed(transaction, id).await
     }
 
@@ -222,6 +216,19 @@ impl Store {
         commit(transaction).await?;
         Ok(view)
     }
+}
+
+/// As [`Store::create_experiment`], inside a transaction. Returns its id.
+pub(crate) async fn create_in(connection: &mut Connection, new: &NewExperiment) -> Result<u64, StoreError> {
+    let now_ms = now_ms();
+    check_project(connection, &new.project).await?;
+    if experiments::count_open(connection).await? >= MAX_OPEN {
+        return Err(StoreError::TooManyExperiments { most: MAX_OPEN });
+    }
+    let id = experiments::insert(connection, new, now_ms).await?;
+    let text = format!("created: {}", new.spec.change.phrase());
+    experiments::add_event(connection, id, now_ms, &new.author, &text).await?;
+    Ok(id)
 }
 
 /// As [`Store::settle_experiment_run`], inside a transaction.

@@ -30,13 +30,7 @@ impl Store {
     /// [`StoreError::UnknownProject`], [`StoreError::TooManySweeps`].
     pub async fn create_sweep(&self, new: &NewSweep) -> Result<Sweep, StoreError> {
         let mut transaction = self.database().write().await?;
-        check_project(&mut transaction, &new.project).await?;
-        let unfinished = database::sweeps::unfinished(&mut transaction).await?;
-        if unfinished >= MAX_UNFINISHED {
-            return Err(StoreError::TooManySweeps { unfinished });
-        }
-        let id = database::sweeps::insert(&mut transaction, new).await?;
-        let sweep = sweep_in(&mut transaction, id).await?;
+        let sweep = create_in(&mut transaction, new).await?;
         commit(transaction).await?;
         Ok(sweep)
     }
@@ -152,6 +146,17 @@ impl Store {
         commit(transaction).await?;
         Ok(true)
     }
+}
+
+/// As [`Store::create_sweep`], inside a transaction.
+pub(crate) async fn create_in(connection: &mut Connection, new: &NewSweep) -> Result<Sweep, StoreError> {
+    check_project(connection, &new.project).await?;
+    let unfinished = database::sweeps::unfinished(connection).await?;
+    if unfinished >= MAX_UNFINISHED {
+        return Err(StoreError::TooManySweeps { unfinished });
+    }
+    let id = database::sweeps::insert(connection, new).await?;
+    sweep_in(connection, id).await
 }
 
 /// The state in which a sweep ends now; `None` while a trial is to end or to begin, and for a sweep that has ended.

@@ -17,6 +17,7 @@ mod migrations;
 mod people;
 mod pools;
 mod research_journal;
+mod research_loops;
 mod run_table;
 mod scenarios;
 mod setup;

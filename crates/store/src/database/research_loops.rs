@@ -1,0 +1,202 @@
+//! SQL of research loops, their rounds and their journals.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqliteConnection};
+use wire::Author;
+use wire::access::Visible;
+use wire::research_loop::record::{LoopEvent, LoopHints, LoopProposal, LoopRound, LoopState, LoopSummary};
+
+use super::json::{from_json, from_word, to_json, to_word};
+use super::run_table::seen;
+use crate::error::StoreError;
+use crate::new_loop::NewLoop;
+
+/// A loop as it is stored, without its rounds.
+pub(crate) struct LoopRow {
+    pub(crate) summary: LoopSummary,
+    pub(crate) person: Option<i64>,
+    pub(crate) token: Option<i64>,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, project, author, person, token, goal, start, hints, queued, state, reason, created_ms, ended_ms ",
+            "FROM research_loops ",
+            $rest
+        )
+    };
+}
+
+fn read(row: &SqliteRow) -> Result<LoopRow, StoreError> {
+    let queued: Option<&str> = row.try_get("queued")?;
+    let summary = LoopSummary {
+        id: row.try_get::<i64, _>("id")? as u64,
+        project: row.try_get("project")?,
+        author: from_json("the author of a research loop", row.try_get("author")?)?,
+        goal: from_json("the goal of a research loop", row.try_get("goal")?)?,
+        start: from_json("the start of a research loop", row.try_get("start")?)?,
+        hints: from_json("the hints of a research loop", row.try_get("hints")?)?,
+        queued: queued.map(|queued| from_json("a proposal", queued)).transpose()?,
+        state: from_word("the state of a research loop", row.try_get("state")?)?,
+        reason: row.try_get("reason")?,
+        created_ms: row.try_get("created_ms")?,
+        ended_ms: row.try_get("ended_ms")?,
+    };
+    Ok(LoopRow { summary, person: row.try_get("person")?, token: row.try_get("token")? })
+}
+
+/// Adds a loop that is running, and returns its id.
+pub(crate) async fn insert(
+    connection: &mut SqliteConnection,
+    new: &NewLoop,
+    created_ms: i64,
+) -> Result<u64, StoreError> {
+    let sql = "INSERT INTO research_loops (project, author, person, token, goal, start, hints, state, created_ms) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let done = sqlx::query(sql)
+        .bind(&new.project)
+        .bind(to_json(&new.author)?)
+        .bind(new.person)
+        .bind(new.token)
+        .bind(to_json(&new.goal)?)
+        .bind(to_json(&new.start)?)
+        .bind(to_json(&LoopHints::default())?)
+        .bind(to_word(&LoopState::Running)?)
+        .bind(created_ms)
+        .execute(connection)
+        .await?;
+    Ok(done.last_insert_rowid() as u64)
+}
+
+/// Number of loops that have not ended.
+pub(crate) async fn count_open(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
+    let sql = "SELECT COUNT(*) FROM research_loops WHERE state IN ('running', 'paused')";
+    let count: i64 = sqlx::query_scalar(sql).fetch_one(connection).await?;
+    Ok(count as u64)
+}
+
+/// A loop.
+pub(crate) async fn get(connection: &mut SqliteConnection, id: u64) -> Result<Option<LoopRow>, StoreError> {
+    let row = sqlx::query(select!("WHERE id = ?")).bind(id as i64).fetch_optional(connection).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The project of a loop.
+pub(crate) async fn project(connection: &mut SqliteConnection, id: u64) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT project FROM research_loops WHERE id = ?";
+    Ok(sqlx::query_scalar(sql).bind(id as i64).fetch_optional(connection).await?)
+}
+
+/// The newest loops of the projects that may be seen, newest first.
+pub(crate) async fn list(
+    connection: &mut SqliteConnection,
+    visible: &Visible,
+    limit: u32,
+) -> Result<Vec<LoopSummary>, StoreError> {
+    let (projects, _) = seen(visible)?;
+    let sql = select!("WHERE ?1 IS NULL OR project IN (SELECT value FROM json_each(?1)) ORDER BY id DESC LIMIT ?2");
+    let rows = sqlx::query(sql).bind(projects).bind(limit).fetch_all(connection).await?;
+    rows.iter().map(|row| Ok(read(row)?.summary)).collect()
+}
+
+/// Ids of the loops that are running or have a round that is not decided, oldest first.
+pub(crate) async fn active(connection: &mut SqliteConnection) -> Result<Vec<u64>, StoreError> {
+    let sql = "SELECT id FROM research_loops WHERE state = 'running' \
+               UNION SELECT loop FROM research_rounds WHERE is_open = 1 ORDER BY 1";
+    let ids: Vec<i64> = sqlx::query_scalar(sql).fetch_all(connection).await?;
+    Ok(ids.into_iter().map(|id| id as u64).collect())
+}
+
+/// Changes the state of a loop and the reason. Returns whether it had the state `from`.
+pub(crate) async fn set_state(
+    connection: &mut SqliteConnection,
+    id: u64,
+    from: LoopState,
+    to: LoopState,
+    reason: Option<&str>,
+    ended_ms: Option<i64>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE research_loops SET state = ?, reason = ?, ended_ms = ? WHERE id = ? AND state = ?")
+        .bind(to_word(&to)?)
+        .bind(reason)
+        .bind(ended_ms)
+        .bind(id as i64)
+        .bind(to_word(&from)?)
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Stores the hints.
+pub(crate) async fn set_hints(connection: &mut SqliteConnection, id: u64, hints: &LoopHints) -> Result<(), StoreError> {
+    let sql = "UPDATE research_loops SET hints = ? WHERE id = ?";
+    sqlx::query(sql).bind(to_json(hints)?).bind(id as i64).execute(connection).await?;
+    Ok(())
+}
+
+/// Stores the proposal for the next round, or removes it.
+pub(crate) async fn set_queued(
+    connection: &mut SqliteConnection,
+    id: u64,
+    queued: Option<&LoopProposal>,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE research_loops SET queued = ? WHERE id = ?";
+    sqlx::query(sql).bind(queued.map(to_json).transpose()?).bind(id as i64).execute(connection).await?;
+    Ok(())
+}
+
+/// Adds a round. Returns whether the loop had none of this number.
+pub(crate) async fn insert_round(
+    connection: &mut SqliteConnection,
+    id: u64,
+    round: &LoopRound,
+) -> Result<bool, StoreError> {
+    let sql = "INSERT INTO research_rounds (loop, number, is_open, round) VALUES (?, ?, 1, ?) ON CONFLICT DO NOTHING";
+    let done = sqlx::query(sql).bind(id as i64).bind(round.number).bind(to_json(round)?).execute(connection).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Replaces a round that is not decided.
+pub(crate) async fn set_round(connection: &mut SqliteConnection, id: u64, round: &LoopRound) -> Result<(), StoreError> {
+    let sql = "UPDATE research_rounds SET is_open = ?, round = ? WHERE loop = ? AND number = ? AND is_open = 1";
+    sqlx::query(sql)
+        .bind(round.decision.is_none())
+        .bind(to_json(round)?)
+        .bind(id as i64)
+        .bind(round.number)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The rounds of a loop in their order.
+pub(crate) async fn rounds(connection: &mut SqliteConnection, id: u64) -> Result<Vec<LoopRound>, StoreError> {
+    let sql = "SELECT round FROM research_rounds WHERE loop = ? ORDER BY number";
+    let found: Vec<String> = sqlx::query_scalar(sql).bind(id as i64).fetch_all(connection).await?;
+    found.iter().map(|round| from_json("a round of a research loop", round)).collect()
+}
+
+/// Adds a line to the journal of a loop.
+pub(crate) async fn add_event(
+    connection: &mut SqliteConnection,
+    id: u64,
+    at_ms: i64,
+    author: &Author,
+    text: &str,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO research_loop_events (loop, number, at_ms, author, text) VALUES (?1, \
+               (SELECT COALESCE(MAX(number), 0) + 1 FROM research_loop_events WHERE loop = ?1), ?2, ?3, ?4)";
+    sqlx::query(sql).bind(id as i64).bind(at_ms).bind(to_json(author)?).bind(text).execute(connection).await?;
+    Ok(())
+}
+
+/// The journal of a loop, oldest first.
+pub(crate) async fn events(connection: &mut SqliteConnection, id: u64) -> Result<Vec<LoopEvent>, StoreError> {
+    let sql = "SELECT number, at_ms, author, text FROM research_loop_events WHERE loop = ? ORDER BY number";
+    let rows: Vec<(u32, i64, String, String)> = sqlx::query_as(sql).bind(id as i64).fetch_all(connection).await?;
+    let read = |(number, at_ms, author, text): (u32, i64, String, String)| {
+        Ok(LoopEvent { number, at_ms, author: from_json("the author of an event", &author)?, text })
+    };
+    rows.into_iter().map(read).collect()
+}
