@@ -52,6 +52,7 @@ pub mod planning;
 pub mod pools;
 pub mod projects;
 pub mod reached;
+pub mod research_loops;
 pub mod router;
 pub mod routes;
 pub mod runs;

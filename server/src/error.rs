@@ -204,6 +204,12 @@ impl From<StoreError> for ApiError {
             }
             StoreError::TooManyExperiments { .. } => Self::conflict("experiments_full", message)
                 .hint("GET /api/v1/experiments lists them; PATCH /api/v1/experiments/{id} with {\"action\": \"stop\"}"),
+            StoreError::UnknownLoop { .. } => {
+                Self::not_found(message).hint("GET /api/v1/research-loops lists the research loops that you may see")
+            }
+            StoreError::TooManyLoops { .. } => Self::conflict("loops_full", message).hint(
+                "GET /api/v1/research-loops lists them; PATCH /api/v1/research-loops/{id} with {\"action\": \"stop\"}",
+            ),
             StoreError::UnknownPool { .. } => Self::not_found(message).hint("GET /api/v1/pools lists the pools"),
             StoreError::TooManyLinks { .. } | StoreError::TooManyOwnLinks { .. } => {
                 Self::conflict("links_full", message).hint("GET /api/v1/links lists the links that you may revoke")

@@ -10,6 +10,7 @@
 //! - [`comparison`]: fair comparison of groups of runs, of what [`measured`] reads; [`seeds`]: runs that differ in the seed only;
 //!   [`fits`]: fits over runs and replays of stopping rules, of what [`trial_curves`] and [`mixes`] read;
 //! - [`sweeps`]: trials of sweeps, created, followed and stopped; [`experiments`]: pairs of runs until a rule gives a verdict;
+//!   [`research_loops`]: rounds of both that pursue a goal;
 //! - [`origins`]: the datasets and the parent of a run, checked;
 //! - [`diagnosis`]: what the rules found in a run; [`remedies`]: what can be done about it, [`acts`]: what rules do about it;
 //! - [`inspection`], [`completion`] and [`scoring`]: results of models, computed by a worker or in a [`subprocess`].
@@ -38,6 +39,7 @@ pub mod plan;
 pub mod pools;
 pub mod queue;
 pub mod remedies;
+pub mod research_loops;
 pub mod resume_elsewhere;
 pub mod scoring;
 pub mod seeds;

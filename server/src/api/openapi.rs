@@ -25,7 +25,7 @@ use crate::export::archive::Checkpoints;
         (name = "sweeps", description = "Sweeps over hyperparameters: trials, early stopping, and the decisions about them."),
         (name = "inspect", description = "Inspect models: inspections, snapshots, completions."),
         (name = "evaluation", description = "Evaluation tasks, and the scores of checkpoints on them."),
-        (name = "experiments", description = "Hypotheses with predictions, pairs of runs, and verdicts by a rule that is fixed in advance."),
+        (name = "experiments", description = "Hypotheses with predictions, pairs of runs, and verdicts by a rule that is fixed in advance; research loops of them."),
         (name = "data", description = "Upload, generate, download and tokenize datasets."),
         (name = "access", description = "Sign in and out; people, projects, tokens and the audit log."),
         (name = "alerts", description = "Alerts of runs and machines, conditions on metrics, and the channels to which alerts are sent."),

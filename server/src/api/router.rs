@@ -22,8 +22,8 @@ use super::routes::{Descriptions, Routes, routes};
 use super::{
     account, alert_conditions, alerts, audit, audited, backups, checkpoints, checks, commands, comparison, completions,
     corpora, embeds, experiments, exports, figures, filters, findings, fits, guard, headers, hub, inspections, journal,
-    lab, links, mcp, metrics, oidc, openapi, page, people, planning, pools, projects, reached, runs, series, session,
-    share, sockets, sweep_results, sweeps, tasks, telemetry, tokens, transfer, uploads, workers,
+    lab, links, mcp, metrics, oidc, openapi, page, people, planning, pools, projects, reached, research_loops, runs,
+    series, session, share, sockets, sweep_results, sweeps, tasks, telemetry, tokens, transfer, uploads, workers,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -228,6 +228,10 @@ fn experiment_routes() -> Routes {
         .routes(routes!(experiments::list_experiments, experiments::create_experiment))
         .routes(routes!(experiments::list_prediction_scores))
         .routes(routes!(experiments::get_experiment, experiments::change_experiment))
+        .routes(routes!(research_loops::list_research_loops, research_loops::create_research_loop))
+        .routes(routes!(research_loops::get_research_loop, research_loops::change_research_loop))
+        .routes(routes!(research_loops::propose_research_change))
+        .routes(routes!(research_loops::replay_research_loop))
         .routes(routes!(journal::list_journal))
         .routes(routes!(journal::get_calibration))
         .routes(routes!(journal::export_report_markdown))

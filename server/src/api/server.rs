@@ -25,7 +25,7 @@ use crate::live::clock::now_ms;
 use crate::runs::acts;
 use crate::runs::pools;
 use crate::runs::queue;
-use crate::runs::{experiments, scoring, sweeps};
+use crate::runs::{experiments, research_loops, scoring, sweeps};
 use crate::workers::telemetry::{keeping, usage};
 use crate::workers::{liveness, local};
 
@@ -167,6 +167,7 @@ fn start_tasks(lab: &Lab, stopping: &watch::Receiver<bool>) {
     tokio::spawn(scoring::serve(lab.clone()));
     tokio::spawn(sweeps::serve::serve(lab.clone()));
     tokio::spawn(experiments::serve(lab.clone()));
+    tokio::spawn(research_loops::serve(lab.clone()));
     tokio::spawn(liveness::watch(lab.workers.clone()));
     tokio::spawn(audit::log::keep(lab.audit.clone(), lab.store().clone()));
     tokio::spawn(outbox::keep(lab.clone()));

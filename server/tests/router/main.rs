@@ -24,6 +24,7 @@ mod pools;
 mod proxies;
 mod reach;
 mod refusals;
+mod research_loops;
 mod run_table;
 mod scenarios;
 mod sharing;

@@ -17,6 +17,7 @@ use wire::access::Role;
 
 use crate::experiments::experiment_of;
 use crate::lab::{Answer, Lab, ask};
+use crate::research_loops::loop_of;
 use crate::run_table::run;
 use rules::{Needs, Outcome, expected, needs, outcome};
 
@@ -29,6 +30,8 @@ const DATASET: &str = "alpha-text";
 const SWEEP: &str = "1";
 /// The first experiment of the lab, in the project.
 const EXPERIMENT: u64 = 1;
+/// The first research loop of the lab, in the project.
+const LOOP: u64 = 1;
 
 /// A sender, and what the rules give them.
 struct Sender {
@@ -98,6 +101,9 @@ impl Crowd {
         let id = lab.state.store().create_experiment(&experiment_of(PROJECT)).await.unwrap().summary.id;
         assert_eq!(id, EXPERIMENT);
         lab.state.store().create_experiment(&experiment_of("beta")).await.unwrap();
+        let id = lab.state.store().create_loop(&loop_of(PROJECT)).await.unwrap().summary.id;
+        assert_eq!(id, LOOP);
+        lab.state.store().create_loop(&loop_of("beta")).await.unwrap();
         let senders = senders(&lab).await;
         Self { lab, senders }
     }
@@ -227,8 +233,9 @@ fn routes() -> Vec<(String, String)> {
 
 /// A pattern with the ids of what the requests are about.
 fn filled(pattern: &str) -> String {
-    let experiment = EXPERIMENT.to_string();
+    let (experiment, research_loop) = (EXPERIMENT.to_string(), LOOP.to_string());
     let id = match pattern {
+        path if path.contains("/research-loops/{id}") => research_loop.as_str(),
         path if path.contains("/experiments/{id}") => experiment.as_str(),
         path if path.contains("/runs/{id}") => RUN,
         path if path.contains("/corpora/{id}") => DATASET,
@@ -296,6 +303,9 @@ async fn lists_searches_and_bodies_reach_only_what_their_sender_sees() {
         let experiments = get("/api/v1/experiments").await;
         let is_listed = experiments.json().as_array().is_some_and(|all| all.iter().any(|one| one["id"] == EXPERIMENT));
         assert_eq!(is_listed, sender.on_project().is_some(), "{}: {experiments:?}", sender.name);
+        let loops = get("/api/v1/research-loops").await;
+        let is_listed = loops.json().as_array().is_some_and(|all| all.iter().any(|one| one["id"] == LOOP));
+        assert_eq!(is_listed, sender.on_project().is_some(), "{}: {loops:?}", sender.name);
         let compared = get(&format!("/api/v1/compare?baseline={RUN}&change={RUN}")).await;
         assert_eq!(compared.status == StatusCode::OK, sees, "{}: {compared:?}", sender.name);
         let sees_project = sender.on_project().is_some();

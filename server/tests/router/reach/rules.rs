@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use wire::access::Role;
 
-use super::{DATASET, EXPERIMENT, PROJECT, RUN, SWEEP, Sender};
+use super::{DATASET, EXPERIMENT, LOOP, PROJECT, RUN, SWEEP, Sender};
 use crate::lab::Answer;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,6 +25,7 @@ pub(super) enum Needs {
     /// On the sweep of `alpha`.
     Sweep(Role),
     Experiment(Role),
+    Loop(Role),
     /// A worker's or a join token.
     Machine,
 }
@@ -53,7 +54,12 @@ pub(super) fn needs(method: &str, path: &str) -> Needs {
     if path == "/experiments/{id}" {
         return Needs::Experiment(if method == "GET" { Role::View } else { Role::Steer });
     }
+    if path.starts_with("/research-loops/{id}") {
+        return Needs::Loop(if method == "GET" { Role::View } else { Role::Steer });
+    }
     match (method, path) {
+        ("GET", "/research-loops") => Member,
+        ("POST", "/research-loops") => Contributor,
         ("GET", "/experiments" | "/experiments/scores") => Member,
         ("POST", "/experiments") => Contributor,
         ("GET", "/session") | ("POST", "/session" | "/session/password" | "/invitations/accept") => Nothing,
@@ -151,7 +157,7 @@ pub(super) fn expected(sender: &Sender, needs: Needs) -> Outcome {
         Needs::ContributorTo => by_role(sender.on_project(), Role::Steer),
         Needs::Lab(needed) => only(sender.lab.is_some_and(|role| role.includes(needed))),
         Needs::Run(needed) => by_role(sender.on_run(), needed),
-        Needs::Project(needed) | Needs::Sweep(needed) | Needs::Experiment(needed) => {
+        Needs::Project(needed) | Needs::Sweep(needed) | Needs::Experiment(needed) | Needs::Loop(needed) => {
             by_role(sender.on_project(), needed)
         }
         Needs::Dataset(_) if !sender.views_anything() => Outcome::Forbidden,
@@ -172,6 +178,7 @@ pub(super) fn outcome(answer: &Answer) -> Outcome {
                 format!("unknown dataset {DATASET}"),
                 format!("unknown sweep {SWEEP}"),
                 format!("unknown experiment {EXPERIMENT}"),
+                format!("unknown research loop {LOOP}"),
             ];
             if hidden.contains(&message()) { Outcome::Hidden } else { Outcome::Allowed }
         }

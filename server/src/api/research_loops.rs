@@ -1,0 +1,94 @@
+//! Research loops: a goal and a budget, rounds of proposals that are screened and tested, and what people and agents do with them.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use research::research_loop::{Replay, replay};
+use wire::ApiErrorBody;
+use wire::research_loop::LoopGoal;
+use wire::research_loop::record::{LoopAction, LoopSummary, LoopView, NewLoopProposal};
+
+use super::extract::{Body, Path};
+use crate::auth::research_loop::{LoopSteerer, LoopViewer};
+use crate::auth::{Contributor, Member, author};
+use crate::error::ApiError;
+use crate::lab::Lab;
+use crate::runs::research_loops::{self, create, steer};
+
+/// Loops in a list.
+const LISTED: u32 = 1_000;
+
+/// Lists the research loops, newest first, at most 1,000.
+#[utoipa::path(get, path = "/research-loops", tag = "experiments", responses((status = 200, body = Vec<LoopSummary>)))]
+pub async fn list_research_loops(
+    Member(identity): Member,
+    State(lab): State<Lab>,
+) -> Result<Json<Vec<LoopSummary>>, ApiError> {
+    Ok(Json(lab.store().research_loops(&identity.grants.visible(), LISTED).await?))
+}
+
+/// Starts a research loop. It measures the noise floor, and then proposes, screens and tests changes until the budget is used or nothing is left
+/// to propose. Before each round, the rights of the creator are read again.
+#[utoipa::path(post, path = "/research-loops", tag = "experiments", request_body = LoopGoal,
+    responses((status = 201, body = LoopView),
+        (status = 409, description = "Too many research loops run.", body = ApiErrorBody),
+        (status = 422, description = "The field that is invalid.", body = ApiErrorBody)))]
+pub async fn create_research_loop(
+    Contributor(identity): Contributor,
+    State(lab): State<Lab>,
+    Body(goal): Body<LoopGoal>,
+) -> Result<(StatusCode, Json<LoopView>), ApiError> {
+    Ok((StatusCode::CREATED, Json(create::create(&lab, &identity, goal).await?)))
+}
+
+/// Returns a research loop with its rounds and its journal.
+#[utoipa::path(get, path = "/research-loops/{id}", tag = "experiments", params(("id" = u64, Path)),
+    responses((status = 200, body = LoopView)))]
+pub async fn get_research_loop(
+    _: LoopViewer,
+    State(lab): State<Lab>,
+    Path(id): Path<u64>,
+) -> Result<Json<LoopView>, ApiError> {
+    research_loops::view(&lab, id).await.map(Json)
+}
+
+/// Pauses, resumes, concludes or stops a research loop, vetoes the proposal of its present round, or gives it a hint: a hyperparameter that
+/// keeps its value, or a value to try in the next round.
+#[utoipa::path(patch, path = "/research-loops/{id}", tag = "experiments", params(("id" = u64, Path)), request_body = LoopAction,
+    responses((status = 200, body = LoopView),
+        (status = 409, description = "Its state does not allow it.", body = ApiErrorBody)))]
+pub async fn change_research_loop(
+    LoopSteerer(identity): LoopSteerer,
+    State(lab): State<Lab>,
+    Path(id): Path<u64>,
+    Body(action): Body<LoopAction>,
+) -> Result<Json<LoopView>, ApiError> {
+    steer::change(&lab, id, author(&identity), action).await.map(Json)
+}
+
+/// Proposes the change of the next round of a research loop whose proposer is `agent`. A proposal outside of the hyperparameters and ranges of the
+/// goal is refused, and so are values that were tried.
+#[utoipa::path(post, path = "/research-loops/{id}/proposals", tag = "experiments", params(("id" = u64, Path)),
+    request_body = NewLoopProposal,
+    responses((status = 201, body = LoopView),
+        (status = 409, description = "The strategy of the lab proposes, a proposal waits already, or the loop has ended.", body = ApiErrorBody)))]
+pub async fn propose_research_change(
+    LoopSteerer(identity): LoopSteerer,
+    State(lab): State<Lab>,
+    Path(id): Path<u64>,
+    Body(new): Body<NewLoopProposal>,
+) -> Result<(StatusCode, Json<LoopView>), ApiError> {
+    Ok((StatusCode::CREATED, Json(steer::propose(&lab, id, author(&identity), new).await?)))
+}
+
+/// Computes the decisions of a research loop again from its stored rounds, and returns how they differ.
+#[utoipa::path(get, path = "/research-loops/{id}/replay", tag = "experiments", params(("id" = u64, Path)),
+    responses((status = 200, body = Replay)))]
+pub async fn replay_research_loop(
+    _: LoopViewer,
+    State(lab): State<Lab>,
+    Path(id): Path<u64>,
+) -> Result<Json<Replay>, ApiError> {
+    let view = research_loops::view(&lab, id).await?;
+    Ok(Json(replay(&view.summary, &view.rounds)))
+}

@@ -1,0 +1,109 @@
+//! New research loops: the recipe planned at both lengths, and the values with which the search begins.
+
+use std::collections::BTreeMap;
+
+use research::research_loop::specs;
+use serde_json::Value;
+use store::{Identity, NewLoop};
+use wire::access::Role;
+use wire::access::project::DEFAULT_PROJECT;
+use wire::number::grouped;
+use wire::research_loop::LoopGoal;
+use wire::research_loop::record::{LoopHints, LoopRound, LoopStart, LoopState, LoopSummary, LoopView, RoundKind};
+use wire::{PlanError, RunPlan, RunSpec};
+
+use crate::auth::author;
+use crate::auth::spec::{permit, permit_order};
+use crate::error::ApiError;
+use crate::lab::Lab;
+use crate::live::clock::now_ms;
+use crate::runs::plan::plan;
+
+/// Creates a loop. Its noise floor is measured at once.
+///
+/// # Errors
+/// The field that is invalid; 403 or 404 for a project that the sender may not steer, and for a share link; 409 if too many loops run; an error of
+/// the store.
+pub async fn create(lab: &Lab, identity: &Identity, goal: LoopGoal) -> Result<LoopView, ApiError> {
+    goal.check()?;
+    let mut base = RunSpec { project: goal.project.clone(), ..goal.base.clone() };
+    permit(lab, identity, &mut base, Role::Steer).await?;
+    let project = base.project.clone().unwrap_or_else(|| DEFAULT_PROJECT.to_owned());
+    // Rounds begin when a share link may have ended.
+    permit_order(lab, identity, &project).await?;
+    let planned = plan(lab, &base).await.map_err(of_base)?;
+    let start = start(&goal, base, &planned.plan)?;
+    check_short(lab, &goal, &start, &project).await?;
+    let creator = identity.creator();
+    let (person, token) = (creator.person, creator.token);
+    let new = NewLoop { project, author: author(identity), person, token, goal, start };
+    Ok(lab.store().create_loop(&new).await?)
+}
+
+/// The error of a plan, with the path of its field in the goal.
+fn of_base(error: ApiError) -> ApiError {
+    match error.body.field.clone() {
+        Some(field) => error.field(format!("base.{field}")),
+        None => error,
+    }
+}
+
+fn start(goal: &LoopGoal, base: RunSpec, plan: &RunPlan) -> Result<LoopStart, ApiError> {
+    let short_steps = (plan.steps as f64 * goal.screening.fraction).round() as u64;
+    if short_steps == 0 {
+        let message = format!("{} steps are too few for screening trials", grouped(plan.steps));
+        return Err(PlanError::new("base.steps", message).hint("train more steps").into());
+    }
+    let recipe = serde_json::to_value(&plan.recipe).map_err(|error| ApiError::internal("a recipe", error))?;
+    let value = |path: &String| {
+        let found = recipe.pointer(&format!("/{}", path.replace('.', "/"))).cloned().unwrap_or(Value::Null);
+        (path.clone(), found)
+    };
+    let values: BTreeMap<String, Value> = goal.parameters.keys().map(value).collect();
+    Ok(LoopStart {
+        seed: base.seed.unwrap_or(1),
+        base: RunSpec { seed: None, steps: Some(plan.steps), ..base },
+        steps: plan.steps,
+        short_steps,
+        warmup_steps: plan.recipe.schedule.warmup_steps,
+        values,
+    })
+}
+
+/// Plans a screening trial: it must be valid before a device hour is used.
+async fn check_short(lab: &Lab, goal: &LoopGoal, start: &LoopStart, project: &str) -> Result<(), ApiError> {
+    let summary = LoopSummary {
+        id: 0,
+        project: project.to_owned(),
+        author: wire::Author::System,
+        goal: goal.clone(),
+        start: start.clone(),
+        hints: LoopHints::default(),
+        queued: None,
+        state: LoopState::Running,
+        reason: None,
+        created_ms: 0,
+        ended_ms: None,
+    };
+    let round = new_round(1, RoundKind::NoiseFloor);
+    plan(lab, &specs::sweep(&summary, &[], &round).base).await.map_err(of_base).map(drop)
+}
+
+/// A round that has not begun.
+pub(super) fn new_round(number: u32, kind: RoundKind) -> LoopRound {
+    LoopRound {
+        number,
+        kind,
+        proposal: None,
+        hints: LoopHints::default(),
+        created_ms: now_ms(),
+        sweep: None,
+        screened: vec![],
+        promoted: None,
+        experiment: None,
+        pairs: vec![],
+        veto: None,
+        decision: None,
+        device_secs: 0.0,
+    }
+}

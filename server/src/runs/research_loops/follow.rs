@@ -1,0 +1,177 @@
+//! The present round of a loop: its sweep and its experiment follow the state of the loop, and the round is decided when they have ended.
+
+use research::research_loop::{decided, noise_floor, screen, specs};
+use store::LoopStanding;
+use wire::experiment::record::{ExperimentState, Verdict};
+use wire::number::{brief, counted};
+use wire::research_loop::UNIT;
+use wire::research_loop::record::{LoopDecision, LoopRound, LoopState, RoundKind, RoundOutcome, used_secs};
+
+use super::begin::{experiment, wait, wake};
+use super::trained::Trained;
+use crate::error::ApiError;
+use crate::lab::Lab;
+use crate::live::clock::now_ms;
+
+const SECS_PER_HOUR: f64 = 3600.0;
+/// Change of the training time from which on it is stored, seconds.
+const NEW_SECS: f64 = 1.0;
+
+/// A round that is being followed.
+struct Followed<'a> {
+    lab: &'a Lab,
+    standing: &'a LoopStanding,
+    /// The rounds before it.
+    earlier: &'a [LoopRound],
+    /// With the results that are known now.
+    round: LoopRound,
+    trained: Trained,
+}
+
+/// Takes the next step of a round that is not decided.
+///
+/// # Errors
+/// An error of the store.
+pub(super) async fn follow(lab: &Lab, standing: &LoopStanding, round: &LoopRound) -> Result<(), ApiError> {
+    let trained = Trained::read(lab, round).await?;
+    let summary = &standing.view.summary;
+    let is_new = (trained.device_secs - round.device_secs).abs() >= NEW_SECS;
+    if is_new {
+        lab.store().set_round_secs(summary.id, round.number, trained.device_secs).await?;
+    }
+    let earlier = &standing.view.rounds[..standing.view.rounds.len() - 1];
+    let round = LoopRound { device_secs: trained.device_secs, ..round.clone() };
+    let followed = Followed { lab, standing, earlier, round, trained };
+    if let Some(veto) = &followed.round.veto {
+        let sentence = format!("{} vetoed it: {}", veto.author.name(), veto.reason);
+        return followed.stop(RoundOutcome::Vetoed, sentence).await;
+    }
+    match summary.state {
+        LoopState::Stopped | LoopState::Finished => {
+            followed.stop(RoundOutcome::Failed, "The loop was stopped.".to_owned()).await
+        }
+        LoopState::Paused => followed.trained.pause(lab).await,
+        LoopState::Running => followed.run().await,
+    }
+}
+
+impl Followed<'_> {
+    /// The step of a round of a running loop.
+    async fn run(self) -> Result<(), ApiError> {
+        if let Some(why) = self.trained.failure() {
+            return self.stop(RoundOutcome::Failed, format!("It could not continue: {why}")).await;
+        }
+        self.trained.resume(self.lab).await?;
+        match self.round.experiment {
+            Some(_) => self.tested().await,
+            None if self.trained.sweep_has_ended() => self.screened().await,
+            None if self.is_over_budget() => {
+                // The trials that have finished until then count.
+                self.trained.stop(self.lab, "the budget of the loop is used").await;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn is_over_budget(&self) -> bool {
+        let budget = self.standing.view.summary.goal.budget.device_hours * SECS_PER_HOUR;
+        used_secs(self.earlier) + self.round.device_secs >= budget
+    }
+
+    /// Stops what trains the round, and decides it once nothing trains any more.
+    async fn stop(self, outcome: RoundOutcome, sentence: String) -> Result<(), ApiError> {
+        if !self.trained.has_ended() {
+            self.trained.stop(self.lab, &sentence).await;
+            return Ok(());
+        }
+        let screened = match self.round.screened.as_slice() {
+            [] => self.trained.screened(self.lab, &self.round).await?,
+            known => known.to_vec(),
+        };
+        let pairs = self.trained.pairs();
+        Followed { round: LoopRound { screened, pairs, ..self.round.clone() }, ..self }
+            .decide(outcome, None, sentence)
+            .await
+    }
+
+    /// What follows from the results of the sweep.
+    async fn screened(mut self) -> Result<(), ApiError> {
+        self.round.screened = self.trained.screened(self.lab, &self.round).await?;
+        if self.round.kind == RoundKind::NoiseFloor {
+            return self.measured().await;
+        }
+        match screen(&self.standing.view.summary, self.earlier, &self.round) {
+            Ok(promoted) => {
+                let spec = specs::test(&self.standing.view.summary, self.earlier, &self.round, &promoted);
+                let test = experiment(self.standing, &self.round, spec);
+                self.round.promoted = Some(promoted);
+                self.promote(test).await
+            }
+            Err((outcome, sentence)) => self.decide(outcome, None, sentence).await,
+        }
+    }
+
+    async fn promote(self, test: store::NewExperiment) -> Result<(), ApiError> {
+        match self.lab.store().promote_round(self.standing.view.summary.id, &self.round, test).await {
+            Ok(Some(begun)) => wake(self.lab, &begun),
+            Ok(None) => {}
+            // A lab with too many experiments: the next check tries again.
+            Err(error) => {
+                let error = ApiError::from(error);
+                if error.status.is_server_error() {
+                    return Err(error);
+                }
+                return wait(self.lab, self.standing, &error.to_string()).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn measured(self) -> Result<(), ApiError> {
+        let losses: Vec<f64> = self.round.screened.iter().filter_map(|trial| trial.loss).collect();
+        let runs = counted(losses.len() as u64, "run");
+        let (outcome, sentence) = match noise_floor(std::slice::from_ref(&self.round)) {
+            Some(sigma) => {
+                let steps = self.standing.view.summary.start.short_steps;
+                let sigma = brief(sigma);
+                let sentence = format!(
+                    "The standard deviation of {runs} of the default recipe over {steps} steps is {sigma} {UNIT}."
+                );
+                (RoundOutcome::Measured, sentence)
+            }
+            None => {
+                let sentence = format!("{runs} of the default recipe have a validation loss, and 2 are needed.");
+                (RoundOutcome::Failed, sentence)
+            }
+        };
+        self.decide(outcome, None, sentence).await
+    }
+
+    /// What follows from the experiment.
+    async fn tested(mut self) -> Result<(), ApiError> {
+        let Some(view) = self.trained.experiment() else {
+            return self.decide(RoundOutcome::Failed, None, "Its experiment was deleted.".to_owned()).await;
+        };
+        match (&view.summary.verdict, view.summary.state) {
+            (Some(verdict), _) => {
+                let verdict = verdict.clone();
+                self.round.pairs = self.trained.pairs();
+                let (outcome, sentence) = decided(&self.round, &verdict);
+                self.decide(outcome, Some(verdict), sentence).await
+            }
+            (None, ExperimentState::Stopped) => {
+                let reason = view.summary.reason.clone().unwrap_or_default();
+                self.stop(RoundOutcome::Failed, format!("Its experiment was stopped: {reason}")).await
+            }
+            (None, _) => Ok(()),
+        }
+    }
+
+    async fn decide(self, outcome: RoundOutcome, verdict: Option<Verdict>, sentence: String) -> Result<(), ApiError> {
+        let decision = LoopDecision { outcome, verdict, sentence, at_ms: now_ms() };
+        self.lab.store().decide_round(self.standing.view.summary.id, &self.round, decision).await?;
+        self.lab.feed.lab_changed();
+        Ok(())
+    }
+}
