@@ -23,6 +23,7 @@ pub mod inspect;
 pub mod join;
 pub mod mcp;
 mod memory;
+mod own_server;
 mod progress_bar;
 pub mod reference;
 pub mod replay;

@@ -1,4 +1,4 @@
-//! Requests to the server of a folder, for commands that start a sweep or an experiment there and follow it.
+//! Requests to the server of a folder, for commands that start a sweep, an experiment or a research loop there and follow it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

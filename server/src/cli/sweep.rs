@@ -7,13 +7,12 @@ mod progress;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use store::{Store, StoreError};
-use tokio::sync::oneshot;
 use tokio::task::JoinError;
 use wire::access::{Role, TokenKind};
 use wire::data::corpus::{Job, JobState};
@@ -23,15 +22,14 @@ use wire::sweep::preview::SweepPreview;
 use wire::sweep::record::{Sweep, SweepDecision, SweepState, SweepView};
 use wire::sweep::spec::SweepSpec;
 use wire::sweep::stopping::StoppingRule;
-use wire::{CorpusId, PlanError};
+use wire::{CorpusId, PlanError, RunSpec};
 
 use super::client::{Client, ClientError};
 use super::data::{DataArgs, UnusedFolder};
 use super::export::write_trials;
+use super::own_server::serve_during;
 use super::train::by_path;
-use crate::api::server;
 use crate::lab::open::ServeError;
-use crate::lab::settings::Settings;
 use crate::live::clock::now_ms;
 use crate::workers::local;
 use progress::Progress;
@@ -203,31 +201,13 @@ impl SweepArgs {
 
     /// Serves the folder until the sweep has ended.
     async fn with_own_server(self, work: Work) -> Result<(), SweepError> {
-        let (ready, address) = oneshot::channel();
-        let (done, is_done) = oneshot::channel::<()>();
-        let settings = Settings::new(self.data.folder.clone(), ([127, 0, 0, 1], 0).into());
-        // Whoever waits for the address, or for the end, has gone: then nothing is left to do.
-        let serving = server::serve_until(settings, |url| drop(ready.send(url)), async { drop(is_done.await) });
-        let has_ended = Arc::new(AtomicBool::new(false));
-        let ended = Arc::clone(&has_ended);
-        let serving = tokio::spawn(async move {
-            let served = serving.await;
-            ended.store(true, Ordering::Relaxed);
-            served
-        });
         let data = self.data.folder.clone();
-        let Ok(url) = address.await else {
-            serving.await??;
-            return Err(SweepError::Interrupted { data });
-        };
-        let followed = self.on(url, work, has_ended).await;
-        let ended_before = done.send(()).is_err();
-        serving.await??;
-        match followed {
-            Err(SweepError::Client(ClientError::Unreachable { .. })) if ended_before => {
+        let served: Result<_, SweepError> = serve_during(&data, |url, has_ended| self.on(url, work, has_ended)).await;
+        match served? {
+            None | Some((Err(SweepError::Client(ClientError::Unreachable { .. })), true)) => {
                 Err(SweepError::Interrupted { data })
             }
-            followed => followed,
+            Some((followed, _)) => followed,
         }
     }
 
@@ -262,7 +242,7 @@ impl SweepArgs {
             set_stopping(client, id, spec.stopping)?;
             return Ok(Ended::Whole);
         }
-        wait_for_datasets(client, spec)?;
+        wait_for_datasets(client, &spec.base)?;
         if self.preview {
             let preview: SweepPreview = client.post("/sweeps/preview", spec).map_err(of_specification)?;
             println!("{}", serde_json::to_string_pretty(&preview)?);
@@ -338,10 +318,10 @@ fn read_spec(path: &Path) -> Result<SweepSpec, SweepError> {
     Ok(spec)
 }
 
-/// Waits until the datasets are ready that the specification names: a new lab generates the built-in ones.
-fn wait_for_datasets(client: &Client, spec: &SweepSpec) -> Result<(), SweepError> {
-    let of_mix = spec.base.mix.iter().flat_map(|mix| mix.keys());
-    let named: Vec<&CorpusId> = spec.base.corpus.iter().chain(of_mix).collect();
+/// Waits until the datasets are ready that a specification names: a new lab generates the built-in ones.
+pub(super) fn wait_for_datasets(client: &Client, base: &RunSpec) -> Result<(), ClientError> {
+    let of_mix = base.mix.iter().flat_map(|mix| mix.keys());
+    let named: Vec<&CorpusId> = base.corpus.iter().chain(of_mix).collect();
     let is_awaited = |job: &&Job| {
         job.state == JobState::Running && job.corpus.as_ref().is_some_and(|corpus| named.contains(&corpus))
     };
