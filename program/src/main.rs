@@ -54,6 +54,7 @@ fn run(subcommand: Subcommand, began: Instant, log: WorkerLog) -> anyhow::Result
         Subcommand::Replay(args) => runtime()?.block_on(args.run())?,
         Subcommand::Fit(args) => runtime()?.block_on(args.run())?,
         Subcommand::Experiment(args) => runtime()?.block_on(args.run())?,
+        Subcommand::Research(args) => runtime()?.block_on(args.run())?,
         Subcommand::Report(args) => runtime()?.block_on(args.run())?,
         Subcommand::Evaluate(args) => runtime()?.block_on(args.run())?,
         Subcommand::Export(args) => runtime()?.block_on(args.run())?,

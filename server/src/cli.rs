@@ -28,6 +28,7 @@ mod progress_bar;
 pub mod reference;
 pub mod replay;
 pub mod report;
+pub mod research;
 pub mod restore;
 pub mod run_group;
 pub mod run_name;
@@ -64,6 +65,7 @@ pub use mcp::McpArgs;
 pub use reference::ReferenceArgs;
 pub use replay::ReplayArgs;
 pub use report::ReportArgs;
+pub use research::ResearchArgs;
 pub use restore::RestoreArgs;
 pub use score::ScoreArgs;
 pub use serve::ServeArgs;
@@ -117,6 +119,7 @@ pub enum Subcommand {
     Replay(ReplayArgs),
     Fit(FitArgs),
     Experiment(ExperimentArgs),
+    Research(ResearchArgs),
     Report(ReportArgs),
     Evaluate(EvaluateArgs),
     Export(ExportArgs),
@@ -144,7 +147,7 @@ pub enum Subcommand {
 impl Subcommand {
     /// Adapts the allocation of memory to what the subcommand does; called before it starts.
     pub fn choose_pages(&self) {
-        memory::use_huge_pages(!matches!(self, Self::Serve(_) | Self::Sweep(_) | Self::AgentBench(_)));
+        memory::use_huge_pages(!matches!(self, Self::Serve(_) | Self::Sweep(_) | Self::Research(_) | Self::AgentBench(_)));
     }
 
     /// The least severe level that is logged by default. The agent bench starts a server and workers for each lab, whose usual messages would
