@@ -1,5 +1,7 @@
 //! The chapters of a report on a project, as a document.
 
+mod loops;
+
 use figure::{ReliabilityBin, Size, number, reliability};
 use research::calibration::RuleScore;
 use research::experiment::AuthorScore;
@@ -24,6 +26,7 @@ pub(super) fn document(found: &Gathered) -> Document {
     let mut document = Document { title: format!("Research journal of {}", found.project), blocks: vec![] };
     document.paragraph(summary(found));
     experiments(&mut document, found);
+    loops::write(&mut document, &found.loops);
     sweeps(&mut document, found);
     runs(&mut document, found);
     charts(&mut document, found);

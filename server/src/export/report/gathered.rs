@@ -6,16 +6,18 @@ use wire::RunSummary;
 use wire::access::Visible;
 use wire::experiment::record::{ExperimentSummary, ExperimentView};
 use wire::research_journal::{EntryKind, JournalEntry};
+use wire::research_loop::record::LoopView;
 use wire::run::table::RunQuery;
 use wire::sweep::record::{Sweep, Trial, TrialState};
 
 use super::figures::LossChart;
 use crate::live::clock::now_ms;
 
-/// Maximum numbers of runs, experiments, sweeps, findings and entries of the timeline.
+/// Maximum numbers of runs, experiments, sweeps, research loops, findings and entries of the timeline.
 const RUNS: u32 = 500;
 const EXPERIMENTS: usize = 200;
 const SWEEPS: u32 = 100;
+const LOOPS: u32 = 50;
 const FINDINGS: usize = 200;
 const ENTRIES: usize = 500;
 /// Maximum number of charts.
@@ -47,6 +49,8 @@ pub struct Gathered {
     /// The newest experiments with their runs, oldest first, and all experiments, newest first.
     pub(super) experiments: Vec<ExperimentView>,
     pub(super) all_experiments: Vec<ExperimentSummary>,
+    /// The newest research loops, oldest first.
+    pub(super) loops: Vec<LoopView>,
     /// The newest sweeps, oldest first, with their best trials.
     pub(super) sweeps: Vec<(Sweep, Vec<Trial>)>,
     pub(super) has_more_sweeps: bool,
@@ -84,6 +88,7 @@ impl Gathered {
             experiments: newest_experiments(store, &all_experiments).await?,
             calibration: calibration(store.finding_counts(project).await?, &all_experiments),
             all_experiments,
+            loops: newest_loops(store, project).await?,
             sweeps,
             has_more_sweeps,
             findings,
@@ -109,6 +114,15 @@ async fn newest_experiments(store: &Store, all: &[ExperimentSummary]) -> Result<
     let mut views = vec![];
     for summary in all.iter().take(EXPERIMENTS).rev() {
         views.extend(store.experiment(summary.id).await?);
+    }
+    Ok(views)
+}
+
+/// The newest research loops with their rounds, oldest first.
+async fn newest_loops(store: &Store, project: &str) -> Result<Vec<LoopView>, StoreError> {
+    let mut views = vec![];
+    for summary in store.research_loops(&only(project), LOOPS).await?.into_iter().rev() {
+        views.extend(store.research_loop(summary.id).await?);
     }
     Ok(views)
 }
