@@ -30,6 +30,12 @@ pub(crate) enum Route {
     Experiment(u64),
     /// The research journal of a project; the query may name it.
     Journal,
+    /// The list of research loops.
+    Loops,
+    /// The form of a new research loop.
+    NewLoop,
+    /// One research loop.
+    Loop(u64),
     /// The list of all sweeps.
     Sweeps,
     /// The form of a new sweep; the query may name the run to start from.
@@ -72,6 +78,9 @@ impl Route {
             ["experiments", "new"] => Self::NewExperiment,
             ["experiments", id] => id.parse().map_or_else(|_| Self::Unknown(path.to_owned()), Self::Experiment),
             ["journal"] => Self::Journal,
+            ["research"] => Self::Loops,
+            ["research", "new"] => Self::NewLoop,
+            ["research", id] => id.parse().map_or_else(|_| Self::Unknown(path.to_owned()), Self::Loop),
             ["sweeps"] => Self::Sweeps,
             ["sweeps", "new"] => Self::NewSweep,
             ["sweeps", id] => id.parse().map_or_else(|_| Self::Unknown(path.to_owned()), Self::Sweep),
@@ -109,6 +118,9 @@ impl Route {
             Self::NewExperiment => "New experiment · Kindling".into(),
             Self::Experiment(id) => format!("Experiment {id} · Kindling"),
             Self::Journal => "Research journal · Kindling".into(),
+            Self::Loops => "Research loops · Kindling".into(),
+            Self::NewLoop => "New research loop · Kindling".into(),
+            Self::Loop(id) => format!("Research loop {id} · Kindling"),
             Self::Sweeps => "Sweeps · Kindling".into(),
             Self::NewSweep => "New sweep · Kindling".into(),
             Self::Sweep(id) => format!("Sweep {id} · Kindling"),

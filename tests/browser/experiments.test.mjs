@@ -109,3 +109,86 @@ test("a viewer reads experiments on a phone, in light and dark", async () => {
   await page.getByText("You can view experiments and not start them").waitFor();
   await page.close();
 });
+
+/** A research loop that waits for proposals, with runs that take seconds. Returns its id once the noise floor is measured. */
+async function waitingLoop() {
+  const overrides = { ...spec.overrides, "model.d_model": 16, "model.d_ff": 32, "model.heads": 2, "model.kv_heads": 2, "batch.size": 2 };
+  const body = {
+    title: "Tune speck",
+    base: { preset: "tiny", corpus: "tales", steps: 16_000, overrides },
+    parameters: { "optimizer.learning_rate": { log: [1e-5, 1e-1] }, "optimizer.weight_decay": { float: [0, 0.4] } },
+    budget: { device_hours: 2 },
+    screening: { seeds: 2, fraction: 0.1 },
+    proposer: "agent",
+  };
+  const { id } = await lab.api("/research-loops", { method: "POST", body });
+  await lab.until("the noise floor", async () => {
+    const { rounds } = await lab.api(`/research-loops/${id}`);
+    return rounds[0]?.decision?.outcome === "measured";
+  });
+  return id;
+}
+
+test("a research loop is started, watched, paused, given hints, and its proposal is vetoed", async () => {
+  const page = await open("steer", "/experiments");
+  await page.getByRole("link", { name: "Research loops" }).click();
+  await page.getByText("No research loops yet").waitFor();
+  await page.getByRole("link", { name: "New research loop" }).click();
+  const start = page.getByRole("button", { name: "Start research loop" });
+  assert.ok(await start.isDisabled(), "without a title");
+  await page.getByLabel("Title").fill("Started here");
+  await page.getByLabel("Steps").fill("400000");
+  await page.getByText("At most 30 min of device time").waitFor();
+  assert.deepEqual(await violations(page), []);
+  await start.click();
+  await page.waitForURL(/\/research\/\d+$/);
+  await page.getByRole("heading", { name: "Started here" }).waitFor();
+  await page.getByRole("heading", { name: "Round 1" }).waitFor();
+  await page.getByRole("button", { name: "Stop …" }).click();
+  await page.getByLabel("Reason").fill("It is too long.");
+  await page.getByRole("button", { name: "Stop the loop" }).click();
+  await page.locator("header .state[data-state=stopped]").waitFor();
+
+  const id = await waitingLoop();
+  await page.goto(`${lab.url}/research/${id}`);
+  await page.getByText("It waits for the proposal of an agent.").waitFor();
+  const proposal = {
+    parameter: "optimizer.learning_rate",
+    values: [0.002, 0.004, 0.008, 0.016],
+    prediction: { difference: -0.05, probability: 0.5 },
+    reason: "Larger steps.",
+  };
+  await lab.api(`/research-loops/${id}/proposals`, { method: "POST", body: proposal });
+  await page.getByRole("heading", { name: "Round 2" }).waitFor();
+  await page.locator(".loop-table a", { hasText: "0.002" }).waitFor();
+  await page.getByRole("button", { name: "Veto …" }).click();
+  await page.getByLabel("Reason").fill("Too large.");
+  await page.getByRole("button", { name: "Veto the proposal" }).click();
+  await page.locator(".loop-rounds li[data-outcome=vetoed]", { hasText: "Too large." }).waitFor();
+  await page.getByRole("button", { name: "Pause", exact: true }).click();
+  await page.locator("header .state[data-state=paused]").waitFor();
+  await page.getByRole("button", { name: "Resume" }).click();
+  await page.locator("header .state[data-state=running]").waitFor();
+  await page.getByRole("button", { name: "Pin optimizer.weight_decay" }).click();
+  await page.locator("button[aria-pressed=true]", { hasText: "Pinned" }).waitFor();
+  await page.getByLabel("Value", { exact: true }).fill("0.001");
+  await page.getByRole("button", { name: "Suggest" }).click();
+  await page.getByText("Suggested: optimizer.learning_rate = 0.001").waitFor();
+  await page.getByRole("button", { name: "Stop …" }).click();
+  await page.getByLabel("Reason").fill("It was watched.");
+  await page.getByRole("button", { name: "Stop the loop" }).click();
+  await page.locator("header .state[data-state=stopped]").waitFor();
+  assert.deepEqual(page.faults, []);
+  await page.close();
+
+  const phone = await open("view", `/research/${id}`, { viewport: { width: 390, height: 800 } });
+  await phone.getByRole("heading", { name: "Tune speck" }).waitFor();
+  assert.equal(await phone.getByRole("button", { name: "Stop …" }).count(), 0);
+  for (const path of ["/research", `/research/${id}`]) {
+    await phone.goto(`${lab.url}${path}`);
+    await phone.getByText("Tune speck").first().waitFor();
+    assert.ok(await phone.evaluate(() => document.documentElement.scrollWidth <= 390), path);
+    assert.deepEqual(await violationsInBothThemes(phone), [], path);
+  }
+  await phone.close();
+});

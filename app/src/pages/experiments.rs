@@ -1,8 +1,10 @@
 //! Experiments: the list with the scores of predictions, the form of a new one ([`form`]), one experiment as a page of a lab notebook
-//! ([`notebook`]), and the research journal of a project ([`journal`]).
+//! ([`notebook`]), the research journal of a project ([`journal`]), and research loops
+//! ([`loops`]).
 
 mod form;
 mod journal;
+mod loops;
 mod notebook;
 mod pairs;
 mod scores;
@@ -23,6 +25,7 @@ use crate::net::api::{ApiFailure, experiments};
 use crate::session::Session;
 pub(super) use form::NewExperimentPage;
 pub(super) use journal::JournalPage;
+pub(super) use loops::{LoopPage, LoopsPage, NewLoopPage};
 pub(super) use notebook::ExperimentPage;
 use scores::Scores;
 use tabs::Tabs;

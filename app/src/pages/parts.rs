@@ -9,7 +9,9 @@ use leptos::wasm_split::{SplitLoaderError, wasm_split};
 
 use super::compare::ComparePage;
 use super::data::DataPage;
-use super::experiments::{ExperimentPage, ExperimentsPage, JournalPage, NewExperimentPage};
+use super::experiments::{
+    ExperimentPage, ExperimentsPage, JournalPage, LoopPage, LoopsPage, NewExperimentPage, NewLoopPage,
+};
 use super::fleet::{DevicePage, FleetPage};
 use super::new_run::NewRunPage;
 use super::people::{AuditPage, InvitationPage, PeoplePage};
@@ -39,7 +41,7 @@ pub(crate) enum Part {
     People,
     /// A comparison, and the rules.
     Compare,
-    /// The list of experiments, the form of a new one, the page of each, and the research journal.
+    /// The list of experiments, the form of a new one, the page of each, the research journal, and research loops.
     Experiments,
     /// The list of sweeps, the form of a new one, and the page of one.
     Sweeps,
@@ -60,6 +62,7 @@ impl Part {
             Route::Experiments | Route::NewExperiment | Route::Experiment(_) | Route::Journal => {
                 Some(Self::Experiments)
             }
+            Route::Loops | Route::NewLoop | Route::Loop(_) => Some(Self::Experiments),
             Route::Sweeps | Route::NewSweep | Route::Sweep(_) => Some(Self::Sweeps),
             Route::NewRun | Route::Data | Route::Playground => Some(Self::Tools),
         }
@@ -132,6 +135,9 @@ fn experiments_part() -> Result<Build, SplitLoaderError> {
         Route::NewExperiment => view! { <NewExperimentPage /> }.into_any(),
         Route::Experiment(id) => view! { <ExperimentPage id /> }.into_any(),
         Route::Journal => view! { <JournalPage /> }.into_any(),
+        Route::Loops => view! { <LoopsPage /> }.into_any(),
+        Route::NewLoop => view! { <NewLoopPage /> }.into_any(),
+        Route::Loop(id) => view! { <LoopPage id /> }.into_any(),
         _ => ().into_any(),
     })
 }

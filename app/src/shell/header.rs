@@ -24,7 +24,7 @@ const PAGES: [Place; 9] = [
         Route::Experiments,
         "/experiments",
         "Experiments",
-        "Changes tested with pairs of runs: predictions, verdicts and scores; the research journal",
+        "Changes tested with pairs of runs: predictions, verdicts and scores; research loops; the research journal",
     ),
     (Route::Sweeps, "/sweeps", "Sweeps", "Trials over hyperparameters: points, early stopping and results"),
     (Route::Playground, "/playground", "Playground", "Complete a prompt with a checkpoint"),
@@ -59,7 +59,15 @@ pub(super) fn Header() -> impl IntoView {
             let is_below = match route {
                 Route::Fleet => matches!(at, Route::Device(_)),
                 Route::People => at == Route::Audit,
-                Route::Experiments => matches!(at, Route::NewExperiment | Route::Experiment(_) | Route::Journal),
+                Route::Experiments => matches!(
+                    at,
+                    Route::NewExperiment
+                        | Route::Experiment(_)
+                        | Route::Journal
+                        | Route::Loops
+                        | Route::NewLoop
+                        | Route::Loop(_)
+                ),
                 Route::Sweeps => matches!(at, Route::NewSweep | Route::Sweep(_)),
                 _ => false,
             };

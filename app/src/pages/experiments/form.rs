@@ -21,6 +21,7 @@ use crate::route::Router;
 use crate::session::Session;
 use change::ChangeFields;
 use draft::Draft;
+pub(super) use draft::value_of;
 
 #[component]
 pub(in crate::pages) fn NewExperimentPage() -> impl IntoView {

@@ -1,4 +1,4 @@
-//! The links between the list of experiments and the research journal.
+//! The links between the list of experiments, the research loops and the research journal.
 
 use leptos::prelude::*;
 
@@ -18,6 +18,14 @@ pub(super) fn Tabs() -> impl IntoView {
                 title="Changes tested with pairs of runs"
             >
                 "Experiments"
+            </a>
+            <a
+                class="tab"
+                href=at("/research")
+                aria-current=current(Route::Loops)
+                title="Changes proposed, tested and kept within a budget"
+            >
+                "Research loops"
             </a>
             <a
                 class="tab"

@@ -48,7 +48,7 @@ impl ChangeRow {
 }
 
 /// A value as it is typed: a number, a word, or JSON.
-fn value_of(path: &str, text: &str) -> Value {
+pub(in crate::pages::experiments) fn value_of(path: &str, text: &str) -> Value {
     let text = text.trim();
     let values = table::find(path).map(|row| row.values);
     match values {
