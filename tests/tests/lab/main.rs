@@ -27,6 +27,7 @@ mod proxies;
 mod queue;
 mod refusals;
 mod remote;
+mod research;
 mod resume;
 mod several;
 mod steering;
