@@ -154,13 +154,13 @@ test("a research loop is started, watched, paused, given hints, and its proposal
   await page.getByText("It waits for the proposal of an agent.").waitFor();
   const proposal = {
     parameter: "optimizer.learning_rate",
-    values: [0.002, 0.004, 0.008, 0.016],
+    values: [0.003, 0.004, 0.008, 0.016],
     prediction: { difference: -0.05, probability: 0.5 },
     reason: "Larger steps.",
   };
   await lab.api(`/research-loops/${id}/proposals`, { method: "POST", body: proposal });
   await page.getByRole("heading", { name: "Round 2" }).waitFor();
-  await page.locator(".loop-table a", { hasText: "0.002" }).waitFor();
+  await page.locator(".loop-table a", { hasText: "0.003" }).waitFor();
   await page.getByRole("button", { name: "Veto …" }).click();
   await page.getByLabel("Reason").fill("Too large.");
   await page.getByRole("button", { name: "Veto the proposal" }).click();
