@@ -35,15 +35,10 @@ fn kernels_equal_their_reference_implementations() {
     run_in_child("kernels", &[]);
 }
 
-/// Both in one process, because the first step takes a minute there, and a second step of the same shapes milliseconds.
+/// All in one process, because the first step takes a minute there, and a second step of the same shapes milliseconds.
 #[test]
-fn the_device_check_passes_and_a_run_reports_the_losses_and_statistics_of_the_cpu() {
-    run_in_child("check and run", &[]);
-}
-
-#[test]
-fn inspections_equal_those_of_the_cpu() {
-    run_in_child("inspections", &[]);
+fn the_device_check_passes_and_a_run_and_inspections_report_what_the_cpu_reports() {
+    run_in_child("check, run and inspections", &[]);
 }
 
 #[test]
@@ -59,11 +54,11 @@ fn child_process() {
     let gpu = device::open(&info.id).unwrap();
     match part.as_str() {
         "kernels" => kernels(&gpu),
-        "check and run" => {
+        "check, run and inspections" => {
             device_check(&gpu);
             run(&gpu);
+            inspections(&gpu);
         }
-        "inspections" => inspections(&gpu),
         "step" => step(&gpu),
         other => panic!("no part named {other}"),
     }
