@@ -208,8 +208,8 @@ test("New run: every hyperparameter is sent as it is shown, and resolved as it w
   };
 
   const rows = await lab.api("/hyperparameters");
-  // The fields of the form are one component for numbers and one for integers: one of each is typed key by key, which
-  // computes the plan again at each key.
+  // The fields of the form are one component for numbers and one for integers: one of each gets every form, typed key by key,
+  // which computes the plan again at each key. The others show that the field belongs to its hyperparameter.
   const keyed = new Set();
   let sentForms = 0;
   for (const row of rows) {
