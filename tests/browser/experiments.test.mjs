@@ -106,7 +106,7 @@ test("a viewer reads experiments on a phone, in light and dark", async () => {
   await page.goto(`${lab.url}/experiments/999`);
   await page.getByText("Experiment not found").first().waitFor();
   await page.goto(`${lab.url}/experiments/new`);
-  await page.getByText("You can view experiments and not start them").waitFor();
+  await page.getByText("You can view experiments but not start them").waitFor();
   await page.close();
 });
 

@@ -1,6 +1,7 @@
 //! Fits over runs, on the page of a sweep and on the Compare page: a scaling law with its extrapolation ([`law`]), isoFLOP profiles
-//! ([`isoflop`]), the best data mix ([`mix`]), a learning-rate range test ([`rates`]) and the batch size that the gradient noise scale suggests ([`noise`]). The server
-//! reads the runs and fits; where they do not determine a fit, the panel shows its reason and the runs ([`table`]).
+//! ([`isoflop`]), the best data mix ([`mix`]), a learning-rate range test ([`rates`]) and the batch size that the gradient noise scale
+//! suggests ([`noise`]). The server reads the runs and fits; where they do not determine a fit, the panel shows its reason and the runs
+//! ([`table`]).
 
 mod isoflop;
 mod law;
@@ -24,7 +25,8 @@ use rates::RatesView;
 use table::RunTable;
 use words::{Targets, label, meaning};
 
-/// The fit to request: its kind, the list of runs, the version of their results, and the dataset of a mix; empty for the mean of all.
+/// The fit to request: its kind, the list of runs, the version of their results, and the dataset whose loss a mix predicts; empty for the mean
+/// over all.
 type Wanted = (FitKind, String, u64, String);
 
 /// The state of the request.
@@ -105,8 +107,8 @@ pub(crate) fn FitsPanel(
                 }))}
             </div>
             {shows(move || (kind.get() == Some(FitKind::Mix) && of_mix.read().len() > 1).then(|| view! {
-                <label class="pick" title="The validation loss that the mix predicts">
-                    <span class="unseen">"Loss of the mix"</span>
+                <label class="pick" title="Validation loss to predict from the weights of the datasets">
+                    <span class="unseen">"Loss to predict"</span>
                     <Select entries=of_mix chosen=dataset choose=move |name| dataset.set(name) />
                 </label>
             }))}

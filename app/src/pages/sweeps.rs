@@ -1,4 +1,5 @@
-//! Sweeps: the list, the form of a new one ([`form`]), the import of a study ([`study`]), and one sweep with its trials and results ([`open`]).
+//! Sweeps: the list, the form of a new one ([`form`]), the import of an Optuna study ([`study`]), and one sweep with its trials and results
+//! ([`open`]).
 
 mod form;
 mod open;

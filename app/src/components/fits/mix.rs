@@ -30,8 +30,8 @@ fn said(MixFit { target, fit, .. }: &MixFit) -> String {
         .as_ref()
         .map_or_else(|| "the mean loss of all datasets".to_owned(), |name| format!("the loss of {name}"));
     format!(
-        "Predicted for the best mix: {of} is {}; with equal weights {}. A run that is left out of the {} fit is predicted with an error of \
-         {}{THIN}% of its loss, and the fit explains {:.0}{THIN}% of the variance of such runs.",
+        "Predicted for the best mix: {of} is {}; with equal weights {}. The {} fit predicts a run that it has not seen with an error of \
+         {}{THIN}% of the loss, and explains {:.0}{THIN}% of the variance of such runs.",
         with_interval(fit.loss, LOSS),
         with_interval(fit.uniform_loss, LOSS),
         fit.order.word(),

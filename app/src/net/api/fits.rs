@@ -7,7 +7,7 @@ use super::failure::ApiFailure;
 use super::request::{escape, get};
 
 /// Fits the runs that a list names: ids, `tag:NAME`, `sweep:ID`, `project:NAME`, separated by commas. `dataset` is
-/// the one whose loss a mix is fitted to; empty for the mean of all.
+/// the one whose loss a mix predicts; empty for the mean over all.
 pub(crate) async fn fit(kind: FitKind, runs: &str, dataset: &str) -> Result<FitReport, ApiFailure> {
     let dataset = if dataset.is_empty() { String::new() } else { format!("&dataset={}", escape(dataset)) };
     get(&format!("/fit?kind={}&runs={}{dataset}", kind.word(), escape(runs))).await

@@ -28,7 +28,7 @@ pub(crate) async fn start(spec: &SweepSpec) -> Result<Sweep, ApiFailure> {
     send("POST", "/sweeps", Some(spec)).await
 }
 
-/// Imports a study of Optuna from its SQLite file into a project, `default` by default.
+/// Imports an Optuna study from its SQLite file into a project, `default` by default.
 pub(crate) async fn import(file: &File, study: &str, project: Option<&str>) -> Result<Sweep, ApiFailure> {
     let form = FormData::new().map_err(|_| ApiFailure::unreachable())?;
     form.append_with_blob_and_filename("file", file, &file.name()).map_err(|_| ApiFailure::unreachable())?;

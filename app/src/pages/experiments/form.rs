@@ -30,7 +30,7 @@ pub(in crate::pages) fn NewExperimentPage() -> impl IntoView {
         true => view! { <Form /> }.into_any(),
         false => view! {
             <Empty
-                title="You can view experiments and not start them"
+                title="You can view experiments but not start them"
                 text="An experiment starts runs. Ask an admin of the lab for the role steer."
             />
         }

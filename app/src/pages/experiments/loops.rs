@@ -1,5 +1,5 @@
 //! Research loops: the list, the form of a new one ([`form`]), and one loop ([`open`], fetched by [`state`]) with its
-//! present round ([`present`]) and the hints that people give it ([`hints`]).
+//! current round ([`present`]), and the pins and suggested values that people give it ([`hints`]).
 
 mod form;
 mod hints;
@@ -112,10 +112,10 @@ fn Line(one: LoopSummary) -> impl IntoView {
 #[component]
 fn LoopMark(state: LoopState) -> impl IntoView {
     let meaning = match state {
-        LoopState::Running => "Rounds follow each other until the budget is used or nothing is left to propose.",
+        LoopState::Running => "Rounds follow each other until the budget is used up or no value is left to propose.",
         LoopState::Paused => "No further run starts until somebody resumes it.",
-        LoopState::Finished => "It came to its end.",
-        LoopState::Stopped => "It was stopped.",
+        LoopState::Finished => "The search has ended, and the confirmation too if a change was kept.",
+        LoopState::Stopped => "A person or a program stopped it.",
     };
     view! {
         <span class="state" data-state=state.word() title=meaning>

@@ -23,7 +23,7 @@ pub(super) fn Tabs() -> impl IntoView {
                 class="tab"
                 href=at("/research")
                 aria-current=current(Route::Loops)
-                title="Changes proposed, tested and kept within a budget"
+                title="Automatic searches for better hyperparameters within a budget"
             >
                 "Research loops"
             </a>

@@ -39,7 +39,7 @@ pub(in crate::pages) fn NewSweepPage() -> impl IntoView {
         false => view! {
             <h1>"New sweep"</h1>
             <Empty
-                title="You can view sweeps and not start them"
+                title="You can view sweeps but not start them"
                 text="A sweep starts runs. Ask an admin of the lab for the role steer."
             />
         }

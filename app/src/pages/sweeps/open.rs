@@ -2,7 +2,8 @@
 //! stopping rules, and fits over its trials.
 //!
 //! - [`state`]: what was fetched and what is chosen; [`quantity`]: parameters, seed and value of trials on axes; [`brushes`]: chosen ranges;
-//! - [`header`]: state and commands; [`rule`]: another stopping rule; [`table`], [`parallel`], [`slices`], [`importance`], [`curves`], [`decisions`], [`replay`]: the panels.
+//! - [`header`]: state and commands; [`rule`]: another stopping rule; [`table`], [`parallel`], [`slices`], [`importance`], [`curves`],
+//!   [`decisions`], [`replay`]: the panels.
 
 mod brushes;
 mod curves;

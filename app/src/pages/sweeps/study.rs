@@ -1,4 +1,4 @@
-//! Imports a study of Optuna as a sweep whose trials have ended.
+//! Imports an Optuna study as a sweep whose trials have ended.
 
 use leptos::ev;
 use leptos::html;
@@ -45,14 +45,14 @@ pub(super) fn StudyImport() -> impl IntoView {
                 <summary>"Import an Optuna study"</summary>
                 <div class="stack">
                     <p class="small dim">
-                        "Select the SQLite file of Optuna 4. Its trials become those of a stopped sweep, whose results you can compare here."
+                        "Select the SQLite file of an Optuna 4 study. Its trials are imported into a stopped sweep, so that you can compare their results here."
                     </p>
                     <div class="fields">
-                        <label class="field" title="Name of the study; needed if the file has several">
+                        <label class="field" title="Name of the study; required if the file has several">
                             <span class="label">"Study"</span>
                             <input
                                 prop:value=study
-                                placeholder="the only one of the file"
+                                placeholder="the only one in the file"
                                 on:input:target=move |event| study.set(event.target().value())
                             />
                         </label>

@@ -1,5 +1,5 @@
 //! The form of a new research loop: the recipe, the hyperparameters that may change with their ranges, and the budget. Other hyperparameters
-//! and settings are given in a file, for `kindling research`, or by the API.
+//! and settings need a goal file, for `kindling research`, or a request to the API.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ enum Range {
     Between(f64, f64),
 }
 
-/// The hyperparameters of the form, with their ranges and whether they are chosen at first.
+/// The hyperparameters of the form, with their ranges and whether they are chosen by default.
 const OFFERED: [(&str, Range, bool); 6] = [
     ("optimizer.learning_rate", Range::Log(10.0), true),
     ("optimizer.weight_decay", Range::Between(0.0, 0.3), true),
@@ -114,7 +114,7 @@ impl Draft {
         draft
     }
 
-    /// Sets the ranges to those around the values of a preset.
+    /// Sets the ranges around the values of a preset.
     fn take_ranges(self, name: &str) {
         let recipe = preset::find(name, None).ok().and_then(|preset| serde_json::to_value(preset.recipe).ok());
         let value_of = |path: &str| {
@@ -137,7 +137,7 @@ impl Draft {
 
     /// The goal, if it is valid.
     fn checked(self) -> Result<LoopGoal, PlanError> {
-        for (label, number) in [("Steps", self.steps), ("Device minutes", self.minutes)] {
+        for (label, number) in [("Steps", self.steps), ("Budget (device minutes)", self.minutes)] {
             if let Some(problem) = number.problem() {
                 return Err(PlanError::new(label, format!("{label}: {problem}")));
             }
@@ -177,7 +177,7 @@ impl Draft {
     }
 }
 
-/// A number of three significant digits, as it is typed.
+/// A number with three significant digits, as a person would type it.
 fn rounded(value: f64) -> f64 {
     format!("{value:.2e}").parse().unwrap_or(value)
 }
@@ -189,7 +189,7 @@ pub(in crate::pages) fn NewLoopPage() -> impl IntoView {
         true => view! { <Form /> }.into_any(),
         false => view! {
             <Empty
-                title="You can view research loops and not start them"
+                title="You can view research loops but not start them"
                 text="A research loop starts runs. Ask an admin of the lab for the role steer."
             />
         }
@@ -198,6 +198,10 @@ pub(in crate::pages) fn NewLoopPage() -> impl IntoView {
     view! {
         <main class="page experiment stack roomy">
             <h1>"New research loop"</h1>
+            <p class="dim">
+                "A research loop lowers the validation loss in rounds. Each round tries values of one hyperparameter in short trials (screening), \
+                 compares the best value with the current recipe in pairs of full-length runs (test), and keeps it if it helps by more than noise."
+            </p>
             {shows(content)}
         </main>
     }
@@ -222,7 +226,7 @@ fn Form() -> impl IntoView {
             is_sending.try_set(false);
         });
     };
-    // A refusal belongs to what was sent.
+    // A refusal applies only to the values that were sent.
     Effect::new(move || {
         outcome.track();
         failure.set(None);
@@ -242,7 +246,7 @@ fn Form() -> impl IntoView {
     view! {
         <form class="stack roomy" on:submit=submit>
             <section class="stack part">
-                <label class="field" title="Names the loop, its sweeps, experiments and runs">
+                <label class="field" title="Name of the loop; its sweeps, experiments and runs are named after it">
                     <span class="label">"Title"</span>
                     <input
                         type="text"
@@ -253,7 +257,7 @@ fn Form() -> impl IntoView {
                 </label>
                 <ProjectField
                     project=Signal::derive(move || draft.project.get().or_else(|| draft.projects.of_new_run()))
-                    meaning="The project of the loop and of its runs"
+                    meaning="Project of the loop and of its runs"
                     choose=choose_project
                 />
             </section>
@@ -264,19 +268,19 @@ fn Form() -> impl IntoView {
                         <span class="label">"Preset"</span>
                         <Select entries=Signal::stored(presets) chosen=draft.preset choose=choose_preset />
                     </label>
-                    <label class="field" title="Dataset whose validation loss is lowered">
+                    <label class="field" title="Dataset to train on, whose validation loss the loop lowers">
                         <span class="label">"Dataset"</span>
                         <Select entries=datasets chosen=draft.corpus choose=move |value| draft.corpus.set(value) />
                     </label>
                     <LabeledNumber
                         label="Steps"
-                        meaning="Optimizer steps of a full-length run; screening trials have a quarter of them"
+                        meaning="Optimizer steps of a full-length run; a screening trial has a quarter of them"
                         number=draft.steps
                         placeholder=steps
                     />
                     <LabeledNumber
-                        label="Device minutes"
-                        meaning="Most training time of all runs before the confirmation"
+                        label="Budget (device minutes)"
+                        meaning="Maximum training time of all runs together, without the confirmation: the final comparison of the best recipe with the default"
                         number=draft.minutes
                     />
                 </div>
@@ -285,7 +289,7 @@ fn Form() -> impl IntoView {
                 <h2>"Hyperparameters that may change"</h2>
                 {draft.offered.get_value().into_iter().map(|row| view! { <OfferedRow row /> }).collect_view()}
                 <p class="small dim">
-                    "Other hyperparameters, the rule and the screening are set in a file: kindling research GOAL.toml."
+                    "To change other hyperparameters, the decision rule or the screening, write a file and run kindling research GOAL.toml."
                 </p>
             </section>
             {shows(move || failure.get().map(|failure| {
@@ -299,7 +303,7 @@ fn Form() -> impl IntoView {
                 <button
                     class="primary"
                     type="submit"
-                    title="Measure the noise floor, and begin the first round"
+                    title="The first round trains the preset with several seeds to measure the noise floor"
                     disabled=move || is_sending.get() || outcome.read().is_err()
                 >
                     "Start research loop"
@@ -316,7 +320,7 @@ fn Form() -> impl IntoView {
 /// What the loop may cost, in a sentence.
 fn cost(goal: &LoopGoal) -> String {
     format!(
-        "At most {} min of device time, and {} pairs of full-length runs if a change is kept.",
+        "At most {} min of device time. If a change is kept, {} more pairs of full-length runs confirm it.",
         small(goal.budget.device_hours * 60.0),
         goal.rule.confirmation_pairs
     )
@@ -331,7 +335,7 @@ fn problem(error: &PlanError) -> String {
 #[component]
 fn OfferedRow(row: Offered) -> impl IntoView {
     let (label, meaning) = table::find(row.path).map_or((row.path, ""), |found| (found.label, found.meaning));
-    let scale = if row.is_log { "on a logarithmic scale" } else { "uniform" };
+    let scale = if row.is_log { "logarithmic scale" } else { "linear scale" };
     view! {
         <div class="row">
             <label title=meaning>

@@ -1,4 +1,4 @@
-//! Hints for the proposer of a research loop: hyperparameters that keep their values, and values to try next.
+//! Instructions for the proposer of a research loop: hyperparameters that keep their values (pins), and values to try next.
 
 use leptos::prelude::*;
 use wire::research_loop::record::{LoopAction, LoopView, kept_changes};
@@ -7,7 +7,7 @@ use super::state::OpenLoop;
 use crate::components::{Select, clicks, isolated, shows};
 use crate::pages::experiments::form::value_of;
 
-/// A hyperparameter of the goal: its path, its present value, and whether it is pinned.
+/// A hyperparameter of the goal: its path, its current value, and whether it is pinned.
 type Row = (String, String, bool);
 
 #[component]
@@ -21,7 +21,10 @@ pub(super) fn Hints() -> impl IntoView {
         let turn = move |_| {
             let parameter = parameter.get_value();
             let action = if is_pinned { LoopAction::Unpin { parameter } } else { LoopAction::Pin { parameter } };
-            open.act("The hint was not stored", action);
+            open.act(
+                if is_pinned { "The hyperparameter was not unpinned" } else { "The hyperparameter was not pinned" },
+                action,
+            );
         };
         let label = format!("Pin {path}");
         view! {
@@ -34,7 +37,7 @@ pub(super) fn Hints() -> impl IntoView {
                             <button
                                 aria-label=label.clone()
                                 aria-pressed=is_pinned.to_string()
-                                title="A pinned hyperparameter keeps its present value from the next round on"
+                                title="From the next round on, the loop does not change a pinned hyperparameter"
                                 disabled=move || open.is_sending.get()
                                 on:click=clicks(turn)
                             >
@@ -61,8 +64,8 @@ pub(super) fn Hints() -> impl IntoView {
                     <thead>
                         <tr>
                             <th title="Path in the table of hyperparameters">"Hyperparameter"</th>
-                            <th class="right" title="Value of the best recipe so far">"Present value"</th>
-                            <th title="Whether the loop may change it">"Hint"</th>
+                            <th class="right" title="Value of the best recipe so far">"Current value"</th>
+                            <th title="Whether it keeps its current value">"Pin"</th>
                         </tr>
                     </thead>
                     <tbody>{shows(move || rows.get().map(|rows| rows.into_iter().map(line).collect_view()))}</tbody>
@@ -103,7 +106,7 @@ fn Suggest(rows: Memo<Option<Vec<Row>>>) -> impl IntoView {
     };
     view! {
         <form class="row" on:submit=send>
-            <label title="The hyperparameter whose value is tried">
+            <label title="Hyperparameter to try another value of">
                 "Try next "
                 <Select entries chosen=parameter choose=move |path| parameter.set(path) />
             </label>

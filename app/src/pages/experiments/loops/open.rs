@@ -1,4 +1,4 @@
-//! One research loop: its state and controls, the budget, what it has found, the present round, and all rounds as a timeline.
+//! One research loop: its state and controls, the budget, what it has found, the current round, and all rounds as a timeline.
 
 use figure::number;
 use leptos::prelude::*;
@@ -112,8 +112,13 @@ fn Head() -> impl IntoView {
             })
         })}
         <section class="stack" aria-label="Budget">
-            <Progress share label="Device time of the budget that is used" is_live />
-            <p class="small dim">{used}</p>
+            <Progress share label="Used device time of the budget" is_live />
+            <p
+                class="small dim"
+                title="Training time of all runs, without those of the confirmation. Noise floor: standard deviation of the loss over seeds"
+            >
+                {used}
+            </p>
         </section>
     }
 }
@@ -135,14 +140,21 @@ fn Controls(state: LoopState, is_concluding: bool) -> impl IntoView {
     let open = expect_context::<OpenLoop>();
     let (is_stopping, is_sending) = (RwSignal::new(false), open.is_sending);
     let (word, meaning, what, is_paused) = match state {
-        LoopState::Paused => ("Resume", "Start runs again", "The research loop was not resumed", true),
-        _ => ("Pause", "Start no further run; runs that train continue", "The research loop was not paused", false),
+        LoopState::Paused => {
+            ("Resume", "Continue the current round and start further ones", "The research loop was not resumed", true)
+        }
+        _ => (
+            "Pause",
+            "Start no further runs; the runs that train now continue",
+            "The research loop was not paused",
+            false,
+        ),
     };
     let turn = move |_| open.act(what, if is_paused { LoopAction::Resume } else { LoopAction::Pause });
     view! {
         <button title=meaning disabled=move || is_sending.get() on:click=clicks(turn)>{word}</button>
         <button
-            title="End the search after the present round; a comparison of the best recipe with the default follows if a change was kept"
+            title="End the search after the current round; if a change was kept, the best recipe is then compared with the default"
             disabled=move || is_sending.get() || is_concluding
             on:click=clicks(move |_| open.act("The search was not ended", LoopAction::Conclude))
         >
@@ -217,10 +229,10 @@ fn round_line(round: &LoopRound) -> impl IntoView + use<> {
     }
 }
 
-/// `Values within 25 % of its range. Predicted: −0.02 bits/byte, kept with a probability of 0.5 (research loop).`
+/// `Values within 25 % of its range. Predicted difference: −0.02 bits/byte. Predicted probability of keeping it: 0.5 (research loop).`
 fn proposal_phrase(proposal: &LoopProposal) -> String {
     format!(
-        "{} Predicted: {} {UNIT}, kept with a probability of {} ({}).",
+        "{} Predicted difference: {} {UNIT}. Predicted probability of keeping it: {} ({}).",
         isolated(&proposal.reason),
         in_sentence(proposal.prediction.difference),
         small(proposal.prediction.probability),

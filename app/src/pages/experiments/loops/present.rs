@@ -1,4 +1,4 @@
-//! The present round of a research loop: its proposal, its trials with their curves, and the veto.
+//! The current round of a research loop: its proposal, its trials with their curves, and the veto.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,13 +20,13 @@ use crate::route::{run_path, sweep_path};
 
 /// Time between two requests for the trials.
 const REFRESH: Duration = Duration::from_secs(2);
-/// Points of a curve.
+/// Number of points of a curve.
 const POINTS: u32 = 30;
 
-/// A run of the present round.
+/// A run of the current round.
 #[derive(Debug, Clone, PartialEq)]
 struct RoundRun {
-    /// Its value of the hyperparameter, or its side and seed.
+    /// Its value of the hyperparameter, or its pair, side and seed.
     what: String,
     state: String,
     value: String,
@@ -89,10 +89,12 @@ pub(super) fn links(round: &LoopRound) -> impl IntoView + use<> {
 fn stage(round: &LoopRound) -> &'static str {
     match (round.kind, round.experiment) {
         _ if round.veto.is_some() => "Vetoed: its runs are being stopped",
-        (RoundKind::NoiseFloor, _) => "The default recipe with several seeds",
-        (RoundKind::Confirmation, _) => "Pairs of full-length runs with fresh seeds",
+        (RoundKind::NoiseFloor, _) => "Noise floor: short trials of the default recipe with several seeds",
+        (RoundKind::Confirmation, _) => {
+            "Confirmation: pairs of full-length runs of the default and the best recipe, with new seeds"
+        }
         (RoundKind::Change, None) => "Screening: short trials of each value",
-        (RoundKind::Change, Some(_)) => "Test: pairs of full-length runs without and with the change",
+        (RoundKind::Change, Some(_)) => "Test: pairs of full-length runs, one without and one with the change",
     }
 }
 
@@ -130,9 +132,9 @@ fn Runs(runs: Vec<RoundRun>) -> impl IntoView {
             <table class="loop-table">
                 <thead>
                     <tr>
-                        <th title="Value of the hyperparameter, or side and seed">"Run"</th>
+                        <th title="Screening: value and seed. Test: pair, baseline or variant, and seed">"Run"</th>
                         <th title="State of the run">"State"</th>
-                        <th class="right" title="Screening: last validation loss, nats per token. Test: validation loss at the end, bits per byte">
+                        <th class="right" title="Screening: last validation loss, nats per token. Test: final validation loss, bits per byte">
                             "Loss"
                         </th>
                         <th title="Validation loss so far">"Curve"</th>

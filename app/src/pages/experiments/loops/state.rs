@@ -100,7 +100,7 @@ pub(super) fn ReasonForm(word: &'static str, send: Callback<String>) -> impl Int
     };
     view! {
         <form class="row" on:submit=submit>
-            <label title="It is kept with the loop">
+            <label title="Stored in the journal of the loop">
                 "Reason "
                 <input
                     type="text"

@@ -62,7 +62,7 @@ fn meaning(kind: SamplerKind) -> &'static str {
         SamplerKind::QuasiRandom => "As random, and spread more evenly.",
         SamplerKind::Tpe => "Draws near the best trials, away from the others.",
         SamplerKind::Dirichlet => {
-            "Weights of datasets that sum to 1, uniform on the simplex; other parameters as random."
+            "Draws weights of datasets that sum to 1, uniformly; other parameters as in random search."
         }
         SamplerKind::CmaEs => "A normal distribution that moves towards the best trials, for numbers.",
     }

@@ -138,7 +138,7 @@ fn Replayed(
             />
             {shows(move || takes_rule.get().then(|| view! {
                 <button
-                    title="Give this sweep the rule with these thresholds. It decides about values that are reported from now on."
+                    title="Set this rule with these thresholds for the sweep. It applies to values that are reported from now on."
                     disabled=open.is_sending
                     on:click=clicks(use_rule)
                 >

@@ -1,4 +1,4 @@
-//! The stopping rule of the open sweep, which can be changed until the sweep is stopped. Values that were decided about are not decided again.
+//! The stopping rule of the open sweep, which can be changed until the sweep is stopped. Earlier decisions stay.
 
 use leptos::prelude::*;
 use wire::sweep::command::SweepCommand;
@@ -9,7 +9,7 @@ use super::state::OpenSweep;
 use crate::components::shows;
 use crate::pages::sweeps::form::{RuleFields, Thresholds};
 
-/// Whether a sweep in this state takes another rule.
+/// Whether a sweep in this state accepts another rule.
 pub(super) fn can_change_rule(state: Option<SweepState>) -> bool {
     state.is_some_and(|state| state != SweepState::Stopped)
 }
@@ -52,7 +52,7 @@ fn RuleOf(own: Option<StoppingRule>) -> impl IntoView {
         <form class="stack" on:submit=change>
             <RuleFields typed />
             <p class="small dim">
-                "The new rule decides about values that are reported from now on. Trials that were stopped stay stopped, and can be resumed."
+                "The new rule applies to values that are reported from now on. Stopped trials stay stopped; you can resume them."
             </p>
             <div class="row">
                 <button type="submit" disabled=move || is_idle() || read.read().is_err()>"Change rule"</button>

@@ -150,7 +150,7 @@ impl OpenSweep {
         self.sweep.with(|sweep| sweep.as_ref().map(|sweep| sweep.spec.metric.clone()).unwrap_or_default())
     }
 
-    /// Whether this person may command the sweep. An imported one trains nothing and takes no commands.
+    /// Whether this person may command the sweep. An imported one trains nothing and accepts no commands.
     pub(super) fn can_steer(self) -> bool {
         let can_steer = |sweep: &Sweep| sweep.spec.imported_from.is_none() && self.session.can_steer_in(&sweep.project);
         self.sweep.read().as_ref().is_some_and(can_steer)
