@@ -1,21 +1,21 @@
 //! The built-in strategy of research loops: a coordinate search with screening and sequential tests. It needs no model, and it has no state
-//! of its own: each decision is a function of the goal, the hints and the rounds as they are stored.
+//! of its own: each decision is a function of the goal, the hints (pins and suggested values) and the stored rounds.
 //!
 //! - **Noise floor.** The default recipe is trained with k seeds at the length of a screening trial; σ is the standard deviation of the losses.
-//! - **Proposal.** One hyperparameter, and values around its present one at fractions f ± w and f ± w/2 of its range, on its logarithm where the
+//! - **Proposal.** One hyperparameter, and values around its current one at fractions f ± w and f ± w/2 of its range, on its logarithm where the
 //!   goal says `log`: w is 1/4 at first, and a quarter of that after each round on it that kept nothing, down to 1/32. Next is the
-//!   hyperparameter with the fewest rounds, then the one with the largest screened gain; the learning rate is the first of all. A value that a
+//!   hyperparameter with the fewest rounds, then the one with the largest screened gain; the learning rate comes first. A value that a
 //!   round has tried is never proposed again. Suggested values come first.
 //! - **Prediction.** Before screening: half of the last screened gain of the hyperparameter, or 2 σ without one. Before the test: the
 //!   screened gain times the mean ratio of tested and screened gains so far, 0.5 without a test. The probability is (kept + 1) / (tried + 2).
 //! - **Screening.** One short trial of each value, with the seed of the first run. The best value is tested if its gain is at least
 //!   1.5 sqrt(2) σ and the smallest effect.
 //! - **Test.** Pairs of full-length runs with seeds that no earlier run had. The change is kept if the confidence sequence of the mean
-//!   difference excludes 0 at level 1 - α / m, where m is the most tests of the loop (Bonferroni), and the mean is at least the smallest
+//!   difference excludes 0 at level 1 - α / m, where m is the maximum number of tests (Bonferroni), and the mean is at least the smallest
 //!   effect. So a loop without any effect keeps a change with a probability of at most α, however many rounds it has, and however often each
 //!   test is looked at.
-//! - **End.** The budget does not suffice for another round, m tests were made, or no value is left to propose. If a change was kept, pairs with
-//!   fresh seeds compare the best recipe with the default.
+//! - **End.** The rest of the budget is too small for another round, m tests were made, or no value is left to propose. If a change was kept,
+//!   pairs with new seeds compare the best recipe with the default.
 //!
 //! Sources: Hooke, Jeeves 1961, "Direct Search" solution of numerical and statistical problems (doi 10.1145/321062.321069); short trials of many,
 //! full training of few: Jamieson, Talwalkar 2016 (arXiv 1502.07943); tests as in `experiment/decision.rs`.
@@ -45,27 +45,27 @@ use crate::statistics::sample::{mean, variance};
 
 pub use replay::{Replay, replay};
 
-/// The author of the proposals of the strategy, whose predictions are scored under this name.
+/// The author of the proposals of the strategy. Its predictions are scored under this name.
 pub const STRATEGY: &str = "research loop";
-/// Fraction of the range between the present value and the farthest proposed one, at first.
+/// Distance of the farthest proposed value from the current one in the first round, as a fraction of the range.
 const FIRST_WIDTH: f64 = 0.25;
 /// The smallest such fraction.
 const LAST_WIDTH: f64 = 1.0 / 32.0;
 /// Factor of the width after a round that kept nothing.
 const NARROWER: f64 = 0.25;
-/// Where values are placed, in units of the width, in the order in which they are taken.
+/// Distances of the proposed values from the current one, in units of the width, in the order in which they are used.
 const PLACES: [f64; 16] =
     [-1.0, 1.0, -0.5, 0.5, -0.75, 0.75, -0.25, 0.25, -0.875, 0.875, -0.375, 0.375, -0.625, 0.625, -0.125, 0.125];
-/// Screened gain in standard deviations of a difference from which on a value is promising.
+/// Smallest screened gain of a promising value, in standard deviations of a difference of two runs.
 const PROMISING: f64 = 1.5;
-/// Ratio of the gain at full length and the screened gain before there is a test.
+/// Assumed ratio of the gain at full length to the screened gain before the first test.
 const FIRST_RATIO: f64 = 0.5;
-/// Fewest pairs for which the rest of the budget must suffice.
+/// Number of pairs that the rest of the budget must pay for before a test begins.
 const AFFORDABLE_PAIRS: f64 = 4.0;
 const SECS_PER_HOUR: f64 = 3600.0;
 const LEARNING_RATE: &str = "optimizer.learning_rate";
 
-/// What follows when all rounds of a loop are decided.
+/// The next action of a loop whose rounds are all decided.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
     /// Measure the noise floor.
@@ -80,7 +80,7 @@ pub enum Next {
     Finish(String),
 }
 
-/// What follows. Hints are read from `of`; the rounds are all decided.
+/// The next action of a loop. Hints are read from `of`; all rounds are decided.
 pub fn next(of: &LoopSummary, rounds: &[LoopRound]) -> Next {
     let search = Search { of, rounds };
     if rounds.is_empty() {
@@ -102,10 +102,10 @@ pub fn next(of: &LoopSummary, rounds: &[LoopRound]) -> Next {
     }
 }
 
-/// The value of a round to test once its screening trials have ended, by the rounds before it; else how the round ends, and why.
+/// The value of a round to test once its screening trials have ended, given the rounds before it; otherwise the outcome of the round, and why.
 ///
 /// # Errors
-/// No value is promising, none has a loss, or the budget does not suffice for a test.
+/// No value is promising, none has a loss, or the rest of the budget is too small for a test.
 pub fn screen(
     of: &LoopSummary,
     earlier: &[LoopRound],
@@ -122,18 +122,19 @@ pub fn screen(
     let (difference, effect) = (loss - present, of.goal.rule.effect);
     let threshold = (PROMISING * std::f64::consts::SQRT_2 * sigma).max(effect);
     let found = format!(
-        "The best screened value, {value}, has a loss of {} {UNIT}, and the present recipe {} {UNIT}",
+        "The best screened value, {value}, has a loss of {} {UNIT}; the current recipe has {} {UNIT}",
         brief(loss),
         brief(present)
     );
     if difference > -threshold {
         let needed = in_sentence(threshold);
-        let sentence = format!("{found}: not better by {needed} {UNIT}, the threshold from noise floor and effect.");
+        let sentence =
+            format!("{found}. A test needs a gain of at least {needed} {UNIT} (noise floor and smallest effect).");
         return Err((RoundOutcome::NotPromising, sentence));
     }
     let used = used_secs(earlier) + round.screened.iter().map(|trial| trial.device_secs).sum::<f64>();
     if search.budget() - used < search.test_secs() {
-        let sentence = format!("{found}, but the rest of the budget does not suffice for a test.");
+        let sentence = format!("{found}. The rest of the budget is too small for a test.");
         return Err((RoundOutcome::Inconclusive, sentence));
     }
     let (kept, tests) = search.tests();
@@ -144,7 +145,7 @@ pub fn screen(
     Ok(PromotedValue { value: value.clone(), screened_difference: difference, prediction })
 }
 
-/// How a round ends whose experiment has a verdict, and the sentence of the decision.
+/// The outcome of a round whose experiment has a verdict, and the sentence of the decision.
 pub fn decided(round: &LoopRound, verdict: &Verdict) -> (RoundOutcome, String) {
     if round.kind == RoundKind::Confirmation {
         let (outcome, word) = match verdict.outcome {
@@ -193,7 +194,7 @@ impl<'a> Search<'a> {
         noise_floor(self.rounds)
     }
 
-    /// The reason for which the search ends now; `None` if another round follows.
+    /// Why the search ends now; `None` if another round follows.
     fn ending(self) -> Option<String> {
         let (_, tests) = self.tests();
         if self.of.hints.is_concluding {
@@ -201,7 +202,7 @@ impl<'a> Search<'a> {
         }
         if tests >= self.of.goal.rule.tests as usize {
             let (count, were) = (counted(tests as u64, "change"), if tests == 1 { "was" } else { "were" });
-            return Some(format!("{count} {were} tested, the most of the goal"));
+            return Some(format!("{count} {were} tested, the maximum of the goal"));
         }
         let (used, budget) = (used_secs(self.rounds), self.budget());
         let values = f64::from(self.of.goal.screening.values);
@@ -212,7 +213,7 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// The confirmation if a change was kept and not compared yet, else the end.
+    /// The confirmation if a change was kept and is not confirmed yet, otherwise the end.
     fn conclude(self, reason: String) -> Next {
         let kept = kept_changes(self.rounds);
         let is_confirmed = self.rounds.iter().any(|round| round.kind == RoundKind::Confirmation);
@@ -225,7 +226,7 @@ impl<'a> Search<'a> {
         Next::Confirm(Prediction { difference, probability: 0.8 })
     }
 
-    /// Device seconds that the loop may use.
+    /// Device time that the loop may use, seconds.
     fn budget(self) -> f64 {
         self.of.goal.budget.device_hours * SECS_PER_HOUR
     }
@@ -242,12 +243,12 @@ impl<'a> Search<'a> {
         self.short_secs() * self.of.start.steps as f64 / self.of.start.short_steps.max(1) as f64
     }
 
-    /// Estimated training time of a short test, seconds.
+    /// Estimated training time of a test with [`AFFORDABLE_PAIRS`] pairs, seconds.
     fn test_secs(self) -> f64 {
         2.0 * AFFORDABLE_PAIRS * self.full_secs()
     }
 
-    /// Changes that were tested and kept, and all that were tested.
+    /// Numbers of changes that were tested and kept, and of all that were tested.
     fn tests(self) -> (usize, usize) {
         let tested = self.changes().filter(|(_, round)| round.promoted.is_some());
         tested.fold((0, 0), |(kept, all), (_, round)| (kept + usize::from(round.is_kept()), all + 1))
@@ -257,7 +258,7 @@ impl<'a> Search<'a> {
         self.rounds.iter().filter_map(|round| Some((round.proposal.as_ref()?, round)))
     }
 
-    /// Loss of a screening trial of the present recipe with the seed of all screening trials.
+    /// Loss of a screening trial of the current recipe with the seed of all screening trials.
     fn present_loss(self) -> Option<f64> {
         let of_kept = |round: &LoopRound| {
             let value = round.kept()?.1;
@@ -273,7 +274,7 @@ impl<'a> Search<'a> {
         self.rounds.iter().rev().find_map(of_kept).or_else(of_default)
     }
 
-    /// The gain of a test per screened gain.
+    /// Mean ratio of the gain in a test to the screened gain.
     fn ratio(self) -> f64 {
         let of_round = |round: &LoopRound| {
             let tested = round.decision.as_ref()?.verdict.as_ref()?.difference?;
@@ -283,7 +284,7 @@ impl<'a> Search<'a> {
         if ratios.is_empty() { FIRST_RATIO } else { mean(&ratios).clamp(0.1, 1.5) }
     }
 
-    /// The present value of a hyperparameter.
+    /// The current value of a hyperparameter.
     fn present(self, path: &str) -> Option<Value> {
         kept_changes(self.rounds).remove(path).or_else(|| self.of.start.values.get(path).cloned())
     }
@@ -335,7 +336,7 @@ impl<'a> Search<'a> {
         Some(self.of_values(&dimension.name, values, reason, ProposalSource::Strategy))
     }
 
-    /// Which of two hyperparameters is proposed first.
+    /// The order of two hyperparameters: the smaller one is proposed first.
     fn order(self, one: &str, other: &str) -> Ordering {
         let visits = |path: &str| self.rounds.iter().filter(|round| is_on(round, path)).count();
         let by_visits = visits(one).cmp(&visits(other));
@@ -361,7 +362,7 @@ impl<'a> Search<'a> {
             if !values.is_empty() {
                 let percent = in_sentence(100.0 * width);
                 let reason =
-                    format!("Values of {path} within {percent} % of its range around the present one, {present}.");
+                    format!("Values of {path} within {percent} % of its range around the current one, {present}.");
                 return Some((values, reason));
             }
             width *= NARROWER;
@@ -385,7 +386,7 @@ impl<'a> Search<'a> {
         found.into_iter().map(|(_, value)| value).collect()
     }
 
-    /// Rounds of the strategy on a hyperparameter that kept nothing, since the last one that did.
+    /// Number of rounds of the strategy on a hyperparameter since the last one that kept a change.
     fn failures(self, path: &str) -> i32 {
         let on = self.rounds.iter().rev().filter(|round| is_on(round, path));
         let since = on.take_while(|round| !round.is_kept());
@@ -406,7 +407,7 @@ fn is_on(round: &LoopRound, path: &str) -> bool {
     round.proposal.as_ref().is_some_and(|proposal| proposal.parameter == path)
 }
 
-/// What a loop has found until now, in a sentence: which changes it kept, and what the confirmation found.
+/// The findings of a loop so far, in a sentence: which changes it kept, and what the confirmation found.
 pub fn findings(rounds: &[LoopRound]) -> String {
     let kept: BTreeMap<String, Value> = kept_changes(rounds);
     let confirmed = rounds.iter().rev().find(|round| round.kind == RoundKind::Confirmation);
@@ -415,6 +416,9 @@ pub fn findings(rounds: &[LoopRound]) -> String {
     let proposals = counted(tried as u64, "proposal");
     let changes: Vec<String> = kept.iter().map(|(path, value)| format!("{path} = {value}")).collect();
     match (changes.is_empty(), confirmed) {
+        (true, _) if tried == 0 => {
+            "No proposal has been decided, so the default recipe is the best one known.".to_owned()
+        }
         (true, _) => format!("Of {proposals}, none was kept: the default recipe is the best one found."),
         (false, None) => format!("Of {proposals}, these changes are kept: {}.", changes.join(", ")),
         (false, Some(decision)) => {

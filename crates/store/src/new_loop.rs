@@ -16,7 +16,7 @@ pub struct NewLoop {
     pub person: Option<i64>,
     /// The token of a program with which they create it; `None` for a browser.
     pub token: Option<i64>,
-    /// A goal that was checked.
+    /// The goal, already checked.
     pub goal: LoopGoal,
     pub start: LoopStart,
 }

@@ -1,5 +1,5 @@
-//! Research loops. A round and the sweep or experiment that trains it are created in one transaction, and a round is decided once: a server
-//! that is killed in between reads where the loop stands and continues there.
+//! Research loops. A round and the sweep or experiment that trains it are created in one transaction, and a round is decided once, so a server
+//! that is killed in between continues the loop after a restart.
 
 use wire::Author;
 use wire::access::{Grants, Role, Visible};
@@ -16,16 +16,16 @@ use crate::new_experiment::NewExperiment;
 use crate::new_loop::{NewLoop, NewRoundRuns};
 use crate::store::Store;
 
-/// Loops of a lab that are running or paused.
+/// Maximum number of loops of a lab that are running or paused.
 const MAX_OPEN: u64 = 50;
 
-/// What decides about the next step of a loop.
+/// What the next action of a loop depends on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoopStanding {
     pub view: LoopView,
     pub person: Option<i64>,
     pub token: Option<i64>,
-    /// Those of its creator at this moment.
+    /// The current grants of its creator.
     pub grants: Grants,
 }
 
@@ -67,7 +67,7 @@ impl Store {
         research_loops::active(&mut *self.database().read().await?).await
     }
 
-    /// What decides about the next step of a loop; `None` for an unknown one.
+    /// What the next action of a loop depends on; `None` for an unknown one.
     pub async fn loop_standing(&self, id: u64) -> Result<Option<LoopStanding>, StoreError> {
         let mut connection = self.database().snapshot().await?;
         let Some(row) = research_loops::get(&mut connection, id).await? else { return Ok(None) };
@@ -78,7 +78,7 @@ impl Store {
     }
 
     /// Begins a round: adds it with the sweep or the experiment that trains it, and returns it with their id. Returns `None`, and nothing
-    /// changes, if the loop is not running any more or has a round of this number or one that is not decided.
+    /// changes, if the loop is no longer running, or has a round with this number or one that is not decided.
     ///
     /// # Errors
     /// [`StoreError::UnknownLoop`], [`StoreError::TooManySweeps`], [`StoreError::TooManyExperiments`].
@@ -112,7 +112,7 @@ impl Store {
     }
 
     /// Stores the results of the screening trials of a round, and adds the experiment that tests the promoted value. Returns the
-    /// round with its id; `None`, and nothing changes, if the loop is not running any more, or the round has an experiment, a veto or a decision.
+    /// round with its id; `None`, and nothing changes, if the loop is no longer running, or the round has an experiment, a veto or a decision.
     ///
     /// # Errors
     /// [`StoreError::UnknownLoop`], [`StoreError::TooManyExperiments`].
@@ -163,7 +163,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Vetoes the round of a number. Returns false, and nothing changes, if it is decided or vetoed, or is not a change.
+    /// Vetoes the round with a number. Returns false, and nothing changes, if it is decided or vetoed, or is not a change.
     pub async fn veto_round(&self, id: u64, number: u32, veto: LoopVeto) -> Result<bool, StoreError> {
         let mut transaction = self.database().write().await?;
         let stored = open_round(&mut transaction, id, number).await?;
@@ -178,7 +178,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Changes the hints of a loop that has not ended, and says so in its journal. Returns false for one that has.
+    /// Changes the hints of a loop that has not ended, and adds a line to its journal. Returns false if it has ended.
     ///
     /// # Errors
     /// [`StoreError::UnknownLoop`].
@@ -241,7 +241,7 @@ impl Store {
         Ok(false)
     }
 
-    /// Says what a loop that is running waits for; `None` when it waits no more.
+    /// Stores what a running loop waits for; `None` when it no longer waits.
     pub async fn set_loop_reason(&self, id: u64, reason: Option<&str>) -> Result<(), StoreError> {
         let mut transaction = self.database().write().await?;
         set_reason(&mut transaction, id, reason).await?;

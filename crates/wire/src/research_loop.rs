@@ -1,4 +1,4 @@
-//! Research loops: lower the validation loss on a dataset by changing the listed hyperparameters, within a budget of device hours. The lab works
+//! Research loops. A loop lowers the validation loss on a dataset by changing the listed hyperparameters, within a budget of device hours. It works
 //! in rounds. A round proposes values of one hyperparameter with a prediction, trains short screening trials of them (a sweep), tests the
 //! most promising value with pairs of full-length runs (an experiment), and keeps or discards the change.
 //!
@@ -58,13 +58,13 @@ pub struct LoopGoal {
     pub rule: LoopRule,
 }
 
-/// What the runs of a loop may cost.
+/// The maximum cost of the runs of a loop.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LoopBudget {
-    /// Most device hours of all runs before the confirmation, failed ones included. The confirmation costs `rule.confirmation_pairs` pairs of
-    /// full-length runs beyond it.
+    /// Maximum device hours of all runs before the confirmation, including failed ones. The confirmation adds `rule.confirmation_pairs` pairs of
+    /// full-length runs.
     pub device_hours: f64,
 }
 
@@ -87,14 +87,14 @@ pub enum Proposer {
 pub struct LoopScreening {
     /// Steps of a screening trial as a fraction of the full steps, 0.05 to 0.9; 0.25 by default. Warm-up and schedule shrink with it.
     pub fraction: f64,
-    /// Seeds with which the default recipe is trained at this length to measure the noise floor, 2 to 20; 4 by default.
+    /// Number of seeds with which the default recipe is trained at this length to measure the noise floor, 2 to 20; 4 by default.
     pub seeds: u32,
-    /// Most values of a hyperparameter that a round screens, 1 to 16; 4 by default.
+    /// Maximum number of values of a hyperparameter that a round screens, 1 to 16; 4 by default.
     pub values: u32,
-    /// Screening trials that train or wait at a time, 1 to 64; 2 by default.
+    /// Maximum number of screening trials that train or wait at the same time, 1 to 64; 2 by default.
     pub at_once: u32,
-    /// The rule that stops screening trials early; the median rule by default, for trials below the median of two others after a quarter of
-    /// their steps.
+    /// The rule that stops screening trials early. By default the median rule: after a quarter of its steps, it stops a trial that is worse than
+    /// the median of the others, if there are at least two.
     pub stopping: StoppingRule,
 }
 
@@ -105,20 +105,20 @@ impl Default for LoopScreening {
     }
 }
 
-/// When a change is kept.
+/// The conditions under which a change is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct LoopRule {
     /// Smallest effect that counts, bits/byte; 0.005 by default.
     pub effect: f64,
-    /// Probability that the loop keeps any change without an effect, 0.01 to 0.5; 0.05 by default. Each test gets `alpha / tests` of it.
+    /// Maximum probability that a loop without any effect keeps a change, 0.01 to 0.5; 0.05 by default. Each test has the level `alpha / tests`.
     pub alpha: f64,
-    /// Most changes that are tested with full-length runs, 1 to 40; 10 by default.
+    /// Maximum number of changes that are tested with full-length runs, 1 to 40; 10 by default.
     pub tests: u32,
-    /// Most pairs of full-length runs of a test, 4 to 50; 8 by default.
+    /// Maximum number of pairs of full-length runs in a test, 4 to 50; 8 by default.
     pub max_pairs: u32,
-    /// Pairs with fresh seeds that compare the best recipe with the default at the end, 3 to 50; 5 by default.
+    /// Number of pairs of full-length runs that compare the best recipe with the default at the end, with new seeds, 3 to 50; 5 by default.
     pub confirmation_pairs: u32,
 }
 
@@ -129,7 +129,7 @@ impl Default for LoopRule {
 }
 
 impl LoopRule {
-    /// The probability of a wrong verdict that one test may have.
+    /// The accepted probability of a wrong verdict of one test.
     pub fn alpha_of_test(&self) -> f64 {
         self.alpha / f64::from(self.tests)
     }

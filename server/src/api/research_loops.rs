@@ -1,4 +1,4 @@
-//! Research loops: a goal and a budget, rounds of proposals that are screened and tested, and what people and agents do with them.
+//! Routes of research loops: listing, creating, reading, steering and replaying them, and the proposals of agents.
 
 use axum::Json;
 use axum::extract::State;
@@ -27,11 +27,11 @@ pub async fn list_research_loops(
     Ok(Json(lab.store().research_loops(&identity.grants.visible(), LISTED).await?))
 }
 
-/// Starts a research loop. It measures the noise floor, and then proposes, screens and tests changes until the budget is used or nothing is left
-/// to propose. Before each round, the rights of the creator are read again.
+/// Starts a research loop. It measures the noise floor, and then proposes, screens and tests changes until the budget is used up or no value is
+/// left to propose. Before each round, the rights of the creator are checked again.
 #[utoipa::path(post, path = "/research-loops", tag = "experiments", request_body = LoopGoal,
     responses((status = 201, body = LoopView),
-        (status = 409, description = "Too many research loops run.", body = ApiErrorBody),
+        (status = 409, description = "The lab has the maximum number of research loops.", body = ApiErrorBody),
         (status = 422, description = "The field that is invalid.", body = ApiErrorBody)))]
 pub async fn create_research_loop(
     Contributor(identity): Contributor,
@@ -52,8 +52,8 @@ pub async fn get_research_loop(
     research_loops::view(&lab, id).await.map(Json)
 }
 
-/// Pauses, resumes, concludes or stops a research loop, vetoes the proposal of its present round, or gives it a hint: a hyperparameter that
-/// keeps its value, or a value to try in the next round.
+/// Pauses, resumes, concludes or stops a research loop, vetoes the proposal of its current round, pins or unpins a hyperparameter, or suggests a
+/// value for the next round.
 #[utoipa::path(patch, path = "/research-loops/{id}", tag = "experiments", params(("id" = u64, Path)), request_body = LoopAction,
     responses((status = 200, body = LoopView),
         (status = 409, description = "Its state does not allow it.", body = ApiErrorBody)))]
@@ -66,12 +66,12 @@ pub async fn change_research_loop(
     steer::change(&lab, id, author(&identity), action).await.map(Json)
 }
 
-/// Proposes the change of the next round of a research loop whose proposer is `agent`. A proposal outside of the hyperparameters and ranges of the
+/// Proposes the change of the next round of a research loop whose proposer is `agent`. A proposal outside the hyperparameters and ranges of the
 /// goal is refused, and so are values that were tried.
 #[utoipa::path(post, path = "/research-loops/{id}/proposals", tag = "experiments", params(("id" = u64, Path)),
     request_body = NewLoopProposal,
     responses((status = 201, body = LoopView),
-        (status = 409, description = "The strategy of the lab proposes, a proposal waits already, or the loop has ended.", body = ApiErrorBody)))]
+        (status = 409, description = "The built-in strategy makes the proposals, another proposal waits, or the loop has ended.", body = ApiErrorBody)))]
 pub async fn propose_research_change(
     LoopSteerer(identity): LoopSteerer,
     State(lab): State<Lab>,
@@ -81,7 +81,7 @@ pub async fn propose_research_change(
     Ok((StatusCode::CREATED, Json(steer::propose(&lab, id, author(&identity), new).await?)))
 }
 
-/// Computes the decisions of a research loop again from its stored rounds, and returns how they differ.
+/// Computes the decisions of a research loop again from its stored rounds, and returns the differences from the stored decisions.
 #[utoipa::path(get, path = "/research-loops/{id}/replay", tag = "experiments", params(("id" = u64, Path)),
     responses((status = 200, body = Replay)))]
 pub async fn replay_research_loop(

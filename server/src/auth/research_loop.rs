@@ -1,4 +1,4 @@
-//! Roles on a research loop: those in its project.
+//! Roles on a research loop, which are those in its project.
 
 use axum::http::request::Parts;
 use store::{Identity, StoreError};
@@ -14,7 +14,7 @@ pub struct LoopViewer(pub Identity);
 /// Someone who may steer the research loop `{id}` of the path.
 pub struct LoopSteerer(pub Identity);
 
-/// A loop that may not be seen is answered as one that does not exist.
+/// A loop that the sender may not see gives the same error as one that does not exist.
 async fn require(parts: &mut Parts, lab: &Lab, needed: Role) -> Result<Identity, ApiError> {
     let identity = person(parts, lab).await?;
     let id: Option<u64> = path_param(parts, lab, "id").await.and_then(|id| id.parse().ok());

@@ -1,5 +1,5 @@
-//! `kindling research`: starts a research loop of a file and follows it to its end. If no server uses the folder, this process is one until then.
-//! Listing, showing and replaying read the folder, whether or not a server holds it.
+//! `kindling research`: starts the research loop of a file and follows it to its end. If no server uses the folder, this process serves it until
+//! then. Listing, showing and replaying read the folder, whether or not a server uses it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ Examples:
     kindling research goal.toml
   List the research loops of the lab:
     kindling research --list
-  Compute the decisions of one again from its stored rounds, and report differences:
+  Compute the decisions of a research loop again from its stored rounds, and report differences:
     kindling research --replay 1
 
 A goal is a TOML file:
@@ -55,15 +55,15 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Loops that `--list` prints.
 const LISTED: u32 = 1_000;
 
-/// Lowers the validation loss on a dataset by changing hyperparameters, within a budget: proposes changes, tests them, and keeps those that
+/// Lowers the validation loss on a dataset by changing hyperparameters within a budget: proposes changes, tests them, and keeps those that
 /// help.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, group = ArgGroup::new("what").required(true).args(["goal", "list", "show", "replay"]))]
 pub struct ResearchArgs {
-    /// TOML file with the recipe, the hyperparameters that may change, and the budget [default: none, nothing is started]
+    /// TOML file with the recipe, the hyperparameters that may change, and the budget [default: none, no loop is started]
     #[arg(value_name = "GOAL.toml")]
     goal: Option<PathBuf>,
-    /// Return once the loop has started on the server of the folder
+    /// Return when the loop has started on the server of the folder
     #[arg(long, requires = "goal")]
     detach: bool,
     /// List the research loops of the lab, newest first
@@ -72,7 +72,7 @@ pub struct ResearchArgs {
     /// Show the research loop with this number [default: none]
     #[arg(long, value_name = "ID")]
     show: Option<u64>,
-    /// Compute the decisions of the research loop with this number again [default: none]
+    /// Compute the decisions of the research loop with this number again, and report differences [default: none]
     #[arg(long, value_name = "ID")]
     replay: Option<u64>,
     /// Print JSON

@@ -1,10 +1,10 @@
-//! Research loops, led from round to round. Where a loop stands is in the store alone, so a server that was killed continues there. A loop
+//! Advances research loops from round to round. The state of a loop is in the store alone, so a restarted server continues it. A loop
 //! trains nothing by itself: its rounds are sweeps and experiments, whose tasks start the runs.
 //!
-//! - here: the task that leads all loops; [`create`]: a new one, checked against the lab; [`steer`]: what people and agents do with it;
-//! - [`begin`]: the next round; [`follow`]: what happens to the present one; [`trained`]: its sweep and its experiment.
+//! - here: the task that advances all loops; [`create`]: a new one, checked against the lab; [`steer`]: what people and agents do with it;
+//! - [`begin`]: the next round; [`follow`]: the current one; [`trained`]: its sweep and its experiment.
 //!
-//! `research::research_loop` decides.
+//! The decisions are those of `research::research_loop`.
 
 mod begin;
 pub mod create;
@@ -25,13 +25,13 @@ use crate::lab::Lab;
 /// Time between two checks of the active loops. Without an active loop, a check is one query.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// Leads all loops for as long as the server runs. A failure of one is logged, and does not keep the others from going on.
+/// Advances all loops for as long as the server runs. A failure of one is logged and does not stop the others.
 pub async fn serve(lab: Lab) {
     loop {
         match lab.store().active_loops().await {
             Ok(active) => {
                 for id in active {
-                    // In its own task, so that a panic ends none of the others.
+                    // In its own task, so that a panic does not stop the others.
                     let one = lab.clone();
                     match tokio::spawn(async move { advance(&one, id).await }).await {
                         Ok(Ok(())) => {}
@@ -46,10 +46,10 @@ pub async fn serve(lab: Lab) {
     }
 }
 
-/// Takes the next step of a loop: follows its present round, or begins another one.
+/// Advances a loop: follows its current round, or begins the next one.
 ///
 /// # Errors
-/// An error of the store; then nothing is decided, and the next check tries again.
+/// An error of the store. Nothing is decided then, and the next check tries again.
 pub async fn advance(lab: &Lab, id: u64) -> Result<(), ApiError> {
     let Some(standing) = lab.store().loop_standing(id).await? else { return Ok(()) };
     let summary = &standing.view.summary;

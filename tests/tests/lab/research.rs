@@ -17,7 +17,7 @@ fn view(client: &Client, id: u64) -> LoopView {
     client.get(&format!("/research-loops/{id}")).read()
 }
 
-/// The runs of a round, each attempt once.
+/// The runs of a round, each of which is a first attempt.
 fn runs_of(client: &Client, round: &LoopRound) -> Vec<String> {
     let sweep: Option<SweepView> = round.sweep.map(|id| client.get(&format!("/sweeps/{id}")).read());
     let experiment: Option<ExperimentView> =
@@ -80,7 +80,7 @@ fn a_loop_finds_an_improvement_and_confirms_it_although_the_server_is_killed_twi
         Some(view(&owner, id)).filter(|view| view.summary.state != LoopState::Running)
     });
     assert_eq!(ended.summary.state, LoopState::Finished, "{:#?}", ended.summary);
-    assert_eq!(ended.summary.reason.as_deref(), Some("1 change was tested, the most of the goal"));
+    assert_eq!(ended.summary.reason.as_deref(), Some("1 change was tested, the maximum of the goal"));
     let kinds: Vec<RoundKind> = ended.rounds.iter().map(|round| round.kind).collect();
     assert_eq!(kinds, [RoundKind::NoiseFloor, RoundKind::Change, RoundKind::Confirmation], "{:#?}", ended.rounds);
     let outcomes: Vec<RoundOutcome> =

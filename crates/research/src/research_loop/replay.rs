@@ -1,4 +1,4 @@
-//! The replay of a research loop: each of its decisions is computed again from the stored rounds and compared with what was decided.
+//! The replay of a research loop: computes each decision again from the stored rounds, and compares it with the stored one.
 
 use serde::{Deserialize, Serialize};
 use wire::experiment::Prediction;
@@ -114,12 +114,12 @@ fn tested(found: &mut Replay, of: &LoopSummary, earlier: &[LoopRound], round: &L
     let spec = match (&round.promoted, next(of, earlier)) {
         (Some(promoted), _) => specs::test(of, earlier, round, promoted),
         (None, Next::Confirm(prediction)) => specs::confirmation(of, earlier, round, prediction),
-        // The difference of the beginning is known already.
+        // The comparison of the beginning of the round has reported this difference.
         (None, _) => return,
     };
     let pairs: Vec<(f64, f64)> = round.pairs.iter().map(|[without, with]| (*without, *with)).collect();
     let (outcome, _) = decided(round, verdict);
-    // Without a verdict of the rule, the budget has ended the experiment.
+    // If the rule gives no verdict, the budget has ended the experiment.
     let again = decide(&spec, &pairs).map_or(Outcome::Inconclusive, |again| again.outcome);
     let is_equal = again == verdict.outcome && outcome == decision.outcome;
     found.compare(is_equal, || {

@@ -13,14 +13,14 @@ use wire::sweep::spec::SweepSpec;
 
 use super::{SECS_PER_HOUR, Search};
 
-/// Distance of the first seeds of two rounds: no seed of a test is used twice.
+/// Distance between the first seeds of consecutive rounds, so that no seed of a test is used twice.
 const SEEDS_OF_ROUND: u64 = 1_000;
-/// Evaluations of a screening trial, which the stopping rule reads.
+/// Number of evaluations of a screening trial. The stopping rule reads their losses.
 const EVALUATIONS: u64 = 4;
 const WARMUP: &str = "schedule.warmup_steps";
 const EVAL_EVERY: &str = "intervals.eval_every";
 
-/// The present recipe: the default one with the changes that rounds have kept.
+/// The current recipe: the default one with the changes that rounds have kept.
 pub fn recipe(of: &LoopSummary, rounds: &[LoopRound]) -> RunSpec {
     let mut spec = of.start.base.clone();
     spec.overrides.extend(kept_changes(rounds));
@@ -54,7 +54,7 @@ pub fn sweep(of: &LoopSummary, earlier: &[LoopRound], round: &LoopRound) -> Swee
     }
 }
 
-/// A specification with the steps of a screening trial, and a warm-up that is the same fraction of them.
+/// A specification with the steps of a screening trial, and with a warm-up that takes the same fraction of the steps as in a full-length run.
 fn short(of: &LoopSummary, mut spec: RunSpec) -> RunSpec {
     let start = &of.start;
     let fraction = start.short_steps as f64 / start.steps.max(1) as f64;
@@ -96,7 +96,7 @@ pub fn confirmation(
     let (rule, search) = (&of.goal.rule, Search { of, rounds: earlier });
     let pairs = rule.confirmation_pairs;
     let decision = DecisionRule { effect: rule.effect, alpha: rule.alpha, min_pairs: pairs, max_pairs: pairs };
-    // Its cost is the number of its pairs; the hours bound only repetitions of failed runs.
+    // The number of pairs bounds the cost; the hours only bound repetitions of failed runs.
     let hours = (8.0 * f64::from(pairs) * search.full_secs() / SECS_PER_HOUR).max(1.0);
     let reason = "The changes that the loop has kept lower the loss together, with seeds that no earlier run had.";
     ExperimentSpec {
@@ -112,7 +112,7 @@ fn budget(of: &LoopSummary, device_hours: f64) -> ExperimentBudget {
     ExperimentBudget { steps: of.start.steps, device_hours, pairs: None }
 }
 
-/// The title and the two sides of the experiment of a round.
+/// The title, the baseline and the change of the experiment of a round.
 fn experiment(
     of: &LoopSummary,
     round: &LoopRound,

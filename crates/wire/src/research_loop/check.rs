@@ -1,4 +1,4 @@
-//! The valid values of a goal, of proposals and of hints. Whether runs can be planned is checked by the server.
+//! Checks the values of goals, proposals and suggestions. The server checks whether the runs can be planned.
 
 use serde_json::Value;
 
@@ -12,13 +12,13 @@ use crate::sweep::space::{Parameter, SearchSpace, Space, Target, target};
 
 /// Longest title, characters: the sweeps of the rounds add their number to it.
 pub const TITLE_CHARS: usize = 40;
-/// Most device hours of a loop.
+/// Maximum device hours of a loop.
 const MOST_HOURS: f64 = 100_000.0;
-/// The unit of hyperparameters that count steps.
+/// The unit of hyperparameters that are numbers of steps.
 const STEPS: &str = "steps";
 
 impl LoopGoal {
-    /// Checks all values that do not depend on the lab. Returns the space of the hyperparameters.
+    /// Checks all values that do not depend on the lab. Returns the search space.
     ///
     /// # Errors
     /// The first field that is invalid.
@@ -40,7 +40,7 @@ impl LoopGoal {
         self.space()
     }
 
-    /// The space of the hyperparameters.
+    /// The search space.
     ///
     /// # Errors
     /// A range that is invalid.
@@ -52,14 +52,14 @@ impl LoopGoal {
         let base = &self.base;
         let refused = [
             (base.parent.is_some(), "parent", "a fork cannot be the base", "give a preset and a dataset"),
-            (base.project.is_some(), "project", "the project is that of the loop", "set project beside base"),
+            (base.project.is_some(), "project", "the project is that of the loop", "set project outside of base"),
             (base.name.is_some(), "name", "the runs are named by the title of the loop", "leave out the name"),
             (base.priority.is_some(), "priority", "the runs of a loop have the default priority", "leave it out"),
             (!base.tasks.is_empty(), "tasks", "the runs of a loop are not scored on tasks", "leave out the tasks"),
             (
                 base.overrides.contains_key(BREAKPOINTS),
                 "overrides.breakpoints",
-                "a run of a loop does not pause",
+                "the runs of a loop cannot have breakpoints",
                 "leave out the breakpoints",
             ),
         ];
@@ -72,7 +72,7 @@ impl LoopGoal {
     /// Checks a value against the range of a hyperparameter of the goal; `field` names the place of the value.
     ///
     /// # Errors
-    /// The goal does not list the hyperparameter, or the value is outside of its range.
+    /// The goal does not list the hyperparameter, or the value is outside its range.
     pub fn check_value(&self, parameter: &str, value: &Value, field: &str) -> Result<(), PlanError> {
         let space = self.space()?;
         let Some(dimension) = space.dimensions.iter().find(|one| one.name == parameter) else {
@@ -82,8 +82,8 @@ impl LoopGoal {
         };
         match dimension.values.contains(value) {
             true => Ok(()),
-            false => Err(PlanError::new(field, format!("{value} is outside of the range of {parameter} in the goal"))
-                .hint("enter a value of its range")),
+            false => Err(PlanError::new(field, format!("{value} is outside the range of {parameter} in the goal"))
+                .hint("enter a value within the range")),
         }
     }
 
@@ -129,16 +129,16 @@ pub fn check_reason(reason: &str) -> Result<(), PlanError> {
     }
 }
 
-/// A screening trial has fewer steps, so a value in steps would mean something else there.
+/// Refuses hyperparameters in steps: a screening trial has fewer steps, so the same value would have another effect there.
 fn check_parameter(path: &str, parameter: &Parameter) -> Result<(), PlanError> {
     let refused = |message: String, hint: &str| Err(PlanError::new(&format!("parameters.{path}"), message).hint(hint));
     match target(path)? {
         _ if !parameter.when.is_empty() => {
-            refused("a research loop has no conditions".into(), "leave out when, or train a sweep")
+            refused("a parameter of a research loop cannot have a condition".into(), "leave out when, or start a sweep")
         }
         Target::Hyperparameter(row) if row.unit == STEPS => refused(
             format!("{path} is a number of steps, and screening trials have fewer steps"),
-            "leave it out; warm-up and evaluations are scaled to the steps of a trial",
+            "leave it out; warm-up and evaluation interval are scaled to the steps of a trial",
         ),
         Target::Hyperparameter(_) => Ok(()),
         _ => refused(
@@ -191,7 +191,7 @@ fn within(field: &str, value: u32, low: u32, high: u32) -> Result<(), PlanError>
     }
 }
 
-/// Whether two values are equal, numbers as they are after they were written as JSON and read again.
+/// Whether two values are equal. Numbers may differ by the rounding of writing them as JSON and reading them again.
 pub fn is_same_value(one: &Value, other: &Value) -> bool {
     match (one.as_f64(), other.as_f64()) {
         (Some(one), Some(other)) => (one - other).abs() <= 1e-12 * one.abs().max(other.abs()),

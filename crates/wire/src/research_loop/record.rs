@@ -1,4 +1,4 @@
-//! A research loop of the lab: its state, its rounds with their proposals and decisions, its hints and its journal.
+//! A research loop: its state, its rounds with their proposals and decisions, its hints (pins and suggested values) and its journal.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,11 +16,11 @@ use crate::run::spec::RunSpec;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LoopState {
-    /// Rounds follow each other until the budget is used or nothing promising remains.
+    /// Rounds follow each other until the budget is used up or no value is left to propose.
     Running,
-    /// No further run starts. Runs that train continue.
+    /// No further runs start. The runs that train now continue.
     Paused,
-    /// It came to its end, with the confirmation if a change was kept.
+    /// The search has ended, and the confirmation too if a change was kept.
     Finished,
     /// A person or a program stopped it.
     Stopped,
@@ -37,7 +37,7 @@ impl LoopState {
         }
     }
 
-    /// Whether it starts runs no more.
+    /// Whether it has ended and starts no further runs.
     pub const fn is_over(self) -> bool {
         matches!(self, Self::Finished | Self::Stopped)
     }
@@ -61,16 +61,16 @@ pub struct LoopStart {
     pub values: BTreeMap<String, Value>,
 }
 
-/// What people have told the proposer.
+/// Instructions of people for the proposer.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct LoopHints {
-    /// Hyperparameters that keep their present values.
+    /// Pinned hyperparameters, which keep their current values.
     pub pinned: BTreeSet<String>,
     /// Values to try next, each in a round of its own, in this order.
     pub suggested: Vec<SuggestedValue>,
-    /// Whether the search ends after the present round, and the confirmation follows.
+    /// Whether the search ends after the current round. The confirmation follows if a change was kept.
     pub is_concluding: bool,
 }
 
@@ -84,7 +84,7 @@ pub struct SuggestedValue {
     pub value: Value,
 }
 
-/// Where a proposal came from.
+/// The origin of a proposal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -98,7 +98,7 @@ pub enum ProposalSource {
     Request,
 }
 
-/// Values of one hyperparameter to try, with what is expected of the best of them.
+/// Values of one hyperparameter to try, with a prediction for the best of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LoopProposal {
@@ -106,7 +106,7 @@ pub struct LoopProposal {
     pub parameter: String,
     /// Values to screen.
     pub values: Vec<Value>,
-    /// Expected difference of a full-length run with the best value from one without, bits/byte, and the probability that the change is kept.
+    /// Expected loss of a full-length run with the best value minus that of one without, bits/byte, and the probability that the change is kept.
     pub prediction: Prediction,
     /// Why these values, in a sentence.
     pub reason: String,
@@ -123,7 +123,7 @@ pub struct NewLoopProposal {
     pub parameter: String,
     /// Values to screen, within the range of the goal: at most `screening.values`.
     pub values: Vec<Value>,
-    /// Expected difference of a full-length run with the best value from one without, bits/byte: below 0. The probability is that of keeping it.
+    /// Expected loss of a full-length run with the best value minus that of one without, bits/byte: below 0. `probability`: that it is kept.
     pub prediction: Prediction,
     /// Why these values: 1 to 500 characters on one line.
     pub reason: String,
@@ -138,7 +138,7 @@ pub enum RoundKind {
     NoiseFloor,
     /// A change of one hyperparameter: screened, and tested if it is promising.
     Change,
-    /// The best recipe compared with the default, with fresh seeds.
+    /// The best recipe compared with the default, with new seeds.
     Confirmation,
 }
 
@@ -161,9 +161,9 @@ pub struct ScreenedTrial {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PromotedValue {
     pub value: Value,
-    /// Its screened loss minus that of the present recipe, bits/byte.
+    /// Its screened loss minus that of the current recipe, bits/byte.
     pub screened_difference: f64,
-    /// What the test is expected to find.
+    /// The expected result of the test.
     pub prediction: Prediction,
 }
 
@@ -174,19 +174,19 @@ pub struct PromotedValue {
 pub enum RoundOutcome {
     /// The noise floor was measured.
     Measured,
-    /// No screened value was better than the present one by more than noise, so none was tested.
+    /// No screened value was better than the current one by more than noise, so none was tested.
     NotPromising,
     /// The test confirmed the change, and it was kept.
     Kept,
     /// The test refuted the change.
     Refuted,
-    /// The test decided neither, and the change was discarded.
+    /// The test neither confirmed nor refuted the change, which was discarded.
     Inconclusive,
-    /// Somebody vetoed the proposal.
+    /// A person vetoed the proposal.
     Vetoed,
     /// Its runs gave no result.
     Failed,
-    /// The confirmation with fresh seeds confirmed the improvement.
+    /// The confirmation with new seeds confirmed the improvement.
     Confirmed,
     /// The confirmation did not confirm it.
     NotConfirmed,
@@ -209,12 +209,12 @@ impl RoundOutcome {
     }
 }
 
-/// The decision about a round. It does not change any more.
+/// The decision about a round, which is final.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LoopDecision {
     pub outcome: RoundOutcome,
-    /// The verdict of the test, with its interval; `None` without one.
+    /// The verdict of the test, with its interval; `None` if there was no test or it had no verdict.
     pub verdict: Option<Verdict>,
     /// The decision and its reason.
     pub sentence: String,
@@ -239,7 +239,7 @@ pub struct LoopRound {
     pub kind: RoundKind,
     /// The proposal of a change.
     pub proposal: Option<LoopProposal>,
-    /// The hints that the proposal was made with.
+    /// The hints at the beginning of the round.
     pub hints: LoopHints,
     /// Beginning, ms since 1970.
     pub created_ms: i64,
@@ -251,7 +251,7 @@ pub struct LoopRound {
     pub promoted: Option<PromotedValue>,
     /// The experiment that tests it, or that confirms the best recipe.
     pub experiment: Option<u64>,
-    /// Results of the pairs of the experiment, [without, with] the change, bits/byte, once it has ended.
+    /// Losses of the pairs of the experiment, [without, with] the change, bits/byte, once it has ended.
     pub pairs: Vec<[f64; 2]>,
     pub veto: Option<LoopVeto>,
     pub decision: Option<LoopDecision>,
@@ -271,7 +271,7 @@ impl LoopRound {
         self.is_kept().then_some((proposal.parameter.as_str(), &promoted.value))
     }
 
-    /// What it is about, in a phrase: `optimizer.learning_rate = 0.001, 0.003`.
+    /// What it tries, in a phrase: `optimizer.learning_rate = 0.001, 0.003`.
     pub fn phrase(&self) -> String {
         match (self.kind, &self.proposal) {
             (RoundKind::NoiseFloor, _) => "noise floor of the default recipe".to_owned(),
@@ -312,10 +312,10 @@ pub struct LoopSummary {
     pub goal: LoopGoal,
     pub start: LoopStart,
     pub hints: LoopHints,
-    /// A proposal that was sent and has not begun.
+    /// A proposal that waits for the next round.
     pub queued: Option<LoopProposal>,
     pub state: LoopState,
-    /// Why it is paused or has ended, or what it waits for.
+    /// Why it is paused or has ended, or what it is waiting for.
     pub reason: Option<String>,
     /// ms since 1970.
     pub created_ms: i64,
@@ -341,13 +341,13 @@ impl LoopView {
         self.rounds.last().filter(|round| round.decision.is_none())
     }
 
-    /// Device seconds that count towards the budget.
+    /// Used device time that counts towards the budget, seconds.
     pub fn used_secs(&self) -> f64 {
         used_secs(&self.rounds)
     }
 }
 
-/// Device seconds of rounds that count towards the budget: all but those of the confirmation.
+/// Device time of rounds that counts towards the budget, seconds: all but that of the confirmation.
 pub fn used_secs(rounds: &[LoopRound]) -> f64 {
     rounds.iter().filter(|round| round.kind != RoundKind::Confirmation).map(|round| round.device_secs).sum()
 }
@@ -357,25 +357,25 @@ pub fn used_secs(rounds: &[LoopRound]) -> f64 {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", tag = "action", deny_unknown_fields)]
 pub enum LoopAction {
-    /// Start no further run.
+    /// Start no further runs.
     Pause,
     /// Continue a paused loop.
     Resume,
-    /// End the search after the present round; the confirmation follows if a change was kept.
+    /// End the search after the current round; the confirmation follows if a change was kept.
     Conclude,
     /// Stop the loop and its runs.
     Stop {
         /// Why, at most 500 characters.
         reason: String,
     },
-    /// Discard the proposal of the present round, and stop its runs. Its values are not proposed again.
+    /// Discard the proposal of the current round, and stop its runs. Its values are not proposed again.
     Veto {
         /// Number of the round.
         round: u32,
         /// Why, at most 500 characters.
         reason: String,
     },
-    /// Keep the present value of a hyperparameter from the next round on.
+    /// Keep the current value of a hyperparameter from the next round on.
     Pin { parameter: String },
     /// Let the loop change a pinned hyperparameter again.
     Unpin { parameter: String },

@@ -1,4 +1,4 @@
-//! The next round of a loop: what the strategy decides, with the sweep or the experiment that trains it.
+//! Begins the next round of a loop: the decision of the strategy, and the sweep or the experiment that trains it.
 
 use research::research_loop::{Next, next, specs};
 use store::{LoopStanding, NewExperiment, NewRoundRuns, NewSweep};
@@ -42,7 +42,7 @@ fn round(standing: &LoopStanding, kind: RoundKind, proposal: Option<LoopProposal
     LoopRound { proposal, hints: standing.view.summary.hints.clone(), ..new_round(number, kind) }
 }
 
-/// Begins a round with a sweep. A specification that is not valid pauses the loop.
+/// Begins a round with a sweep. If its specification is not valid, the loop is paused.
 async fn screen(
     lab: &Lab,
     standing: &LoopStanding,
@@ -62,7 +62,7 @@ async fn start(lab: &Lab, standing: &LoopStanding, round: &LoopRound, runs: NewR
     match lab.store().begin_round(standing.view.summary.id, round, &runs).await {
         Ok(Some(begun)) => wake(lab, &begun),
         Ok(None) => {}
-        // A lab with too many sweeps or experiments: the next check tries again.
+        // The lab has too many sweeps or experiments: the next check tries again.
         Err(error) => {
             let error = ApiError::from(error);
             if error.status.is_server_error() {
@@ -104,7 +104,7 @@ fn sweep(standing: &LoopStanding, spec: SweepSpec, trials: u64) -> NewSweep {
     }
 }
 
-/// The experiment of a round. The predictions of the strategy are scored under its own name, those of an agent under its.
+/// The experiment of a round. The predictions of the strategy are scored under its name, those of an agent under the agent's.
 pub(super) fn experiment(standing: &LoopStanding, round: &LoopRound, spec: ExperimentSpec) -> NewExperiment {
     let summary = &standing.view.summary;
     let strategy = || Author::Rule(research::research_loop::STRATEGY.to_owned());

@@ -1,4 +1,4 @@
-//! New research loops: the recipe planned at both lengths, and the values with which the search begins.
+//! Creates research loops: plans the recipe at the full and at the screening length, and reads the values with which the search begins.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use crate::lab::Lab;
 use crate::live::clock::now_ms;
 use crate::runs::plan::plan;
 
-/// Creates a loop. Its noise floor is measured at once.
+/// Creates a loop. The next check begins its first round, the noise floor.
 ///
 /// # Errors
 /// The field that is invalid; 403 or 404 for a project that the sender may not steer, and for a share link; 409 if too many loops run; an error of
@@ -29,7 +29,7 @@ pub async fn create(lab: &Lab, identity: &Identity, goal: LoopGoal) -> Result<Lo
     let mut base = RunSpec { project: goal.project.clone(), ..goal.base.clone() };
     permit(lab, identity, &mut base, Role::Steer).await?;
     let project = base.project.clone().unwrap_or_else(|| DEFAULT_PROJECT.to_owned());
-    // Rounds begin when a share link may have ended.
+    // Rounds begin later, when a share link may have expired.
     permit_order(lab, identity, &project).await?;
     let planned = plan(lab, &base).await.map_err(of_base)?;
     let start = start(&goal, base, &planned.plan)?;
@@ -40,7 +40,7 @@ pub async fn create(lab: &Lab, identity: &Identity, goal: LoopGoal) -> Result<Lo
     Ok(lab.store().create_loop(&new).await?)
 }
 
-/// The error of a plan, with the path of its field in the goal.
+/// The error of a plan with the path of its field within the goal.
 fn of_base(error: ApiError) -> ApiError {
     match error.body.field.clone() {
         Some(field) => error.field(format!("base.{field}")),
@@ -70,7 +70,7 @@ fn start(goal: &LoopGoal, base: RunSpec, plan: &RunPlan) -> Result<LoopStart, Ap
     })
 }
 
-/// Plans a screening trial: it must be valid before a device hour is used.
+/// Plans a screening trial, so that an invalid one is refused before any device time is used.
 async fn check_short(lab: &Lab, goal: &LoopGoal, start: &LoopStart, project: &str) -> Result<(), ApiError> {
     let summary = LoopSummary {
         id: 0,

@@ -1,4 +1,5 @@
-//! The present round of a loop: its sweep and its experiment follow the state of the loop, and the round is decided when they have ended.
+//! Follows the current round of a loop: pauses, resumes and stops its sweep or experiment with the loop, and decides the round when they have
+//! ended.
 
 use research::research_loop::{decided, noise_floor, screen, specs};
 use store::LoopStanding;
@@ -14,7 +15,7 @@ use crate::lab::Lab;
 use crate::live::clock::now_ms;
 
 const SECS_PER_HOUR: f64 = 3600.0;
-/// Change of the training time from which on it is stored, seconds.
+/// Smallest change of the training time that is stored, seconds.
 const NEW_SECS: f64 = 1.0;
 
 /// A round that is being followed.
@@ -23,12 +24,12 @@ struct Followed<'a> {
     standing: &'a LoopStanding,
     /// The rounds before it.
     earlier: &'a [LoopRound],
-    /// With the results that are known now.
+    /// The round with the results that are known now.
     round: LoopRound,
     trained: Trained,
 }
 
-/// Takes the next step of a round that is not decided.
+/// Advances a round that is not decided.
 ///
 /// # Errors
 /// An error of the store.
@@ -56,7 +57,7 @@ pub(super) async fn follow(lab: &Lab, standing: &LoopStanding, round: &LoopRound
 }
 
 impl Followed<'_> {
-    /// The step of a round of a running loop.
+    /// Advances a round of a running loop.
     async fn run(self) -> Result<(), ApiError> {
         if let Some(why) = self.trained.failure() {
             return self.stop(RoundOutcome::Failed, format!("It could not continue: {why}")).await;
@@ -66,7 +67,7 @@ impl Followed<'_> {
             Some(_) => self.tested().await,
             None if self.trained.sweep_has_ended() => self.screened().await,
             None if self.is_over_budget() => {
-                // The trials that have finished until then count.
+                // The results of the finished trials count.
                 self.trained.stop(self.lab, "the budget of the loop is used").await;
                 Ok(())
             }
@@ -79,7 +80,7 @@ impl Followed<'_> {
         used_secs(self.earlier) + self.round.device_secs >= budget
     }
 
-    /// Stops what trains the round, and decides it once nothing trains any more.
+    /// Stops the sweep and the experiment of the round, and decides it once their runs have ended.
     async fn stop(self, outcome: RoundOutcome, sentence: String) -> Result<(), ApiError> {
         if !self.trained.has_ended() {
             self.trained.stop(self.lab, &sentence).await;
@@ -95,7 +96,7 @@ impl Followed<'_> {
             .await
     }
 
-    /// What follows from the results of the sweep.
+    /// Decides by the results of the sweep: tests the promising value, or ends the round.
     async fn screened(mut self) -> Result<(), ApiError> {
         self.round.screened = self.trained.screened(self.lab, &self.round).await?;
         if self.round.kind == RoundKind::NoiseFloor {
@@ -116,7 +117,7 @@ impl Followed<'_> {
         match self.lab.store().promote_round(self.standing.view.summary.id, &self.round, test).await {
             Ok(Some(begun)) => wake(self.lab, &begun),
             Ok(None) => {}
-            // A lab with too many experiments: the next check tries again.
+            // The lab has too many experiments: the next check tries again.
             Err(error) => {
                 let error = ApiError::from(error);
                 if error.status.is_server_error() {
@@ -136,19 +137,20 @@ impl Followed<'_> {
                 let steps = self.standing.view.summary.start.short_steps;
                 let sigma = brief(sigma);
                 let sentence = format!(
-                    "The standard deviation of {runs} of the default recipe over {steps} steps is {sigma} {UNIT}."
+                    "The losses of {runs} of the default recipe after {steps} steps have a standard deviation of {sigma} {UNIT}."
                 );
                 (RoundOutcome::Measured, sentence)
             }
             None => {
-                let sentence = format!("{runs} of the default recipe have a validation loss, and 2 are needed.");
+                let sentence =
+                    format!("At least 2 runs of the default recipe need a validation loss; it is known for {runs}.");
                 (RoundOutcome::Failed, sentence)
             }
         };
         self.decide(outcome, None, sentence).await
     }
 
-    /// What follows from the experiment.
+    /// Decides by the result of the experiment, if it has ended.
     async fn tested(mut self) -> Result<(), ApiError> {
         let Some(view) = self.trained.experiment() else {
             return self.decide(RoundOutcome::Failed, None, "Its experiment was deleted.".to_owned()).await;

@@ -1,4 +1,4 @@
-//! What people and agents do with a research loop: pause, resume, conclude, stop, veto, hints, and proposals.
+//! Actions of people and agents on a research loop: pause, resume, conclude, stop, veto, pin, suggest, and propose.
 
 use research::research_loop::is_tried;
 use wire::research_loop::Proposer;
@@ -12,7 +12,7 @@ use super::view;
 use crate::error::ApiError;
 use crate::lab::Lab;
 
-/// Suggested values of a loop.
+/// Maximum number of suggested values of a loop.
 const MAX_SUGGESTED: usize = 100;
 const RUNNING: &[LoopState] = &[LoopState::Running];
 const PAUSED: &[LoopState] = &[LoopState::Paused];
@@ -47,12 +47,12 @@ pub async fn change(lab: &Lab, id: u64, author: Author, action: LoopAction) -> R
             _ => format!("the research loop {id} is {}", before.summary.state.word()),
         };
         return Err(ApiError::conflict("loop_state", message)
-            .hint("read the loop again: GET /api/v1/research-loops/{id} has its state and its rounds"));
+            .hint("read the loop again: GET /api/v1/research-loops/{id} returns its state and its rounds"));
     }
     view(lab, id).await
 }
 
-/// Changes the hints, if they are about the goal.
+/// Changes the hints, if the action names a hyperparameter and a value of the goal.
 async fn hint(lab: &Lab, before: &LoopView, author: &Author, action: &LoopAction) -> Result<bool, ApiError> {
     let summary = &before.summary;
     let check = |parameter: &str| match summary.goal.parameters.contains_key(parameter) {
@@ -63,11 +63,11 @@ async fn hint(lab: &Lab, before: &LoopView, author: &Author, action: &LoopAction
     let text = match action {
         LoopAction::Pin { parameter } => {
             check(parameter)?;
-            format!("{parameter} is pinned: it keeps its present value")
+            format!("{parameter} is pinned: it keeps its current value")
         }
         LoopAction::Unpin { parameter } => {
             check(parameter)?;
-            format!("{parameter} is not pinned any more")
+            format!("{parameter} is no longer pinned")
         }
         LoopAction::Suggest { parameter, value } => {
             summary.goal.check_value(parameter, value, "value")?;
@@ -78,7 +78,7 @@ async fn hint(lab: &Lab, before: &LoopView, author: &Author, action: &LoopAction
             }
             format!("suggested for the next round: {parameter} = {value}")
         }
-        _ => "the search ends after the present round".to_owned(),
+        _ => "the search ends after the current round".to_owned(),
     };
     Ok(lab.store().change_loop_hints(summary.id, author, &text, |hints| add(hints, action)).await?)
 }
@@ -101,7 +101,7 @@ fn add(hints: &mut LoopHints, action: &LoopAction) {
 /// Checks that a value was not tried before.
 fn check_new(view: &LoopView, parameter: &str, value: &serde_json::Value, field: &str) -> Result<(), PlanError> {
     match is_tried(&view.summary, &view.rounds, parameter, value) {
-        true => Err(PlanError::new(field, format!("{parameter} = {value} was tried already"))
+        true => Err(PlanError::new(field, format!("{parameter} = {value} has already been tried"))
             .hint("choose a value that no round has tried")),
         false => Ok(()),
     }
@@ -110,13 +110,13 @@ fn check_new(view: &LoopView, parameter: &str, value: &serde_json::Value, field:
 /// Stores the proposal of an agent for the next round.
 ///
 /// # Errors
-/// 409 if the strategy of the lab proposes, a proposal waits already, or the loop has ended; 422 for a proposal outside of the goal, for a
+/// 409 if the strategy of the lab makes the proposals, another proposal waits, or the loop has ended; 422 for a proposal outside the goal, for a
 /// pinned hyperparameter, and for a value that was tried; an error of the store.
 pub async fn propose(lab: &Lab, id: u64, author: Author, new: NewLoopProposal) -> Result<LoopView, ApiError> {
     let before = view(lab, id).await?;
     let summary = &before.summary;
     if summary.goal.proposer == Proposer::Builtin {
-        return Err(ApiError::conflict("loop_proposer", "the strategy of the lab proposes the changes of this loop")
+        return Err(ApiError::conflict("loop_proposer", "the built-in strategy makes the proposals of this loop")
             .hint("suggest a value, or start a loop with proposer = \"agent\""));
     }
     summary.goal.check_proposal(&new)?;
@@ -131,9 +131,10 @@ pub async fn propose(lab: &Lab, id: u64, author: Author, new: NewLoopProposal) -
     if !lab.store().queue_proposal(id, &proposal).await? {
         let message = match summary.state.is_over() {
             true => format!("the research loop {id} is {}", summary.state.word()),
-            false => "a proposal waits for the next round already".to_owned(),
+            false => "another proposal already waits for the next round".to_owned(),
         };
-        return Err(ApiError::conflict("loop_state", message).hint("GET /api/v1/research-loops/{id} has its rounds"));
+        return Err(ApiError::conflict("loop_state", message)
+            .hint("GET /api/v1/research-loops/{id} returns its state and its rounds"));
     }
     view(lab, id).await
 }

@@ -1,4 +1,4 @@
-//! What trains a round: its sweep and its experiment with their runs, read from the store, paused, resumed and stopped with the loop.
+//! The sweep and the experiment of a round with their runs: read from the store, and paused, resumed and stopped with the loop.
 
 use research::compare::bits_per_byte;
 use wire::Author;
@@ -11,9 +11,9 @@ use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::runs::experiments;
 
-/// The author of what a loop does with its sweeps, as the sweep names it.
+/// The author of the commands that a loop sends to its sweeps.
 const LOOP: &str = "the research loop";
-/// Why an experiment of a paused loop is paused.
+/// The reason of an experiment that is paused with its loop.
 const PAUSED: &str = "its research loop is paused";
 /// The reason of an experiment that a person has paused.
 const ON_REQUEST: &str = "on request";
@@ -27,7 +27,7 @@ pub(super) struct Trained {
 }
 
 impl Trained {
-    /// Reads what trains a round.
+    /// Reads the sweep and the experiment of a round.
     ///
     /// # Errors
     /// An error of the store.
@@ -118,7 +118,7 @@ impl Trained {
         Ok(found)
     }
 
-    /// Pauses what is running, without the runs that train.
+    /// Pauses the sweep or the experiment. The runs that train continue.
     ///
     /// # Errors
     /// An error of the store.
@@ -130,7 +130,7 @@ impl Trained {
         Ok(())
     }
 
-    /// Resumes what is paused and can continue.
+    /// Resumes the sweep or the experiment if it is paused and can continue.
     ///
     /// # Errors
     /// An error of the store.
@@ -143,7 +143,7 @@ impl Trained {
         Ok(())
     }
 
-    /// Stops what has not ended, with its runs. The next check repeats it if necessary.
+    /// Stops the sweep and the experiment if they have not ended, with their runs. The next check repeats it if necessary.
     pub(super) async fn stop(&self, lab: &Lab, reason: &str) {
         self.command_sweep(lab, &[SweepState::Running, SweepState::Paused], SweepCommand::Stop).await;
         let open = [ExperimentState::Running, ExperimentState::Paused];
@@ -156,7 +156,7 @@ impl Trained {
         }
     }
 
-    /// Sends a command to the sweep if it has one of these states. Somebody else may command it at the same time.
+    /// Sends a command to the sweep if it has one of these states. A person may command it at the same time.
     async fn command_sweep(&self, lab: &Lab, states: &[SweepState], command: SweepCommand) {
         let Some((sweep, _)) = self.sweep.as_ref().filter(|(sweep, _)| states.contains(&sweep.state)) else { return };
         match lab.store().command_sweep(sweep.id, sweep.revision, command, LOOP, None).await {
