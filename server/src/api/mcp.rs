@@ -6,7 +6,7 @@
 //! - [`resources`] and [`prompts`]: what a person can add to a conversation;
 //! - [`answer`]: the answer of a tool; [`untrusted`]: texts that others wrote; [`shrink`]: values shortened to a size; [`brief`]: short
 //!   forms of runs;
-//! - [`progress`]: notifications of calls that take long; [`calls`]: cancelling a call.
+//! - [`progress`]: progress of long calls; [`calls`]: cancelling a call.
 
 pub mod acts;
 pub mod answer;
@@ -41,7 +41,7 @@ use crate::live::places::Place;
 use calls::{Calls, cancelled_by};
 use service::{McpService, service};
 
-/// Largest message that is read for a cancellation, bytes.
+/// Largest message that is checked for a cancellation, bytes.
 const CANCELLATION_BYTES: u64 = 4_096;
 
 /// The route of agents. `api` has the routes that tools call.
@@ -78,7 +78,7 @@ async fn answer_message(
     Ok(holding(place, service.handle(request).await.map(Body::new)))
 }
 
-/// Reads a short message. Returns the id of the call that it cancels, if it does.
+/// Reads a short message. Returns the request and, if the message cancels a call, the id of that call.
 async fn read_cancellation(request: Request) -> Result<(Request, Option<String>), ApiError> {
     if request.body().size_hint().upper().is_none_or(|bytes| bytes > CANCELLATION_BYTES) {
         return Ok((request, None));

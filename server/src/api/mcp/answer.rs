@@ -20,7 +20,7 @@ pub const MAX_TOKENS: usize = 4_000;
 pub const BYTES_PER_TOKEN: usize = 4;
 /// Maximum size of an answer or an error as JSON, bytes.
 pub const MAX_BYTES: usize = MAX_TOKENS * BYTES_PER_TOKEN;
-/// Largest units of an answer, bytes of JSON.
+/// Maximum size of the units of an answer, bytes of JSON.
 const UNITS_BYTES: usize = 2_000;
 /// Bytes of JSON that are reserved for `left_out`: two entries with two texts and two numbers each, and the names of fields.
 const LEFT_OUT_BYTES: usize = 2 * (2 * SENTENCE_BYTES + 100) + 40;
@@ -31,7 +31,7 @@ const MOST_SENTENCES: usize = 4;
 /// Longest sentence, bytes of JSON.
 const SENTENCE_BYTES: usize = 300;
 
-/// A field of the data of a tool, and what it has.
+/// A field of the data of a tool, and its description.
 pub type Field = (&'static str, &'static str);
 
 /// The answer of a tool, before it is fenced and bounded.
@@ -120,8 +120,8 @@ impl Answer {
     }
 }
 
-/// A value of at most [`MAX_BYTES`] of JSON. Every answer and every error passes here last. The parts are bounded before, so that nothing
-/// is left to cut.
+/// A value of at most [`MAX_BYTES`] of JSON. Every answer and every error passes through here last. Its parts have been bounded before, so
+/// normally nothing is cut here.
 fn within_bound(value: Value) -> Value {
     shrink(value, MAX_BYTES).0
 }
@@ -140,7 +140,7 @@ fn sentences(all: Vec<String>) -> Value {
     all.into_iter().take(MOST_SENTENCES).map(|text| Value::from(short(&text, SENTENCE_BYTES))).collect()
 }
 
-/// A text without hidden characters, of at most so many bytes as JSON, without its quotes.
+/// The beginning of a text without hidden characters, at most `bytes` bytes as JSON, without the quotes.
 pub(super) fn short(text: &str, bytes: usize) -> String {
     let mut taken = 0;
     let fits = |letter: &char| {
@@ -244,7 +244,7 @@ mod tests {
         assert_eq!((&value["units"]["loss"], &value["next"]), (&json!("nats/token"), &json!(["get_run"])));
     }
 
-    /// A text with characters that JSON writes as two, and hidden ones.
+    /// A text with characters that JSON escapes, and with hidden characters.
     fn text(random: &mut Random) -> String {
         let letters: Vec<char> = "ab \"\\\n\t⟦⟧\u{0}\u{202e}é🙂".chars().collect();
         let length = random.below(3_000) >> random.below(6);
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_an_answer_or_an_error_has_it_is_within_its_bound() {
+    fn every_answer_and_every_error_is_within_the_bound() {
         for seed in seeds(0..40) {
             let mut random = Random::new(seed);
             let mut texts = |most: u64| -> Vec<String> {

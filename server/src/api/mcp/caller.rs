@@ -49,7 +49,7 @@ pub struct Caller {
 /// Events of a run.
 pub struct Events {
     pub records: Vec<EventRecord>,
-    /// Number of the newest event of the run before the records were read, which may not be among them; 0 without events.
+    /// Number of the newest event of the run before the records were read, which may be missing from them; 0 without events.
     pub last: u64,
 }
 
@@ -132,14 +132,14 @@ impl Caller {
         self.lab.feed.summary(run).await
     }
 
-    /// Draws on its own thread, after the images before it.
+    /// Draws an image on the drawing thread, after the images that were requested before it.
     pub async fn draw(&self, look: Look, scene: impl FnOnce() -> Scene + Send + 'static) -> Result<Bytes, ApiError> {
         let lab = self.lab.clone();
         let drawn = self.lab.drawings.draw(move || lab.drawings.image(&scene(), look)).await?;
         Ok(drawn.content)
     }
 
-    /// What a call that takes long says about itself.
+    /// The progress that a long call reports.
     pub fn progress(&self) -> &Progress {
         &self.progress
     }

@@ -18,7 +18,7 @@ pub struct Calls(Arc<Mutex<HashMap<Key, Vec<Arc<Notify>>>>>);
 /// Id of the token, and id of the message as JSON.
 type Key = (i64, String);
 
-/// A call that is being answered; dropped with its answer.
+/// A call that is being answered. Drop it when the call has been answered.
 pub struct OpenCall {
     calls: Calls,
     key: Key,

@@ -1,4 +1,4 @@
-//! What a call that takes long says about itself. The service sends it as progress notifications to clients that ask for them.
+//! The progress of a long call, as the call reports it. The service sends it as progress notifications to clients that ask for them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 #[derive(Clone, Default)]
 pub struct Progress(Arc<Mutex<Stated>>);
 
-/// The newest statements of a call.
+/// The newest report of a call.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Stated {
     /// Maximum duration of the call, if it has one.
@@ -17,12 +17,12 @@ pub struct Stated {
 }
 
 impl Progress {
-    /// Says how long the call may take.
+    /// Reports how long the call may take.
     pub fn limit(&self, limit: Duration) {
         self.change(|stated| stated.limit = Some(limit));
     }
 
-    /// Says what the call waits for.
+    /// Reports what the call waits for.
     pub fn say(&self, message: String) {
         self.change(|stated| stated.message = message);
     }

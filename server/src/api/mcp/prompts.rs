@@ -1,4 +1,4 @@
-//! Prompts: instructions for a conversation that a person chooses in a client. Their arguments are words of that person.
+//! Prompts: instructions for a conversation, which a person chooses in a client. That person writes the arguments.
 
 use rmcp::model::{GetPromptResult, JsonObject, Prompt, PromptArgument, PromptMessage, Role};
 
@@ -47,7 +47,7 @@ const TEMPLATES: [Template; 5] = [
     Template {
         name: "plan_sweep",
         title: "Plan a sweep",
-        about: "Plans a sweep within a budget, with its cost and the chance to detect a difference.",
+        about: "Plans a sweep within a budget, with its cost and the smallest difference that it can detect.",
         arguments: &[
             ("goal", "What to find out.", true),
             ("device_hours", "Budget, hours of training on one device.", false),
@@ -56,8 +56,8 @@ const TEMPLATES: [Template; 5] = [
                earlier runs with list_runs and rank, and at noise_floor for the smallest difference that can be \
                detected. Choose baseline, hyperparameters, ranges and scales, sampler, number of trials and stopping \
                rule; test the rule with replay_early_stopping on earlier runs. Get the cost with estimate_cost. Show \
-               the specification, its cost, what each outcome would tell, and the smallest difference that it can show. \
-               Start it only after I agree, with start_sweep and a dry run first.",
+               the specification, its cost, what each outcome would show, and the smallest difference that it can detect. \
+               Start it only after I agree: call start_sweep as a dry run first.",
     },
     Template {
         name: "write_it_up",
@@ -73,11 +73,11 @@ const TEMPLATES: [Template; 5] = [
     Template {
         name: "teach_me_this_run",
         title: "Teach me this run",
-        about: "Explains a run to someone who learns about training language models.",
+        about: "Explains a run to someone who is learning how language models are trained.",
         arguments: &[RUN, ("level", "What the reader knows, in a few words.", false)],
         text: "Teach me what happens in the run {run}. What I know: {level}. Call get_run, get_figure, get_series, \
                get_samples, get_batch for one step, and inspect with logit_lens and attention, as images where they \
-               help. Begin with what goes in and comes out, then the model with its numbers, one optimizer step with \
+               help. Begin with the inputs and outputs, then the model with its numbers, one optimizer step with \
                this run's values, what the curves show, and what the model can do now, with its samples. Ask me one \
                question after each part.",
     },

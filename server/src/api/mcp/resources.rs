@@ -1,5 +1,5 @@
-//! Resources: what a person can add to a conversation by its URI. Those of the lab are answers of tools, with the same fences and the same
-//! bound; the rules and the glossary are texts of the program.
+//! Resources, which a person can add to a conversation by their URIs. Those of the lab are answers of tools, with the same delimiters and the
+//! same maximum size; the rules and the glossary are texts of the program.
 
 use std::fmt::Write;
 
@@ -19,7 +19,7 @@ const RULES_URI: &str = "kindling://rules";
 const GLOSSARY_URI: &str = "kindling://glossary";
 /// The glossary of the program.
 const GLOSSARY: &str = include_str!("../../../../docs/GLOSSARY.md");
-/// Projects whose resources are listed.
+/// Maximum number of projects whose resources are listed.
 const PROJECTS: usize = 50;
 const MARKDOWN: &str = "text/markdown";
 const JSON: &str = "application/json";
@@ -99,7 +99,7 @@ pub async fn list(caller: &Caller) -> Result<Vec<Resource>, ApiError> {
         Resource::new(uri, title.to_lowercase()).with_title(title).with_description(about).with_mime_type(MARKDOWN)
     };
     let mut all = vec![
-        text(RULES_URI, "Rules", "The rules that check every run: what each detects, its formula and remedies."),
+        text(RULES_URI, "Rules", "The rules that check every run: what each detects, its formula and its remedies."),
         text(GLOSSARY_URI, "Glossary", "The terms of the lab."),
     ];
     let projects: Vec<Value> = caller.get("/projects").await?;

@@ -82,7 +82,7 @@ impl Agent {
         tokio::pin!(call);
         loop {
             tokio::select! {
-                // The call says what it waits for before it is asked.
+                // The call is polled first, so that it reports its progress before a notification is sent.
                 biased;
                 result = &mut call => return result,
                 // Acts run in their own tasks, so a client that disconnects or cancels does not interrupt them.

@@ -140,8 +140,8 @@ async fn a_call_that_waits_sends_its_progress_and_can_be_cancelled() {
     // That of another token does not cancel it.
     assert_eq!(send(lab, Some(&lab.steer), &cancel).await.status, StatusCode::ACCEPTED);
     assert_eq!(send(lab, Some(&lab.view), &cancel).await.status, StatusCode::ACCEPTED);
-    let told = messages(waiting).await;
-    let (last, before) = told.split_last().unwrap();
+    let received = messages(waiting).await;
+    let (last, before) = received.split_last().unwrap();
     assert_eq!(last["result"]["structuredContent"]["error"]["code"], "call_cancelled", "{last:#}");
     assert!(!before.is_empty());
     for note in before {
@@ -154,7 +154,7 @@ async fn a_call_that_waits_sends_its_progress_and_can_be_cancelled() {
     }
     let stopped = served.command(&run, r#"{"kind": "stop"}"#).await;
     assert_eq!(stopped.json()["event"]["kind"], "stopped", "{stopped:?}");
-    let told = messages(other).await;
-    let answer = &told.last().unwrap()["result"]["structuredContent"];
+    let received = messages(other).await;
+    let answer = &received.last().unwrap()["result"]["structuredContent"];
     assert_eq!((&answer["data"]["until"], &answer["data"]["events"][0]["kind"]), (&json!("event"), &json!("stopped")));
 }

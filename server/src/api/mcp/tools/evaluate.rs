@@ -17,7 +17,7 @@ use crate::error::ApiError;
 
 /// Tokens of a completion by default, as on the page.
 const TOKENS: u32 = 200;
-/// Where these calls need their role.
+/// The place in which the token needs its role.
 const PLACE: &str = "on the run";
 
 pub fn tools() -> Vec<Tool> {
@@ -110,7 +110,7 @@ async fn evaluate(caller: Caller, args: Evaluate) -> Result<Answer, ApiError> {
         let data = json!({ "run": run, "task": waiting.task, "checkpoint": waiting.checkpoint, "state": "waiting" });
         Ok(Answer::new(data))
     };
-    // A server that stopped has forgotten the request; a score that is computed again is the same.
+    // A server that restarts forgets the request. Requesting the score again gives the same score.
     let again = request.clone();
     let recover =
         move |caller: Caller, _: AgentAct| -> Recovery { Box::pin(async move { again(caller).await.map(Some) }) };
@@ -162,7 +162,7 @@ async fn with_score(caller: &Caller, run: &str, mut answer: Answer, secs: u64) -
         if changes.is_over() {
             return Ok(answer.next("the same call with the same idempotency_key waits again"));
         }
-        caller.progress().say(format!("{} scores wait or are computed", found.waiting.len()));
+        caller.progress().say(format!("{} scores are queued or being computed", found.waiting.len()));
         changes.next().await;
     }
 }

@@ -1,4 +1,4 @@
-//! Looking inside a model, and at the batches that it is trained on.
+//! Inspecting a model and the batches that it is trained on.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -20,7 +20,7 @@ use crate::lab::drawing::{Format, Look};
 /// Sequences of a batch in an answer: the default and the maximum.
 const SEQUENCES: usize = 4;
 const MOST_SEQUENCES: usize = 16;
-/// Tokens with the highest losses that are listed of a sequence.
+/// Number of tokens with the highest losses that are listed for a sequence.
 const TOKENS: usize = 5;
 /// Parameters with the largest gradients in an answer.
 const GRADIENTS: usize = 10;
@@ -74,13 +74,13 @@ struct Inspect {
     checkpoint: Option<String>,
     /// Inspects the newest checkpoint at or before this step.
     step: Option<u64>,
-    /// Also returns an image, of attention, logit_lens or weights.
+    /// Whether to return an image as well, which attention, logit_lens and weights have.
     #[serde(default)]
     image: bool,
-    /// Head of the image of attention, from 0.
+    /// Head that the image of attention shows, from 0.
     #[serde(default)]
     head: u32,
-    /// Parameter of the image of weights: block.0.attention.query.
+    /// Parameter that the image of weights shows, such as block.0.attention.query.
     tensor: Option<String>,
 }
 

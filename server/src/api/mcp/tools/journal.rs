@@ -20,7 +20,7 @@ const MOST_EVENTS: usize = 50;
 /// Samples in an answer: the default and the maximum.
 const SAMPLES: usize = 3;
 const MOST_SAMPLES: usize = 10;
-/// Size of a part of a report, and of all parts in an answer, bytes of JSON. The fence of a part is shorter than the rest of 200 bytes.
+/// Maximum size of a part of a report, and of all parts in an answer, bytes of JSON. 200 bytes are reserved for the delimiters of a part.
 const PART_BYTES: usize = 1_800;
 const REPORT_BYTES: usize = 10_800;
 
@@ -202,7 +202,7 @@ async fn write_report(caller: Caller, args: WriteReport) -> Result<Answer, ApiEr
     })
 }
 
-/// A report whose figures are only named: an answer has no room for their data. Texts of others have no unescaped bracket.
+/// A report with the names of its figures only: an answer has no room for their data. Other texts in the report have no unescaped brackets.
 fn without_figures(report: &str) -> String {
     let line = |line: &str| match line.split_once("](data:image/") {
         Some((label, _)) => format!("{label}](get_figure)\n"),

@@ -290,7 +290,7 @@ async fn compare(caller: Caller, args: Compare) -> Result<Answer, ApiError> {
     if let Some(band) = found.get_mut("band") {
         band.take();
     }
-    let answer = Answer::new(given(found)).units(&[("loss", "as unit says"), ("budget", equal)]);
+    let answer = Answer::new(given(found)).units(&[("loss", "see unit"), ("budget", equal)]);
     let answer = answer.more("compare fewer groups, or fewer runs in each");
     Ok(answer.next("propose_experiment, if the runs are not enough for a conclusion"))
 }

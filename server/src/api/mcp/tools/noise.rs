@@ -17,16 +17,16 @@ pub fn tools() -> Vec<Tool> {
             "noise_floor",
             "Noise floor of a run",
             "The spread of the validation loss over seeds, from runs that differ from a run only in the seed, as compare \
-             uses it; the smallest difference that runs can show, and the number of runs that a difference needs.",
+             uses it; the smallest difference that runs can detect, and the number of runs that a difference needs.",
             noise_floor,
         )
         .returns(&[
             ("run", "The run."),
             ("unit", "Unit of sigma and of the differences."),
             ("budget", "Training tokens at which the runs are compared."),
-            ("noise", "sigma: standard deviation over seeds; low and high: its 95 % interval; freedom."),
+            ("noise", "sigma: standard deviation over seeds; low and high: its 95 % interval; freedom: degrees of freedom."),
             ("noise_runs", "The runs from which it was computed."),
-            ("detectable", "Smallest true difference found in 80 % of cases, by the number of runs on each side."),
+            ("detectable", "Smallest true difference that is detected in 80 % of cases, by the number of runs on each side."),
             ("runs_needed", "Runs on each side that the given difference needs; absent if more than 1,000."),
         ]),
     ]
@@ -37,7 +37,7 @@ pub fn tools() -> Vec<Tool> {
 struct NoiseFloorOf {
     /// Id of the run.
     run: String,
-    /// A difference of the loss, for which the number of runs is computed.
+    /// A difference of the loss; the answer has the number of runs that are needed to detect it.
     difference: Option<f64>,
 }
 
@@ -45,7 +45,7 @@ async fn noise_floor(caller: Caller, args: NoiseFloorOf) -> Result<Answer, ApiEr
     if args.difference.is_some_and(|difference| !(difference.is_finite() && difference != 0.0)) {
         return Err(ApiError::invalid("arguments_invalid", "the difference is 0 or not finite").field("difference"));
     }
-    // The comparison of a run with itself has the noise floor of its family.
+    // The comparison of a run with itself contains the noise floor of the runs that differ only in the seed.
     let run = encoded(&args.run);
     let found: FairComparison = caller.get(&format!("/compare?baseline={run}&change={run}")).await?;
     let detectable = |noise: &NoiseFloor| {
@@ -59,7 +59,7 @@ async fn noise_floor(caller: Caller, args: NoiseFloorOf) -> Result<Answer, ApiEr
         "detectable": noise.map(detectable), "runs_needed": needed,
     }));
     let answer =
-        Answer::new(data).units(&[("budget", "training tokens"), ("sigma, low, high, difference", "as unit says")]);
+        Answer::new(data).units(&[("budget", "training tokens"), ("sigma, low, high, difference", "see unit")]);
     Ok(match noise {
         Some(_) => answer.next("compare, which uses this noise floor for single runs"),
         None => answer

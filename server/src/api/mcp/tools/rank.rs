@@ -24,11 +24,11 @@ use crate::error::ApiError;
 const MOST_RUNS: usize = 100;
 /// Configurations in an answer: the best ones.
 const SHOWN: usize = 25;
-/// Values of a series that are read of a run.
+/// Maximum number of values of a series that are read for a run.
 const POINTS: u32 = 2_000;
-/// Level of intervals.
+/// Confidence level of intervals.
 const LEVEL: f64 = 0.95;
-/// A value is that of the budget if it is not older than this fraction of the budget.
+/// The last value before the budget is used if it lies within this fraction of the budget.
 const TOLERANCE: f64 = 0.05;
 /// Metric without an argument: the validation loss.
 const METRIC: &str = "loss.valid";
@@ -40,7 +40,7 @@ pub fn tools() -> Vec<Tool> {
             "Rank runs",
             "Ranks the finished runs of a project or a sweep, or given runs, by a metric at equal tokens or steps. Runs \
              that differ only in the seed are one configuration. If configurations have several seeds, it gives the \
-             difference of each to the best one with a 95 % interval over seeds.",
+             difference of each from the best one with a 95 % interval over seeds.",
             rank,
         )
         .returns(&[
@@ -48,7 +48,7 @@ pub fn tools() -> Vec<Tool> {
             ("unit", "Its unit."),
             ("equal", "What is equal: tokens or step."),
             ("at", "The budget at which values are read."),
-            ("ranking", "Configurations, best first: rank, runs, seeds, mean, and behind: the difference to the best."),
+            ("ranking", "Configurations, best first: rank, runs, seeds, mean, and behind: the difference from the best."),
             ("configurations", "Number of configurations that were ranked."),
             ("noise", "Spread over seeds: sigma with its 95 % interval and degrees of freedom."),
             ("not_ranked", "Runs without a value at the budget, and why."),
@@ -105,7 +105,7 @@ struct Rank {
 /// What is ranked, and how.
 struct Wanted {
     runs: Vec<String>,
-    /// Whether there are more runs than are read.
+    /// Whether there are more runs than were read.
     has_more: bool,
     metric: String,
     is_lower_better: bool,
@@ -262,7 +262,7 @@ fn ranking(wanted: &Wanted, measured: &[Measured], equal: EqualAxis, at: Option<
         ("at", if matches!(equal, EqualAxis::Tokens) { "training tokens" } else { "optimizer steps" }),
     ]);
     let answer = notes(answer, wanted, measured, noise.is_some());
-    answer.more("rank fewer runs").next("compare of the first configurations, with their runs as groups")
+    answer.more("rank fewer runs").next("compare, with the runs of each of the first configurations as a group")
 }
 
 fn why_not(run: &Measured) -> &'static str {
@@ -272,7 +272,7 @@ fn why_not(run: &Measured) -> &'static str {
     }
 }
 
-/// A configuration with its difference to the best one.
+/// A configuration with its difference from the best one.
 fn configuration(rank: usize, own: &Configuration, best: &Configuration, noise: Option<&NoiseFloor>) -> Value {
     let difference = noise.filter(|_| rank > 1).and_then(|noise| noise.difference(&best.values, &own.values, LEVEL));
     let behind = difference.map(|difference| {

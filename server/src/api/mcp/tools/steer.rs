@@ -188,7 +188,7 @@ async fn add_note(caller: Caller, args: AddNote) -> Result<Answer, ApiError> {
     carry_out(act, args.run, json!({ "kind": "annotate", "text": text })).await
 }
 
-/// Sends a command once, or returns what it would change. A command without a field for its reason is followed by a note with the reason.
+/// Sends a command once, or returns what it would change. If a command has no field for its reason, the reason is added as a note afterwards.
 pub(super) async fn carry_out(act: Act, run: String, command: Value) -> Result<Answer, ApiError> {
     let checked: Command = read(command.to_string().as_bytes())?;
     steering::check(&checked)?;

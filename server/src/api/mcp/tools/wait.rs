@@ -1,4 +1,4 @@
-//! Waiting for an event of a run. The store is read when something of the run has changed, and no more often than [`APART`].
+//! Waiting for an event of a run. The store is read when something of the run has changed, at most once per [`APART`].
 
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ use crate::error::ApiError;
 /// Time to wait, seconds: the default and the maximum. Clients give up after 60 s.
 pub const WAITS: u64 = 30;
 pub const MOST: u64 = 50;
-/// Least time between two reads: a run that trains changes many times a second.
+/// Minimum time between two reads: a run that trains changes many times a second.
 const APART: Duration = Duration::from_millis(250);
-/// Most time between two reads.
+/// Maximum time between two reads.
 const AT_LEAST: Duration = Duration::from_secs(10);
 /// Events in an answer.
 const EVENTS: usize = 20;
@@ -60,7 +60,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Follows a run that exists from now on, for so many seconds. Follow it before you read it, so that no change is missed.
+    /// Follows an existing run from now on, for `secs` seconds. Follow it before you read it, so that no change is missed.
     pub fn follow(caller: &Caller, run: &RunId, secs: u64) -> Self {
         let now = Instant::now();
         Self { stream: caller.follow(run), read_at: now, until: now + Duration::from_secs(secs.min(MOST)) }
@@ -76,7 +76,7 @@ impl Changes {
         let earliest = self.read_at + APART;
         let within = AT_LEAST.min(self.until.saturating_duration_since(Instant::now()));
         let changed = async {
-            // An error is that of a run whose stream has ended; it is read on as if it had changed.
+            // An error means that the stream of the run has ended: the run is read as if it had changed.
             let _ = self.stream.changed().await;
             sleep_until(earliest).await;
         };
