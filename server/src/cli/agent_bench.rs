@@ -1,11 +1,10 @@
 //! `kindling agent-bench`: scores what an agent does in labs in known states. Each lab is the real server on a temporary folder with
-//! simulated devices, and the agent acts by the tools of the Model Context Protocol.
+//! simulated devices, and the agent acts through the tools of the Model Context Protocol.
 //!
 //! - [`scenarios`]: the labs, their goals and scores; [`scenario`]: what a scenario is; [`setup`]: what a lab contains;
 //! - [`simulation`]: how simulated runs train; [`device`]: the device that trains them; [`lab`]: the lab around it;
-//! - [`gate`]: the address of the lab for the agent, with limits and transcript; [`tools`]: its calls by a baseline; [`baselines`];
-//! - [`facts`]: what is in the store afterwards; [`score`]: points for it; [`attempt`]: one agent in one lab; [`table`]: the table of
-//!   results.
+//! - [`gate`]: the address of the lab for the agent, with limits and transcript; [`baselines`], which call the [`tools`] through it;
+//! - [`facts`]: what is in the store afterwards; [`score`]: its score; [`attempt`]: one agent in one lab; [`table`]: the table of results.
 
 mod attempt;
 mod baselines;
@@ -46,26 +45,26 @@ Examples:
   Let a program act in all scenarios; it gets KINDLING_MCP_URL, KINDLING_TOKEN and KINDLING_GOAL in its environment:
     kindling agent-bench --command \"python agent.py\" --transcripts calls.jsonl";
 
-/// Scores what agents do in labs in known states: a spiking run, a leak, a hidden winner and others.
+/// Scores what agents do in labs in known states, such as a run with loss spikes or a leak of validation data.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct AgentBenchArgs {
     /// Scenario [default: all]
     #[arg(long, value_name = "NAME")]
     scenario: Option<String>,
-    /// Number of labs of each scenario, with the seeds from 1 on
+    /// Number of labs for each scenario, with seeds from 1
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
     seeds: u64,
     /// Agent [default: builtin, random and nothing]
     #[arg(long, value_enum)]
     agent: Option<AgentArg>,
-    /// Command of a program that acts as the agent; it is started for each lab [default: none]
+    /// Command of a program that acts as the agent, started once for each lab [default: none]
     #[arg(long, value_name = "COMMAND", conflicts_with = "agent")]
     command: Option<String>,
-    /// File to write the scores with their parts to, JSON [default: none]
+    /// JSON file to write the scores with their parts to [default: none]
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// File to write every call with its answer to, JSON Lines [default: none]
+    /// JSON Lines file to write every call with its answer to [default: none]
     #[arg(long, value_name = "FILE")]
     transcripts: Option<PathBuf>,
     /// Print the scenarios as JSON, and run none
@@ -76,11 +75,11 @@ pub struct AgentBenchArgs {
 /// An agent on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum AgentArg {
-    /// Remedies of findings, and comparisons
+    /// Carries out remedies of findings, and compares runs
     Builtin,
-    /// Valid random acts
+    /// Makes valid random acts
     Random,
-    /// No act
+    /// Does nothing
     Nothing,
     /// A client that you connect
     Mcp,

@@ -1,5 +1,5 @@
-//! A simulated device: it trains runs by [`Model`] and carries out commands, over the real link of a worker. Its runs take steps only when
-//! they are granted, so a lab is the same for a fast and for a slow agent.
+//! A simulated device: it trains runs by [`Model`] and carries out commands over the real link of a worker. Its runs take steps only when
+//! steps are granted, so a fast and a slow agent find the same lab.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use crate::live::clock::now_ms;
 
 /// How long a run waits for a command before it looks for granted steps.
 const LOOK_EVERY: Duration = Duration::from_millis(4);
-/// Granted steps with which every run trains to its end.
+/// A number of granted steps that is enough for every run to end.
 const ALL: u64 = 1 << 40;
 /// Bits per nat.
 const BITS: f64 = std::f64::consts::LOG2_E;

@@ -1,4 +1,4 @@
-//! What is in the store of a lab after an agent has ended. Scores are computed from it and from nothing that the agent says.
+//! The contents of the store of a lab after an agent has ended. Scores are computed from them alone, not from what the agent says.
 
 use std::collections::BTreeMap;
 

@@ -27,9 +27,9 @@ const MESSAGE_BYTES: usize = 1 << 20;
 const ANSWER_BYTES: usize = 16 << 20;
 /// The tool that ends a scenario.
 pub(super) const FINISH: &str = "finish";
-const ABOUT_FINISH: &str = "Ends the scenario: call it when you have done what the goal asks for. Runs then train on without you, and the \
+const ABOUT_FINISH: &str = "Ends the scenario: call it when you have done what the goal asks for. Runs then continue without you, and the \
                             scenario is scored by what was done. Later calls are refused.";
-/// The tool that waits, the steps that it grants as a multiple of those of another call, and the longest wait, s: all granted steps are
+/// The tool that waits, the steps that it grants as a multiple of those of another call, and its maximum duration, s: all granted steps are
 /// taken at once, so a longer wait changes nothing.
 const WAIT: &str = "wait_for";
 const WAIT_CALLS: u64 = 5;
@@ -38,11 +38,11 @@ const WAIT_SECS: u64 = 2;
 /// The limits of a scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) struct Limits {
-    /// Calls of tools.
+    /// Maximum number of calls of tools.
     pub(super) calls: u64,
-    /// Time of the agent, s.
+    /// Time limit of the agent, s.
     pub(super) secs: u64,
-    /// Steps that each run takes for a call.
+    /// Steps that each run takes for each call.
     pub(super) steps_per_call: u64,
 }
 

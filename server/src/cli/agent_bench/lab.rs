@@ -92,7 +92,7 @@ impl BenchLab {
         self.lab.store()
     }
 
-    /// Starts what a server runs, apart from devices of this machine.
+    /// Starts the tasks of a server, except the devices of this machine.
     async fn serve(&mut self) -> Result<(), AgentBenchError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(AgentBenchError::Listen)?;
         let url = format!("http://{}", listener.local_addr().map_err(AgentBenchError::Listen)?);
@@ -230,7 +230,7 @@ impl BenchLab {
         Ok(())
     }
 
-    /// Lets the lab train on without the agent until nothing more happens.
+    /// Lets the runs continue without the agent until none of them can take a step.
     ///
     /// # Errors
     /// A run does not end.

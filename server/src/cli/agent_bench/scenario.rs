@@ -5,7 +5,7 @@ use super::gate::Limits;
 use super::score::Part;
 use super::setup::Setup;
 
-/// Time of an agent, s.
+/// Time limit of an agent, s.
 const SECS: u64 = 600;
 
 /// A lab in a known state with a goal and a score.
@@ -18,14 +18,14 @@ pub(super) struct Scenario {
     /// The rule for points, in words.
     pub(super) scoring: &'static str,
     pub(super) limits: Limits,
-    /// Whether the runs train to their end before the score is computed.
+    /// Whether the runs train to their last step before the score is computed.
     pub(super) trains_on: bool,
     /// The contents of its lab for a seed.
     pub(super) setup: fn(u64) -> Setup,
     pub(super) score: fn(&Facts) -> Vec<Part>,
 }
 
-/// The usual limits of a scenario whose runs take so many steps for a call.
+/// The usual limits of a scenario, whose runs take `steps_per_call` steps for each call.
 pub(super) const fn limits(calls: u64, steps_per_call: u64) -> Limits {
     Limits { calls, secs: SECS, steps_per_call }
 }

@@ -23,7 +23,7 @@ pub(super) mod tests {
     use crate::cli::agent_bench::score::{exceeded, total};
     use crate::cli::agent_bench::setup::{DEVICE, NOTES, SetupRun, Then};
 
-    /// A run of a setup, as nobody has changed it.
+    /// A run of a setup that nobody has changed.
     pub(super) fn untouched(run: &SetupRun, trains_on: bool) -> RunFacts {
         let (state, step) = match (run.then, trains_on) {
             (Then::Stopped, _) => (RunState::Stopped, run.planned.begin),

@@ -35,12 +35,12 @@ pub(super) fn total(parts: &[Part]) -> f64 {
     (sum.clamp(0.0, 1.0) * 1000.0).round() / 1000.0
 }
 
-/// The harm that every scenario counts.
+/// The part for harm that counts in every scenario.
 pub(super) fn exceeded(facts: &Facts) -> Option<Part> {
     Part::if_so(facts.is_exceeded, -EXCEEDED, "more calls than allowed")
 }
 
-/// The validation loss that a run has without an act, and with the best act known, nats/token.
+/// The final validation loss of a run without an act, and with the best known act, nats/token.
 pub(super) struct Reference {
     pub(super) nothing: f64,
     pub(super) best: f64,

@@ -53,7 +53,7 @@ pub(super) enum Then {
 }
 
 impl SetupRun {
-    /// A run that has taken `begin` of its steps and trains on.
+    /// A run that has taken `begin` of its steps and continues to train.
     pub(super) fn training(
         key: &'static str,
         seed: u64,

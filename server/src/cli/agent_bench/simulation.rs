@@ -12,12 +12,12 @@ pub(super) const EVAL_EVERY: u64 = 50;
 pub(super) const CHECKPOINT_EVERY: u64 = 100;
 /// Steps between statistics of parameters.
 const STATS_EVERY: u64 = 10;
-/// Distance of ln(learning rate) from that of the best one at which half of the speed is left.
+/// Distance of ln(learning rate) from that of the best one at which the speed is halved.
 const RATE_WIDTH: f64 = 1.2;
 /// Lasting rise of the loss for each bad batch, and for each step of another spike, nats/token.
 const BATCH_DAMAGE: f64 = 0.02;
 const SPIKE_DAMAGE: f64 = 0.003;
-/// Of every so many steps, so many spike: the rules find the spikes also some steps later.
+/// Period of the spikes, and number of steps in each period that spike. They recur, so that the rules also find them some steps later.
 const SPIKES: (u64, u64) = (24, 4);
 /// Rise of the fraction of dead neurons in a step, its maximum, and its share of the loss, nats/token.
 const DYING: f64 = 0.003;
@@ -63,7 +63,7 @@ pub(super) enum Fault {
         from: u64,
         above: f64,
     },
-    /// From this step on the device needs five times as long for a step.
+    /// From this step on a step takes five times as long.
     Throttled {
         from: u64,
     },

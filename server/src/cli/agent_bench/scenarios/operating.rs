@@ -12,7 +12,7 @@ pub(super) fn all() -> Vec<Scenario> {
     vec![plateau(), stuck(), healthy()]
 }
 
-/// Points that each act on a run that needs none costs, and each run that nobody asked for.
+/// Cost in points of each act on a run that needs none, and of each run that nobody asked for.
 const NEEDLESS: f64 = 0.35;
 const UNASKED: f64 = 0.2;
 
@@ -20,7 +20,7 @@ fn plateau() -> Scenario {
     Scenario {
         name: "plateaued-run",
         goal: "Two runs train at constant learning rates, which must stay as they are. Stop a run whose validation loss no longer improves, so \
-               that its device is free; let a run that improves train on.",
+               that its device is free; let a run that improves continue.",
         made: "Two simulated runs, each on its device. The loss of flat has been constant since about step 400; it is at step 1500 of 20000. That \
                of improving falls.",
         scoring: "1 for stopping flat, 0.5 for pausing it; −1 for an act on improving.",
@@ -51,8 +51,8 @@ fn plateau() -> Scenario {
 fn stuck() -> Scenario {
     Scenario {
         name: "stuck-run",
-        goal: "The run urgent waits in the queue and must be trained soon. Find out what keeps it waiting, and see to it that it is trained. \
-               Nothing else that waits or trains well may be lost.",
+        goal: "The run urgent waits in the queue and must be trained soon. Find out why it waits, and make sure that it is trained. Do not stop other \
+               runs that wait or train normally.",
         made: "A simulated run, stuck, whose worker takes no step from step 200 on and still answers commands. urgent and another run wait for \
                the same device.",
         scoring: "0.5 for stopping stuck, 0.5 if urgent has finished; −0.5 for each waiting run that was stopped.",
