@@ -7,7 +7,7 @@
     VENV/bin/python tests/measure/agents.py stdio DIR      # `kindling mcp` as a child process; KINDLING has its path
     VENV/bin/python tests/measure/agents.py lab            # both, each with a lab of its own in a temporary folder
 
-It calls every tool at least once, reads every resource, fills in every prompt, and prints one line for each. It fails if a tool answers an error
+It calls every tool at least once, reads every resource, fills in every prompt, and prints one line for each. It fails if a tool answers with an error
 that is not expected, if an answer is larger than its bound, if a call that waits sends no progress, or if the experiment has no verdict after ten
 minutes.
 
@@ -58,7 +58,7 @@ class Lab:
         return answer.get("data")
 
     async def act(self, tool, same=lambda data: data, **arguments):
-        """Plans, acts, and repeats the call: the second result is the first one, as far as `same` of them goes."""
+        """Plans, acts, and repeats the call: `same` of the second result equals `same` of the first."""
         self.keys += 1
         whole = arguments | {"reason": "a test of the tools", "idempotency_key": f"python-sdk-{time.time_ns()}-{self.keys}"}
         await self.call(tool, dry_run=True, **whole)
@@ -78,7 +78,7 @@ class Lab:
 
 
 async def steer_a_run(lab):
-    """Starts a run, changes it, looks inside it, forks it and stops it. Returns the run and one of its checkpoints."""
+    """Starts a run, changes it, inspects it, forks it and stops it. Returns the run and one of its checkpoints."""
     run = (await lab.act("start_run", spec=SPEC | {"steps": 100_000}))["run"]["id"]
     await lab.wait(run, kinds=["started"], since=0)
     await lab.wait(run, step=25)

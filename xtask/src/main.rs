@@ -26,7 +26,7 @@ Usage: cargo xtask TASK
 Tasks:
   serve [OPTIONS]  Install missing tools, build the page and the server, and start the server with OPTIONS
   test [--peers]   Install missing tools, build the page and the server, and run all checks and tests; with --peers instead the
-                   slow checks against programs of others that are installed
+                   slow checks against third-party programs that are installed
   lint [--docs]    Check formatting, line width, spelling, wording, module cycles and commit subjects; with --docs also the API
                    documentation
   page             Build only the page, into target/page

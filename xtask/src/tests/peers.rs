@@ -1,5 +1,5 @@
-//! Optional checks against programs of others, which need their packages and minutes: `cargo xtask test --peers`. The date and the result are
-//! written into docs/PEERS.md afterwards, by whoever ran them.
+//! Optional checks against third-party programs, `cargo xtask test --peers`. They need the packages of those programs and take minutes. Whoever
+//! runs them writes the date and the result into docs/PEERS.md.
 
 use std::process::Command;
 
@@ -7,10 +7,10 @@ use super::{Verdict, is_failure, verdict};
 use crate::server;
 use crate::shell::{Outcome, cargo, command, find_program, output, run, say, target_dir};
 
-/// A check against a program of others.
+/// A check against a third-party program.
 struct Peer {
     name: &'static str,
-    /// What it needs in `PATH`, in words.
+    /// What has to be installed, in words.
     needs: &'static str,
     is_there: fn() -> bool,
     check: fn() -> Outcome<()>,
