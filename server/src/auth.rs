@@ -3,7 +3,8 @@
 //! those of [`project`] a role in the project in the path, those of [`sweep`] a role in the project of the sweep in the path, and [`SignedIn`]
 //! only somebody who is signed in: such a route answers with what the sender may see.
 //!
-//! - [`experiment`], [`research_loop`]: roles on the experiment or the research loop in the path; [`spec`]: who may make a run of a spec; [`datasets`]: access to datasets;
+//! - [`experiment`], [`research_loop`]: roles on the experiment or the research loop in the path; [`spec`]: who may make a run of a spec;
+//!   [`datasets`]: access to datasets;
 //! - [`session`]: signing in and the cookie; [`tokens`]: creating and revoking tokens; [`links`]: share links;
 //! - [`people`]: accounts and invitations; [`projects`]: projects and their members.
 

@@ -147,11 +147,14 @@ pub enum Subcommand {
 impl Subcommand {
     /// Adapts the allocation of memory to what the subcommand does; called before it starts.
     pub fn choose_pages(&self) {
-        memory::use_huge_pages(!matches!(self, Self::Serve(_) | Self::Sweep(_) | Self::Research(_) | Self::AgentBench(_)));
+        memory::use_huge_pages(!matches!(
+            self,
+            Self::Serve(_) | Self::Sweep(_) | Self::Research(_) | Self::AgentBench(_)
+        ));
     }
 
-    /// The least severe level that is logged by default. The agent bench starts a server and workers for each lab, whose usual messages would
-    /// hide its own.
+    /// The least severe level that is logged by default. The agent bench starts a server and workers for each lab, and their messages would hide
+    /// its own.
     pub fn log_level(&self) -> Level {
         if matches!(self, Self::AgentBench(_)) { Level::ERROR } else { Level::INFO }
     }

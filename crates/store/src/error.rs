@@ -240,7 +240,7 @@ pub enum StoreError {
     #[error("unknown research loop {id}")]
     UnknownLoop { id: u64 },
     /// The lab has as many research loops that have not ended as it may have.
-    #[error("the lab has {most} research loops that are running or paused, which is the maximum: stop some")]
+    #[error("the lab has {most} research loops that are running or paused, which is the maximum: stop one")]
     TooManyLoops {
         /// The maximum.
         most: u64,

@@ -97,14 +97,14 @@ fn in_words(error: StudyError, wanted: Option<&str>) -> String {
     match error {
         StudyError::Sqlite(source) => {
             format!(
-                "the file cannot be read as a SQLite database of Optuna ({source}); give the file of sqlite:///FILE"
+                "the file cannot be read as a SQLite database of Optuna ({source}); give the FILE in its URL sqlite:///FILE"
             )
         }
-        StudyError::Table(name) => format!("the file has no table {name} as Optuna makes it"),
+        StudyError::Table(name) => format!("the file has no plain table {name} as in files of Optuna"),
         StudyError::Schema(found) => {
             let found = found.map_or_else(|| "no version".to_owned(), |found| format!("version {found}"));
             format!(
-                "the file has {found} of the schema of Optuna, and this program reads version 12; run \
+                "the file has {found} of Optuna's schema, but this program reads version 12; run \
                  `optuna storage upgrade --storage sqlite:///FILE` with Optuna 4"
             )
         }
@@ -128,14 +128,14 @@ fn cut(name: &str) -> String {
 /// The sweep of a study.
 ///
 /// # Errors
-/// Why a sweep cannot have this study, in words.
+/// Why this study cannot become a sweep, in words.
 fn study(rows: StudyRows) -> Result<Study, String> {
     let StudyRows { name, directions, metric_names, trials, parameters, points } = rows;
     let direction = match directions.as_slice() {
         [one] if one == "MINIMIZE" => Direction::Lower,
         [one] if one == "MAXIMIZE" => Direction::Higher,
         [_] => return Err("its direction is not set".to_owned()),
-        several => return Err(format!("it has {} objectives, and a sweep compares one", several.len())),
+        several => return Err(format!("it has {} objectives, but a sweep compares one", several.len())),
     };
     if trials.len() as u64 > MAX_TRIALS {
         return Err(format!("it has more trials than a sweep may have, {}", grouped(MAX_TRIALS)));
@@ -161,7 +161,7 @@ fn study(rows: StudyRows) -> Result<Study, String> {
         return Err(format!("the study {shown:?} has no trial that has ended"));
     }
     if trials.windows(2).any(|pair| pair[0].0.number == pair[1].0.number) {
-        return Err(format!("the study {shown:?} has two trials of one number"));
+        return Err(format!("the study {shown:?} has two trials with the same number"));
     }
     let left_out = match all - trials.len() {
         0 => String::new(),

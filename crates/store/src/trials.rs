@@ -240,7 +240,7 @@ impl Store {
         let Some(before) = found.filter(|found| found.trial.attempt == attempt && !found.trial.state.is_over()) else {
             return Ok(None);
         };
-        // What was decided by the old rule does not count any more.
+        // Decisions of the old rule no longer count.
         if before.is_unread || !is_current(&mut transaction, &before.trial, change.run_state).await? {
             return Ok(None);
         }

@@ -49,7 +49,7 @@ pub struct FitQuery {
     tokens: Option<f64>,
     /// Training FLOPs for which a scaling law gives the best size; those of the extrapolation by default.
     flops: Option<f64>,
-    /// The dataset whose loss a mix is fitted to; the mean of the losses of all datasets by default.
+    /// For a mix: the dataset whose loss it predicts; the mean of the losses of all datasets by default.
     dataset: Option<String>,
 }
 

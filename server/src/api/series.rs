@@ -20,7 +20,7 @@ use crate::lab::Lab;
 
 /// Maximum number of events in a response.
 const EVENTS: u32 = 5_000;
-/// Header of a response with events: the number of the newest event of the run.
+/// Header of a response with events; its value is the number of the newest event of the run.
 pub(super) const LAST_HEADER: &str = "kindling-last";
 /// Maximum number of buckets of one series in a response, and the default.
 const MAX_POINTS: u32 = 10_000;
@@ -43,7 +43,7 @@ pub struct EventsQuery {
     /// Kinds of events, separated by commas, such as `evaluated,sampled`; all by default.
     #[serde(default)]
     kinds: String,
-    /// `true`: the newest events instead of the first ones, in order too.
+    /// `true`: the newest events instead of the first ones. They are in order as well.
     #[serde(default)]
     newest: bool,
 }

@@ -98,14 +98,14 @@ pub async fn start_sweep(
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct StudyQuery {
-    /// Name of the study; by default the only one of the file.
+    /// Name of the study; by default the only one in the file.
     study: Option<String>,
     /// The project that the sweep belongs to; `default` by default.
     project: Option<String>,
 }
 
-/// Imports a study of Optuna 4 from its SQLite file as a stopped sweep. Its trials have ended and have no runs; those that had not ended are left
-/// out. A parameter that is no hyperparameter of this program is named imported.NAME.
+/// Imports an Optuna 4 study from its SQLite file as a stopped sweep. Its trials have ended and have no runs; trials that had not ended are left
+/// out. A parameter that is not a hyperparameter of this program is named imported.NAME.
 #[utoipa::path(post, path = "/sweeps/import", tag = "sweeps", params(StudyQuery),
     request_body(content = Vec<u8>, description = "The SQLite file; or multipart/form-data with it.", content_type = "application/octet-stream"),
     responses((status = 201, body = Sweep), (status = 409, description = "The project has reached its limit of disk.", body = ApiErrorBody),

@@ -12,7 +12,7 @@ use crate::api::server;
 use crate::lab::open::ServeError;
 use crate::lab::settings::Settings;
 
-/// Serves a folder until some work has ended, which gets the URL of the server and a mark that becomes true when the server ends. Returns the
+/// Serves a folder until `work` has ended. `work` gets the URL of the server and a flag that becomes true when the server ends. Returns the
 /// result of the work and whether the server had ended before it; `None` if the server ended before it had an address.
 ///
 /// # Errors
@@ -26,7 +26,7 @@ where
     let (ready, address) = oneshot::channel();
     let (done, is_done) = oneshot::channel::<()>();
     let settings = Settings::new(folder.to_owned(), ([127, 0, 0, 1], 0).into());
-    // Whoever waits for the address, or for the end, has gone: then nothing is left to do.
+    // Errors of the channels are dropped: they mean that nobody waits for the address or for the end.
     let serving = server::serve_until(settings, |url| drop(ready.send(url)), async { drop(is_done.await) });
     let has_ended = Arc::new(AtomicBool::new(false));
     let ended = Arc::clone(&has_ended);

@@ -70,13 +70,13 @@ const EVERY: Duration = Duration::from_millis(500);
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SweepArgs {
-    /// TOML file with the specification of the sweep; with --optuna the SQLite file of Optuna
+    /// TOML file with the specification of the sweep; with --optuna the SQLite file of an Optuna study
     #[arg(value_name = "SPEC.toml")]
     spec: PathBuf,
-    /// Import a study of Optuna 4 as a stopped sweep whose trials have ended, and start nothing
+    /// Import an Optuna 4 study as a stopped sweep whose trials have ended, and start nothing
     #[arg(long, conflicts_with_all = ["preview", "detach", "to", "json", "set_stopping"])]
     optuna: bool,
-    /// Name of the study to import [default: the only one of the file]
+    /// Name of the study to import [default: the only one in the file]
     #[arg(long, value_name = "NAME", requires = "optuna")]
     study: Option<String>,
     /// Project of the imported sweep [default: default]
@@ -132,7 +132,7 @@ pub enum SweepError {
         /// The answer to the specification; no sweep was started.
         source: ClientError,
     },
-    #[error("no server uses {}: start one with `kindling serve --data {}`, without --detach and --set-stopping this command serves the folder itself", data.display(), data.display())]
+    #[error("no server uses {}: start one with `kindling serve --data {}`; --detach and --set-stopping need a running server", data.display(), data.display())]
     NoServer {
         /// The folder.
         data: PathBuf,
@@ -289,7 +289,7 @@ enum Ended {
     Detached,
 }
 
-/// Changes the stopping rule of a sweep, and prints the one that it has then.
+/// Changes the stopping rule of a sweep, and prints the new rule.
 fn set_stopping(client: &Client, id: i64, stopping: Option<StoppingRule>) -> Result<(), ClientError> {
     // No trial changes after the last change of any sweep, so the answer has none.
     let known: SweepView = client.get(&format!("/sweeps/{id}?since={}", i64::MAX))?;
@@ -318,7 +318,7 @@ fn read_spec(path: &Path) -> Result<SweepSpec, SweepError> {
     Ok(spec)
 }
 
-/// Waits until the datasets are ready that a specification names: a new lab generates the built-in ones.
+/// Waits until the datasets that a specification names are ready: a new lab generates the built-in ones.
 pub(super) fn wait_for_datasets(client: &Client, base: &RunSpec) -> Result<(), ClientError> {
     let of_mix = base.mix.iter().flat_map(|mix| mix.keys());
     let named: Vec<&CorpusId> = base.corpus.iter().chain(of_mix).collect();

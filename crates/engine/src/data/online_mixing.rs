@@ -13,7 +13,7 @@
 
 use wire::hyperparameters::recipe::Mixing;
 
-/// Smallest weight without the floor, from which a dataset can return.
+/// Minimum of a weight without the floor, so that a dataset can gain weight again.
 const LEAST: f64 = 1e-6;
 
 /// The weights after an evaluation with these losses, which sum to 1; `None` if a loss is not finite or there are fewer than 2 datasets.

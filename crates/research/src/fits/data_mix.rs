@@ -8,7 +8,7 @@
 //! w is on the simplex. The coefficients are those of ridge regression, b = (X'X + λ I)⁻¹ X'y with centered terms X; b_0 is not shrunk. Order and λ
 //! are those with the least leave-one-out error, which has a closed form: e_i / (1 - h_ii) with H = 11'/n + X (X'X + λ I)⁻¹ X'. The fit is
 //! refused if this error is not below that of the mean of the other runs. The best mix moves weight between two datasets at a time, each time to
-//! the minimum of the parabola between them, from each dataset alone, equal weights and the best run. Intervals: the fits of drawn residuals.
+//! the minimum of the parabola between them, from each dataset alone, equal weights and the best run. Intervals: refits with resampled residuals.
 //!
 //! Sources: RegMix (Liu et al. 2024, arXiv 2407.01492): regression over short runs on Dirichlet mixes; the polynomials on the simplex are Scheffé's
 //! (Experiments with Mixtures, 1958); ridge regression with its leave-one-out error: Golub, Heath, Wahba 1979.
@@ -18,17 +18,17 @@ use serde::{Deserialize, Serialize};
 use super::{Estimate, Refusal, widening};
 use crate::statistics::sample::mean;
 
-/// Fewest different mixes, and as a multiple of the datasets.
+/// Minimum number of different mixes, and the minimum for each dataset.
 const FEWEST: usize = 8;
 const FEWEST_PER_DATASET: usize = 2;
 /// λ as fractions of the number of runs.
 const PENALTIES: [f64; 7] = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0];
-/// Fits of drawn residuals.
+/// Number of fits with resampled residuals.
 const RESAMPLES: usize = 200;
 /// Rounds over all pairs of datasets, and the improvement of ln L below which the search ends.
 const ROUNDS: usize = 200;
 const IMPROVEMENT: f64 = 1e-12;
-/// Two mixes whose weights differ by less are one.
+/// Two mixes whose weights differ by less count as the same mix.
 const SAME: f64 = 1e-6;
 
 /// A run: the weights of the datasets, which sum to 1, and the loss of the target.
@@ -153,7 +153,7 @@ struct Ridge {
     /// The Cholesky factor of X'X + λ I, lower triangle by rows.
     factor: Vec<Vec<f64>>,
     law: Polynomial,
-    /// The trace of H with that of the mean: how many parameters the fit has.
+    /// The trace of H, including that of the mean: the effective number of parameters.
     freedom: f64,
     /// The error of the prediction of each run by the fit without it.
     left_out: Vec<f64>,
@@ -219,7 +219,7 @@ impl Ridge {
     }
 }
 
-/// The best mix of a fit, with the intervals of drawn residuals.
+/// The best mix of a fit, with intervals from resampled residuals.
 fn described(ridge: &Ridge, weights: &[&[f64]], values: &[f64], explained: f64, seed: u64) -> DataMix {
     let datasets = weights[0].len();
     let uniform = vec![1.0 / datasets as f64; datasets];

@@ -1,5 +1,5 @@
-//! SQL of the files of Optuna 4 (schema version 12, `optuna/storages/_rdb/models.py`). A file comes from anybody: it is opened without writing,
-//! has to have plain tables, and each query has a limit.
+//! SQL of the files of Optuna 4 (schema version 12, `optuna/storages/_rdb/models.py`). A file is untrusted: it is opened read-only, its
+//! tables have to be plain tables, and each query has a limit.
 
 use std::path::Path;
 
@@ -66,11 +66,11 @@ pub(crate) struct PointRow {
 pub(crate) enum StudyError {
     /// SQLite cannot read it.
     Sqlite(sqlx::Error),
-    /// It has no table of Optuna of this name, or one that is not a plain table.
+    /// It lacks this table of Optuna, or it is not a plain table.
     Table(&'static str),
     /// It has another version of the schema.
     Schema(Option<i64>),
-    /// It has no study of this name, or several and none was named; the names of those that it has.
+    /// It has no study of this name, or it has several and none was named. Contains the names of its studies.
     Study(Vec<String>),
 }
 
@@ -80,7 +80,7 @@ impl From<sqlx::Error> for StudyError {
     }
 }
 
-/// Reads the study of this name, or the only one; of more trials than `most`, one more.
+/// Reads the study of this name, or the only one. Of more than `most` trials it reads `most` + 1.
 pub(crate) async fn read(file: &Path, wanted: Option<&str>, most: usize) -> Result<StudyRows, StudyError> {
     let options = SqliteConnectOptions::new().filename(file).read_only(true).immutable(true);
     let options = options.pragma("trusted_schema", "OFF").pragma("cell_size_check", "ON").disable_statement_logging();
@@ -114,7 +114,7 @@ async fn read_open(file: &mut SqliteConnection, wanted: Option<&str>, most: i64)
     })
 }
 
-/// Tables whose columns are computed, views and virtual tables run code of the file.
+/// The tables that are read. Each has to be a plain table: computed columns, views and virtual tables run code of the file.
 async fn check_tables(file: &mut SqliteConnection) -> Result<(), StudyError> {
     const TABLES: [&str; 8] = [
         "version_info",

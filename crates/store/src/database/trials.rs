@@ -158,7 +158,7 @@ pub(crate) async fn set_values(
     Ok(())
 }
 
-/// The stopping rule of a sweep has changed: the values that it reads are to be read again.
+/// Marks the values that the stopping rule reads as unread, after the rule of a sweep has changed.
 pub(crate) async fn read_again(connection: &mut SqliteConnection, sweep: i64) -> Result<(), StoreError> {
     sqlx::query("UPDATE trials SET kept = 'null' WHERE sweep = ?").bind(sweep).execute(connection).await?;
     Ok(())

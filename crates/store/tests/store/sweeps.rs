@@ -474,9 +474,10 @@ async fn a_study_of_optuna_becomes_a_stopped_sweep_with_its_trials() {
         assert!(refused.contains(part), "{refused}");
     }
     let other = dir.path().join("other.db");
-    for (content, part) in
-        [(b"not SQLite".repeat(200), "cannot be read as a SQLite database"), (vec![], "has no table version_info")]
-    {
+    for (content, part) in [
+        (b"not SQLite".repeat(200), "cannot be read as a SQLite database"),
+        (vec![], "has no plain table version_info"),
+    ] {
         std::fs::write(&other, content).unwrap();
         let refused = store.import_study(&other, None, "default", ada).await.unwrap_err().to_string();
         assert!(refused.contains(part), "{refused}");
@@ -488,6 +489,6 @@ async fn a_study_of_optuna_becomes_a_stopped_sweep_with_its_trials() {
     sqlx::raw_sql(change).execute(&mut database).await.unwrap();
     database.close().await.unwrap();
     let refused = store.import_study(&other, Some("learning rates"), "default", ada).await.unwrap_err().to_string();
-    assert!(refused.contains("no table trials as Optuna makes it"), "{refused}");
+    assert!(refused.contains("no plain table trials as in files of Optuna"), "{refused}");
     assert_eq!(store.sweeps(&Visible::All, None, 9).await.unwrap().len(), 1, "what was refused left nothing");
 }

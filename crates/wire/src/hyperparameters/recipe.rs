@@ -53,9 +53,9 @@ pub struct Mixing {
     pub rule: MixingRule,
     /// Smallest weight of a dataset.
     pub floor: f64,
-    /// Logarithm of the ratio of two weights for a difference of one nat per token.
+    /// Logarithm of the ratio that the weights of two datasets approach if their losses differ by 1 nat per token.
     pub strength: f64,
-    /// Part of the logarithms of the weights that an evaluation keeps.
+    /// Fraction of the old log-weights that an evaluation keeps.
     pub smoothing: f64,
 }
 

@@ -32,7 +32,7 @@ pub enum SweepCommand {
         /// Trials to add.
         trials: u64,
     },
-    /// Change the rule that stops trials early. It decides about values that are reported afterwards; decisions that were made stay.
+    /// Change the rule that stops trials early. The new rule applies to values that are reported afterwards; earlier decisions stay.
     SetStopping {
         /// The rule; `null` for none.
         stopping: Option<StoppingRule>,

@@ -18,7 +18,7 @@ pub enum SamplerKind {
     Tpe,
     /// Covariance matrix adaptation: a normal distribution that moves towards the best trials, for numbers.
     CmaEs,
-    /// Weights of datasets (`mix.NAME`) uniform on the simplex, so that they sum to 1; other parameters as random.
+    /// Draws weights of datasets (`mix.NAME`) uniformly on the simplex, so that they sum to 1; other parameters as in random search.
     Dirichlet,
 }
 
@@ -51,7 +51,7 @@ impl SamplerKind {
             Self::QuasiRandom => "Quasi-random (Sobol)",
             Self::Tpe => "TPE",
             Self::CmaEs => "CMA-ES",
-            Self::Dirichlet => "Dirichlet (mixes)",
+            Self::Dirichlet => "Dirichlet (data mixes)",
         }
     }
 }

@@ -49,7 +49,7 @@ pub const MAX_CHOICES: usize = 1_000;
 
 /// Beginning of the name of the weight of a dataset.
 pub const WEIGHT: &str = "mix.";
-/// Beginning of the name of a parameter of an imported study that sets nothing of a run.
+/// Beginning of the name of a parameter of an imported study that is not a hyperparameter of this program.
 pub const IMPORTED: &str = "imported.";
 /// Longest name of a parameter of an imported study, characters.
 const MAX_IMPORTED_CHARS: usize = 200;

@@ -84,7 +84,7 @@ pub struct SweepSpec {
     /// Priority of the runs of the trials, -1000 to 1000; 0 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<i32>,
-    /// The study from which an imported sweep comes; a sweep that is started has none.
+    /// The study that the sweep was imported from; leave it out of a sweep to start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported_from: Option<String>,
 }

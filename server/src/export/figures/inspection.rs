@@ -1,4 +1,4 @@
-//! Inspections as images. Embeds show the snapshots that a run keeps: looking at them costs the training nothing.
+//! Inspections as images. Embeds show the snapshots that a run keeps: showing them does not slow down the training.
 
 use figure::inspection::{Heading, LogitLens, attention, empty, logit_lens, weights};
 use figure::{Scene, number};

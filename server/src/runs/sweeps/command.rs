@@ -20,8 +20,8 @@ use crate::runs::create::announce;
 /// Carries out a command to a sweep, if its revision is the one that the sender has seen.
 ///
 /// # Errors
-/// 409 for an imported sweep, 403 for a share link that retries a trial of a sweep with a high priority; 404 for an unknown sweep or trial; 409 for another revision, and if
-/// the state of the sweep, trial or run does not allow it; 422 for an invalid value; an error of the store.
+/// 403 for a share link that retries a trial of a sweep with a high priority; 404 for an unknown sweep or trial; 409 for an imported sweep, for
+/// another revision, and if the state of the sweep, trial or run does not allow it; 422 for an invalid value; an error of the store.
 pub async fn carry_out(lab: &Lab, identity: &Identity, id: i64, request: SweepRequest) -> Result<Sweep, ApiError> {
     let SweepRequest { revision, command } = request;
     let sweep = lab.store().sweep(id).await?.ok_or(StoreError::UnknownSweep { id })?;
@@ -29,7 +29,7 @@ pub async fn carry_out(lab: &Lab, identity: &Identity, id: i64, request: SweepRe
         return Err(StoreError::SweepChanged { id, revision, current: sweep.revision }.into());
     }
     if let Some(source) = &sweep.spec.imported_from {
-        let message = format!("sweep {id} was imported from the {source}, and trains nothing");
+        let message = format!("sweep {id} was imported from the {source} and trains nothing");
         return Err(
             ApiError::conflict("sweep_imported", message).hint("start another sweep over hyperparameters of this lab")
         );

@@ -1,5 +1,5 @@
-//! A changed stopping rule: each rule reads other values of a trial, so those of the new one are read from the series again. Values are decided
-//! about once, when they are reported: the new rule decides only about later ones.
+//! Changed stopping rules. Each rule reads other values of a trial, so those of the new rule are read from the series again. A rule decides about
+//! a value once, when it is reported, so the new rule decides only about later values.
 
 use research::stopping::keep;
 use store::TrialRecord;
@@ -11,7 +11,7 @@ use super::follow::{NewValues, new_values};
 use crate::error::ApiError;
 use crate::lab::Lab;
 
-/// Reads the values of the trials again whose rule has changed. After a kill the next check reads the others.
+/// Reads the values of the trials again after a change of the rule. If the server is killed in between, the next check reads the rest.
 ///
 /// # Errors
 /// An error of the store.

@@ -83,8 +83,8 @@ pub(super) async fn grid_trials(lab: &Lab, spec: &SweepSpec) -> Result<u64, ApiE
 async fn check(lab: &Lab, identity: &Identity, spec: SweepSpec) -> Result<Checked, ApiError> {
     let mut base = RunSpec { priority: spec.priority, ..spec.base.clone() };
     if spec.imported_from.is_some() {
-        let error = PlanError::new("imported_from", "a sweep that is started comes from no study");
-        return Err(error.hint("leave imported_from out").into());
+        let error = PlanError::new("imported_from", "a sweep to start cannot come from a study");
+        return Err(error.hint("leave out imported_from").into());
     }
     let space = spec.check()?;
     permit(lab, identity, &mut base, Role::Steer).await?;

@@ -1,4 +1,4 @@
-//! Studies of Optuna as sweeps.
+//! Imports Optuna studies as sweeps.
 
 use axum::extract::Request;
 use store::{Identity, StoreError};
@@ -11,10 +11,10 @@ use crate::lab::Lab;
 /// Largest file, bytes: a study of 2,000 trials with 64 parameters and 100 values each takes about 30 MB.
 const MAX_BYTES: u64 = 64_000_000;
 
-/// Imports a study of the file that a request contains.
+/// Imports a study from the file in a request.
 ///
 /// # Errors
-/// 413 for a large file, 422 for one that is not of Optuna, without the study, or with more than a sweep may have; an interrupted upload; an
+/// 413 for a large file, 422 for one that is not an Optuna file, lacks the study, or exceeds the limits of a sweep; an interrupted upload; an
 /// error of the store.
 pub async fn import(
     lab: &Lab,
