@@ -65,6 +65,9 @@ pub struct Admin(pub Identity);
 /// An extension of a request that marks it as sent by an agent over MCP.
 #[derive(Debug, Clone, Copy)]
 pub struct ByAgent;
+/// An extension of a request of an agent that a person has approved: the mode of its token does not refuse it, its scopes and budgets hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Approved;
 /// A worker process.
 pub struct Worker(pub Identity);
 /// A machine with a join token, valid or not: its text. The exchange says why it is refused.
@@ -78,7 +81,7 @@ pub fn cookie_name(lab_id: &str) -> String {
 /// The author of a sender's commands in the journal: a person, or an agent, which has the name of its token.
 pub fn author(identity: &Identity) -> Author {
     match identity.is_agent {
-        true => Author::Agent(identity.name.clone()),
+        true => Author::Agent(identity.author_name.as_ref().unwrap_or(&identity.name).clone()),
         false => Author::Person(identity.name.clone()),
     }
 }
@@ -149,7 +152,8 @@ async fn sender(parts: &Parts, lab: &Lab) -> Result<Identity, ApiError> {
 /// The sender of a request, who is not a worker.
 async fn person(parts: &Parts, lab: &Lab) -> Result<Identity, ApiError> {
     let is_agent = parts.extensions.get::<ByAgent>().is_some();
-    let identity = Identity { is_agent, ..sender(parts, lab).await? };
+    let mut identity = sender(parts, lab).await?;
+    identity.is_agent |= is_agent;
     if identity.role != Role::Worker { Ok(identity) } else { Err(forbidden(&identity, Role::View, None)) }
 }
 

@@ -210,6 +210,12 @@ impl From<StoreError> for ApiError {
             StoreError::TooManyLoops { .. } => Self::conflict("loops_full", message).hint(
                 "GET /api/v1/research-loops lists them; PATCH /api/v1/research-loops/{id} with {\"action\": \"stop\"}",
             ),
+            StoreError::UnknownAgent { .. } => Self::not_found(message).hint("GET /api/v1/agents lists the agents"),
+            StoreError::AgentEnded { .. } => Self::new(StatusCode::FORBIDDEN, "agent_ended", message)
+                .hint("ask the person who manages the agent; its limits are on Settings, under Agents"),
+            StoreError::AgentBudget { budget, .. } => Self::conflict("agent_budget", message).field(budget.word()).hint(
+                "choose less, wait until runs of the agent end or stop some, or ask the person who manages the agent for a larger budget",
+            ),
             StoreError::UnknownPool { .. } => Self::not_found(message).hint("GET /api/v1/pools lists the pools"),
             StoreError::TooManyLinks { .. } | StoreError::TooManyOwnLinks { .. } => {
                 Self::conflict("links_full", message).hint("GET /api/v1/links lists the links that you may revoke")

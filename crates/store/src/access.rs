@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use wire::access::link::{LinkScope, MAX_LINK_RUNS};
-use wire::access::{Grants, Role, TokenKind};
+use wire::access::{AgentLimits, Grants, Role, TokenKind};
 use wire::{CorpusId, RunId};
 
 use crate::clock::now_ms;
@@ -15,7 +15,7 @@ use crate::error::StoreError;
 use crate::store::Store;
 
 /// The sender of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Identity {
     /// Id of the token, to revoke it.
     pub token_id: i64,
@@ -30,8 +30,12 @@ pub struct Identity {
     pub grants: Grants,
     /// Time at which the grants become less, because the token or a link expires, ms since 1970.
     pub expires_ms: Option<i64>,
-    /// Whether an agent sends the request over MCP. The store does not set it.
+    /// Whether an agent sends the request: with a token that has limits, or over MCP. The store sets it for the former.
     pub is_agent: bool,
+    /// Those of an agent's token.
+    pub limits: Option<Box<AgentLimits>>,
+    /// The agent as the author of events, with program, model and conversation. The store does not set it.
+    pub author_name: Option<String>,
 }
 
 impl Identity {
@@ -152,21 +156,29 @@ pub(crate) async fn identity_of(
 
 /// The sender that a token stands for, without what the links add that its browser has opened.
 async fn own_identity(connection: &mut Connection, token: TokenRow) -> Result<Option<Identity>, StoreError> {
-    let TokenRow { id, mut name, role, kind, expires_ms, person, projects } = token;
+    let TokenRow { id, mut name, role, kind, expires_ms, person, projects, limits } = token;
     let mut grants = Grants::default();
     match (person, kind, role) {
         (Some(person), ..) => {
             let Some(found) = person_grants(connection, person).await? else { return Ok(None) };
-            (name, grants) = found;
+            grants = found.1;
+            // An agent acts in its own name.
+            name = if limits.is_some() { name } else { found.0 };
         }
         (None, TokenKind::Guest, _) | (None, _, Role::Worker) => {}
         (None, _, role) => grants.lab = Some(role),
     }
+    let most = match &limits {
+        Some(limits) if role.includes(limits.mode.highest_role()) => limits.mode.highest_role(),
+        _ => role,
+    };
     let grants = match role {
         Role::Worker => Grants::default(),
-        most => grants.limited(most, projects.as_deref()),
+        _ => grants.limited(most, projects.as_deref()),
     };
-    Ok(Some(Identity { token_id: id, name, role, kind, person, grants, expires_ms, is_agent: false }))
+    let (is_agent, limits) = (limits.is_some(), limits.map(Box::new));
+    let (token_id, author_name) = (id, None);
+    Ok(Some(Identity { token_id, name, role: most, kind, person, grants, expires_ms, is_agent, limits, author_name }))
 }
 
 /// What a link gives access to: its role, at most that of its creator; nothing in a project that does not exist.

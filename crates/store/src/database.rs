@@ -3,6 +3,7 @@
 
 pub(crate) mod access;
 pub(crate) mod agent_acts;
+pub(crate) mod agents;
 pub(crate) mod alerts;
 pub(crate) mod audit;
 pub(crate) mod checkpoints;
@@ -45,7 +46,7 @@ use crate::boxed::Boxed;
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 19] = [
+const MIGRATIONS: [&str; 20] = [
     include_str!("../migrations/1.sql"),
     include_str!("../migrations/pools.sql"),
     include_str!("../migrations/telemetry.sql"),
@@ -65,6 +66,7 @@ const MIGRATIONS: [&str; 19] = [
     include_str!("../migrations/research_journal.sql"),
     include_str!("../migrations/agent_acts.sql"),
     include_str!("../migrations/research_loops.sql"),
+    include_str!("../migrations/agent_limits.sql"),
 ];
 
 /// The first [`FRESH_SCHEMA`] migrations as one script, for a new file. Each `ALTER TABLE` reads the whole schema again: with the

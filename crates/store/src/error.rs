@@ -4,6 +4,7 @@ use std::io;
 use std::num::ParseIntError;
 use std::path::{Path, PathBuf};
 
+use wire::access::agent::AgentBudget;
 use wire::access::project::DEFAULT_PROJECT;
 use wire::fleet::LOCAL_POOL;
 use wire::number::counted;
@@ -245,6 +246,30 @@ pub enum StoreError {
         /// The maximum.
         most: u64,
     },
+    /// No agent has this id.
+    #[error("unknown agent {id}")]
+    UnknownAgent { id: i64 },
+    /// The agent may not train any more.
+    #[error("the agent {agent:?} was stopped or may only read, so it starts no training")]
+    AgentEnded {
+        /// Name of its token.
+        agent: String,
+    },
+    /// A budget of an agent does not suffice.
+    #[error("{}", over_budget(agent, *budget, [*most, *used, *reserved, *wanted]))]
+    AgentBudget {
+        /// Name of its token.
+        agent: String,
+        budget: AgentBudget,
+        /// The budget, in the unit of the budget.
+        most: f64,
+        /// Of runs that have ended and of the trained part of others.
+        used: f64,
+        /// What is reserved for its runs that have not ended.
+        reserved: f64,
+        /// Of the refused call.
+        wanted: f64,
+    },
     /// No project has this name.
     #[error("unknown project {project:?}")]
     UnknownProject {
@@ -391,6 +416,15 @@ fn in_use(pool: &str, workers: u32, queued: u32) -> String {
         (_, 1, _) => "1 worker belongs to it".to_owned(),
         (_, workers, _) => format!("{workers} workers belong to it"),
     }
+}
+
+/// Which budget does not suffice, with its values.
+fn over_budget(agent: &str, budget: AgentBudget, [most, used, reserved, wanted]: [f64; 4]) -> String {
+    let left = budget.amount((most - used - reserved).max(0.0));
+    let (most, used) = (budget.amount(most), budget.amount(used));
+    let reserved = if reserved > 0.0 { format!(" and {} reserved", budget.amount(reserved)) } else { String::new() };
+    let wanted = if wanted > 0.0 { format!("this needs {}", budget.amount(wanted)) } else { "this needs more".into() };
+    format!("the budget of the agent {agent:?} is {most}: {used} are used{reserved}, {left} are left, and {wanted}")
 }
 
 fn in_project(project: &str, runs: u32, datasets: u32) -> String {

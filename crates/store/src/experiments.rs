@@ -7,6 +7,7 @@ use wire::experiment::record::{ExperimentRun, ExperimentState, ExperimentSummary
 use wire::{Author, Event, RunId, RunSummary};
 
 use crate::access::{check_project, creator_grants};
+use crate::agents::count_for;
 use crate::clock::now_ms;
 use crate::database::experiments::{self, ExperimentRow};
 use crate::database::{self, Change, Connection, commit};
@@ -85,7 +86,7 @@ impl Store {
         new: &[NewExperimentRun],
     ) -> Result<Option<Vec<RunSummary>>, StoreError> {
         let (mut transaction, now_ms) = (self.database().write().await?, now_ms());
-        let ExperimentRow { summary, .. } = self.known_experiment(&mut transaction, id).await?;
+        let ExperimentRow { summary, token, .. } = self.known_experiment(&mut transaction, id).await?;
         if summary.state != ExperimentState::Running {
             return Ok(None);
         }
@@ -99,6 +100,10 @@ impl Store {
                 return Ok(None);
             }
             created.push(self.create_experiment_run(&mut transaction, &summary, one).await?);
+            // The author is the strategy of a research loop: the runs count for the agent that has started the loop.
+            if let (Author::Rule(_), Some(token)) = (&one.run.author, token) {
+                count_for(&mut transaction, token, &one.run).await?;
+            }
             experiments::add_event(&mut transaction, id, now_ms, &Author::System, &started(one)).await?;
         }
         set_reason(&mut transaction, id, None).await?;

@@ -9,6 +9,7 @@ use wire::run::history::History;
 use wire::transport::link::Report;
 use wire::{Event, EventRecord, RunId, RunSummary};
 
+use crate::agents::note_event;
 use crate::alerts::of_event;
 use crate::boxed::Boxed;
 use crate::checkpoint_folders::CheckpointFolders;
@@ -58,6 +59,7 @@ impl JournalWriter {
         }
         let record = number(self.event_count, report);
         database::journal::insert(connection, &self.run, &record).await?;
+        note_event(connection, &self.run, &record).await?;
         match &record.event {
             Event::Checkpointed { checkpoint } => {
                 database::checkpoints::insert(connection, &self.run, record.number, checkpoint).await?;

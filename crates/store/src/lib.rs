@@ -10,7 +10,7 @@
 //! - `access` what a token reaches; `links` share links, `shares` what they and invitations still give; `people`, `invitations`, `projects`:
 //!   who may do what; `audit`: who did what;
 //! - `pools`, `workers`, `join_tokens`: the machines that train, and how they join;
-//! - `agent_acts` acts of agents over MCP, by idempotency key;
+//! - `agents` tokens with limits, and the budgets that their runs use; `agent_acts` acts of agents over MCP, by idempotency key;
 //! - `alerts` alerts, the channels to which they are sent, and the outbox of messages;
 //! - `run_table` the table of runs: filters, order, pages, tags and saved filters; `newest_metrics` the values of metrics in it;
 //! - `checkpoints` ids of checkpoints, `checkpoint_folders` their files, `readers` those that are being read, `retention` which are kept,
@@ -29,6 +29,7 @@
 
 mod access;
 mod agent_acts;
+mod agents;
 mod alerts;
 mod audit;
 mod backup;
@@ -92,10 +93,12 @@ mod window_losses;
 mod workers;
 
 pub use access::{Creator, Identity};
+pub use agents::{AgentTraining, ExhaustedRun};
 pub use alerts::outbox::{OutgoingMessage, delivery_id};
 pub use audit::TokenUse;
 pub use backup::{Backup, BackupFile};
 pub use database::agent_acts::AgentAct;
+pub use database::agents::{AgentGroups, AgentRecord};
 pub use database::alerts::{Attempt, ChannelRecord, NewAlert};
 pub use database::findings::{RuleState, StoredFinding};
 pub use database::journal::EventSelection;

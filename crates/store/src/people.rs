@@ -157,7 +157,7 @@ impl Store {
         let name = record(&mut transaction, person).await?.name;
         database::people::clear_password(&mut transaction, person).await?;
         database::tokens::remove_sessions(&mut transaction, person, NO_TOKEN).await?;
-        let owner = TokenOwner { person: Some(person), projects: None };
+        let owner = TokenOwner { person: Some(person), ..TokenOwner::default() };
         let issued = insert_owned(&mut transaction, &name, Role::Admin, TokenKind::SignIn, expires_ms, owner).await?;
         commit(transaction).await?;
         Ok(issued)
@@ -188,14 +188,23 @@ impl Store {
         expires_ms: Option<i64>,
     ) -> Result<(String, TokenInfo), StoreError> {
         let mut transaction = self.database().write().await?;
-        database::tokens::sweep(&mut transaction, now_ms()).await?;
-        if database::tokens::count_of_person(&mut transaction, person).await? >= MAX_TOKENS {
-            return Err(StoreError::TooManyTokens { most: MAX_TOKENS });
-        }
-        let owner = TokenOwner { person: Some(person), projects };
+        check_count(&mut transaction, person).await?;
+        let owner = TokenOwner { person: Some(person), projects, limits: None };
         let issued = insert_owned(&mut transaction, name, role, TokenKind::Api, expires_ms, owner).await?;
         commit(transaction).await?;
         Ok(issued)
+    }
+}
+
+/// Checks that a person may have another token of a program.
+///
+/// # Errors
+/// [`StoreError::TooManyTokens`].
+pub(crate) async fn check_count(connection: &mut Connection, person: i64) -> Result<(), StoreError> {
+    database::tokens::sweep(connection, now_ms()).await?;
+    match database::tokens::count_of_person(connection, person).await? >= MAX_TOKENS {
+        true => Err(StoreError::TooManyTokens { most: MAX_TOKENS }),
+        false => Ok(()),
     }
 }
 
@@ -208,7 +217,7 @@ pub(crate) async fn insert_person(connection: &mut Connection, new: &NewPerson) 
 /// Stores a session of a person. Its role limits nothing: that of the person holds.
 pub(crate) async fn insert_session(connection: &mut Connection, person: i64) -> Result<(String, Identity), StoreError> {
     let name = record(connection, person).await?.name;
-    let (now_ms, owner) = (now_ms(), TokenOwner { person: Some(person), projects: None });
+    let (now_ms, owner) = (now_ms(), TokenOwner { person: Some(person), ..TokenOwner::default() });
     let expires_ms = Some(now_ms + SESSION_MS);
     let (text, _) = insert_owned(connection, &name, Role::Admin, TokenKind::Session, expires_ms, owner).await?;
     let token = database::tokens::find(connection, &hash(&text), now_ms).await?;

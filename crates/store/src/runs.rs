@@ -8,6 +8,7 @@ use wire::transport::link::Report;
 use wire::{Command, Event, EventRecord, RunId, RunState, RunSummary, RunView};
 
 use crate::access::check_project;
+use crate::agents::{AgentTraining, count_created, count_training};
 use crate::boxed::Boxed;
 use crate::database::{self, Change, Connection, commit};
 use crate::error::StoreError;
@@ -94,6 +95,7 @@ impl Store {
         if !database::runs::insert(transaction, run, &progress).await? {
             return Err(StoreError::RunExists { run: run.id.clone() });
         }
+        count_created(transaction, run).await?;
         database::tasks::set_schedules(transaction, &run.id, &run.spec.tasks).await?;
         // The folder is created first: a run without a folder counts as one whose series were removed.
         let (series_files, id) = (self.series_files().clone(), run.id.clone());
@@ -140,7 +142,10 @@ impl Store {
     }
 
     /// Queues a run again on request, last of its priority, and resets its count of restarts. `None`, and nothing changes, if the run is no longer
-    /// in the state `from`; without it, any run is queued.
+    /// in the state `from`; without it, any run is queued. If the author of the report is an agent, the run counts for it.
+    ///
+    /// # Errors
+    /// [`StoreError::AgentBudget`], [`StoreError::AgentEnded`].
     pub async fn resume_run(
         &self,
         run: &RunId,
@@ -152,6 +157,8 @@ impl Store {
         if from.is_some_and(|from| before.state != from || before.deleted_ms.is_some()) {
             return Ok(None);
         }
+        // In this transaction, so that runs which an agent resumes at the same time do not exceed its budgets.
+        count_training(&mut transaction, &report.author, &before, AgentTraining::default()).await?;
         database::runs::set_restarts(&mut transaction, run, 0).await?;
         database::queue::set_last(&mut transaction, run).await?;
         run_resumed(&mut transaction, run, before.state.is_over()).await?;
@@ -309,6 +316,7 @@ impl Store {
             // Its experiment could not read its training time any more.
             let secs = self.summary_in(&mut transaction, &run).await?.elapsed_secs;
             settle_in(&mut transaction, &run, Err("was deleted for good"), secs).await?;
+            database::agents::settle(&mut transaction, &run, None).await?;
             database::runs::remove(&mut transaction, &run).await?;
             self.forget_ingest_state(&run);
             purged.push(run);

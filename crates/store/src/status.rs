@@ -29,6 +29,8 @@ pub(crate) struct Progress {
     pub(crate) segment: u32,
     /// Steps done.
     pub(crate) step: u64,
+    /// Steps that were trained, those of abandoned segments included; none of the parent of a fork.
+    pub(crate) trained_steps: u64,
     pub(crate) loss_train: Option<f64>,
     pub(crate) loss_valid: Option<f64>,
     pub(crate) best_valid: Option<f64>,
@@ -59,6 +61,7 @@ impl RunStatus {
             match series.as_str() {
                 name::TRAIN if is_new => {
                     progress.step = row.step.saturating_add(1);
+                    progress.trained_steps += 1;
                     progress.loss_train = finite(*value);
                     progress.first_step.get_or_insert(row.step);
                     progress.sparkline.add(*value);

@@ -1,9 +1,10 @@
 //! Tokens and sign-in. Only hashes of tokens are stored; the text of a token is shown once.
 
-use wire::access::{Role, TokenKind};
+use wire::access::{AgentLimits, Role, TokenKind};
 
 use crate::access::{Identity, identity_of};
 use crate::clock::now_ms;
+use crate::database::agents::AgentRecord;
 use crate::database::tokens::{TokenInfo, TokenRow};
 use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
@@ -48,7 +49,7 @@ impl Store {
         };
         let expires_ms = Some(now_ms + SESSION_MS);
         let TokenRow { name, role, person, projects, .. } = consumed;
-        let owner = TokenOwner { person, projects };
+        let owner = TokenOwner { person, projects, limits: None };
         let (session, _) = insert_owned(&mut transaction, &name, role, TokenKind::Session, expires_ms, owner).await?;
         let found = database::tokens::find(&mut transaction, &hash(&session), now_ms).await?;
         let identity = match found {
@@ -118,6 +119,8 @@ pub(crate) struct TokenOwner {
     /// `None` for a token of the lab.
     pub(crate) person: Option<i64>,
     pub(crate) projects: Option<Vec<String>>,
+    /// Those of an agent's token; their projects hold for the token.
+    pub(crate) limits: Option<AgentLimits>,
 }
 
 /// Stores a token that belongs to the lab.
@@ -141,6 +144,8 @@ pub(crate) async fn insert_owned(
     owner: TokenOwner,
 ) -> Result<(String, TokenInfo), StoreError> {
     let text = random_text()?;
+    let TokenOwner { person, projects, limits } = owner;
+    let projects = limits.as_ref().map_or(projects, |limits| limits.projects.clone());
     let mut info = TokenInfo {
         id: 0,
         name: name.to_owned(),
@@ -148,13 +153,20 @@ pub(crate) async fn insert_owned(
         kind,
         created_ms: now_ms(),
         expires_ms,
-        person: owner.person,
-        projects: owner.projects,
+        person,
+        projects,
         used_ms: None,
         address: None,
         agent: None,
+        limits,
     };
     info.id = database::tokens::insert(connection, &info, &hash(&text)).await?;
+    if let Some(limits) = info.limits.clone() {
+        let (token, name, created_ms) = (info.id, info.name.clone(), info.created_ms);
+        let (client, stopped_ms, stopped_by) = (None, None, None);
+        let agent = AgentRecord { token, name, person, limits, client, created_ms, stopped_ms, stopped_by };
+        database::agents::insert(connection, &agent).await?;
+    }
     Ok((text, info))
 }
 

@@ -4,8 +4,9 @@
 use wire::sweep::record::{DecisionKind, Sweep, SweepState, Trial, TrialState};
 use wire::sweep::space::Point;
 use wire::sweep::stopping::StoppingRule;
-use wire::{RunId, RunState, RunSummary};
+use wire::{Author, RunId, RunState, RunSummary};
 
+use crate::agents::count_for;
 use crate::clock::now_ms;
 use crate::database::{self, Change, Connection, commit};
 use crate::error::StoreError;
@@ -272,6 +273,10 @@ impl Store {
         NewTrial { sweep, run, .. }: &NewTrial<'_>,
     ) -> Result<RunSummary, StoreError> {
         self.create_in(transaction, run, None).await?;
+        let owner = database::sweeps::owner(transaction, *sweep).await?;
+        if let Some(token) = owner.and_then(|owner| owner.token).filter(|_| run.author == Author::System) {
+            count_for(transaction, token, run).await?;
+        }
         database::run_table::set_tags(transaction, &run.id, &[format!("sweep:{sweep}")]).await?;
         self.summary_in(transaction, &run.id).await
     }

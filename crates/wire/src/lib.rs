@@ -14,12 +14,13 @@
 //! - [`sweep`]: sweeps over a search space, their trials and the decisions about them;
 //! - [`experiment`]: experiments, with a hypothesis and a decision rule; [`research_loop`]: loops of them that lower a loss within a budget;
 //! - [`diagnosis`]: what rules find in a run, their settings, and remedies;
-//! - [`research_journal`]: the timeline of a project;
+//! - [`research_journal`]: the timeline of a project; [`agent`]: agents, their actions, and what undoing them does;
 //! - [`check`]: the report of a device check; [`telemetry`]: measurements of devices, their history, and findings; [`alert`]: alerts and where
 //!   they are sent;
 //! - [`transport`]: the messages between worker, server and page.
 
 pub mod access;
+pub mod agent;
 pub mod alert;
 pub mod check;
 pub mod completion;

@@ -25,9 +25,9 @@ pub fn default_days(is_sign_in: bool) -> u32 {
 
 /// A token for a list; `own` is the token of the request.
 pub fn view(info: TokenInfo, own: i64) -> TokenView {
-    let TokenInfo { id, name, role, kind, created_ms, expires_ms, person, projects, used_ms, address, agent } = info;
+    let TokenInfo { id, name, role, kind, created_ms, expires_ms, person, projects, used_ms, address, agent, limits } = info;
     let is_own = id == own;
-    TokenView { id, name, role, kind, created_ms, expires_ms, is_own, person, projects, used_ms, address, agent }
+    TokenView { id, name, role, kind, created_ms, expires_ms, is_own, person, projects, used_ms, address, agent, limits }
 }
 
 /// All valid tokens, oldest first.

@@ -111,6 +111,12 @@ pub async fn check_queue(
         .hint("stop or delete queued runs, choose another device, or start the server with a larger --queue-limit"))
 }
 
+/// Whether a refusal to create a run may end by itself: the queue is full, or an agent has as many runs as it may have now.
+pub fn is_full_for_now(error: &ApiError) -> bool {
+    let is_count = matches!(error.body.field.as_deref(), Some("runs_at_once" | "trials_per_day"));
+    error.body.code == "queue_full" || error.body.code == "agent_budget" && is_count
+}
+
 /// The record of a new run.
 async fn new_run(
     lab: &Lab,

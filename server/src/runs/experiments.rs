@@ -19,6 +19,7 @@ use wire::control::author::Author;
 use wire::experiment::record::{ExperimentAction, ExperimentView, REASON_CHARS};
 
 use super::commands;
+use super::create::is_full_for_now;
 use crate::error::ApiError;
 use crate::lab::Lab;
 use next::{Next, next};
@@ -80,9 +81,9 @@ async fn follow(lab: &Lab, standing: &ExperimentStanding) -> Result<(), ApiError
     Ok(())
 }
 
-/// Whether an error may end by itself: a full queue, or a device that has not reported since the server started.
+/// Whether an error may end by itself: a full queue, an agent with too many runs, or a device that has not reported since the server started.
 fn is_temporary(error: &ApiError) -> bool {
-    error.body.code == "queue_full" || matches!(error.body.field.as_deref(), Some("device" | "pool"))
+    is_full_for_now(error) || matches!(error.body.field.as_deref(), Some("device" | "pool"))
 }
 
 async fn wait(lab: &Lab, standing: &ExperimentStanding, reason: &str) -> Result<(), ApiError> {

@@ -103,6 +103,7 @@ fn TokenForm(created: RwSignal<Option<CreatedToken>>, list: TokenList) -> impl I
             role: role.get_untracked().unwrap_or(Role::View),
             projects: (!limits.is_empty()).then_some(limits),
             days: untrack(|| days.small_integer()),
+            limits: None,
         };
         is_busy.set(true);
         failure.set(None);

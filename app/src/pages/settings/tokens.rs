@@ -159,6 +159,7 @@ fn NewTokenForm(created: RwSignal<Option<CreatedToken>>, list: TokenList) -> imp
             role: role.get_untracked(),
             days: untrack(|| days.small_integer()),
             sign_in: is_link.get_untracked(),
+            limits: None,
         };
         is_busy.set(true);
         failure.set(None);

@@ -2,13 +2,13 @@
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
-use wire::access::{Role, TokenKind};
+use wire::access::{AgentLimits, Role, TokenKind};
 
 use super::json::{from_json, from_word, to_json, to_word};
 use crate::error::StoreError;
 
 /// A token as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TokenRow {
     pub(crate) id: i64,
     /// Name of the owner.
@@ -21,10 +21,12 @@ pub(crate) struct TokenRow {
     pub(crate) person: Option<i64>,
     /// The projects to which it is limited.
     pub(crate) projects: Option<Vec<String>>,
+    /// Those of an agent's token.
+    pub(crate) limits: Option<AgentLimits>,
 }
 
 /// A token in a list, without its text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TokenInfo {
     pub id: i64,
     /// Name of its owner; for a person's token of a program, what it is for.
@@ -46,6 +48,8 @@ pub struct TokenInfo {
     pub address: Option<String>,
     /// What the browser or program of its last request calls itself.
     pub agent: Option<String>,
+    /// Those of an agent's token.
+    pub limits: Option<AgentLimits>,
 }
 
 /// Stores a token by its hash and returns its id.
@@ -76,7 +80,7 @@ pub(crate) async fn consume(
     now_ms: i64,
 ) -> Result<Option<TokenRow>, StoreError> {
     let sql = "DELETE FROM tokens WHERE hash = ? AND kind = 'sign_in' AND (expires_ms IS NULL OR expires_ms > ?) \
-               RETURNING id, name, role, kind, expires_ms, person, projects";
+               RETURNING id, name, role, kind, expires_ms, person, projects, NULL AS limits";
     let row = sqlx::query(sql).bind(hash).bind(now_ms).fetch_optional(connection).await?;
     row.as_ref().map(token_of).transpose()
 }
@@ -87,7 +91,8 @@ pub(crate) async fn find(
     hash: &[u8],
     now_ms: i64,
 ) -> Result<Option<TokenRow>, StoreError> {
-    let sql = "SELECT id, name, role, kind, expires_ms, person, projects FROM tokens \
+    let sql = "SELECT id, name, role, kind, expires_ms, person, projects, \
+               (SELECT limits FROM agents WHERE token = tokens.id) AS limits FROM tokens \
                WHERE hash = ? AND (expires_ms IS NULL OR expires_ms > ?)";
     let row = sqlx::query(sql).bind(hash).bind(now_ms).fetch_optional(connection).await?;
     row.as_ref().map(token_of).transpose()
@@ -99,7 +104,8 @@ pub(crate) async fn get(
     id: i64,
     now_ms: i64,
 ) -> Result<Option<TokenRow>, StoreError> {
-    let sql = "SELECT id, name, role, kind, expires_ms, person, projects FROM tokens \
+    let sql = "SELECT id, name, role, kind, expires_ms, person, projects, \
+               (SELECT limits FROM agents WHERE token = tokens.id) AS limits FROM tokens \
                WHERE id = ? AND (expires_ms IS NULL OR expires_ms > ?)";
     let row = sqlx::query(sql).bind(id).bind(now_ms).fetch_optional(connection).await?;
     row.as_ref().map(token_of).transpose()
@@ -114,7 +120,13 @@ fn token_of(row: &SqliteRow) -> Result<TokenRow, StoreError> {
         expires_ms: row.try_get("expires_ms")?,
         person: row.try_get("person")?,
         projects: projects_of(row)?,
+        limits: limits_of(row)?,
     })
+}
+
+fn limits_of(row: &SqliteRow) -> Result<Option<AgentLimits>, StoreError> {
+    let text: Option<String> = row.try_get("limits")?;
+    text.map(|text| from_json("the limits of an agent", &text)).transpose()
 }
 
 fn projects_of(row: &SqliteRow) -> Result<Option<Vec<String>>, StoreError> {
@@ -124,7 +136,8 @@ fn projects_of(row: &SqliteRow) -> Result<Option<Vec<String>>, StoreError> {
 
 /// All tokens that have not expired, oldest first.
 pub(crate) async fn list(connection: &mut SqliteConnection, now_ms: i64) -> Result<Vec<TokenInfo>, StoreError> {
-    let sql = "SELECT id, name, role, kind, created_ms, expires_ms, person, projects, used_ms, address, agent FROM tokens \
+    let sql = "SELECT id, name, role, kind, created_ms, expires_ms, person, projects, used_ms, address, agent, \
+               (SELECT limits FROM agents WHERE token = tokens.id) AS limits FROM tokens \
                WHERE expires_ms IS NULL OR expires_ms > ? ORDER BY id";
     let rows = sqlx::query(sql).bind(now_ms).fetch_all(connection).await?;
     rows.iter().map(info_of).collect()
@@ -143,6 +156,7 @@ fn info_of(row: &SqliteRow) -> Result<TokenInfo, StoreError> {
         used_ms: row.try_get("used_ms")?,
         address: row.try_get("address")?,
         agent: row.try_get("agent")?,
+        limits: limits_of(row)?,
     })
 }
 
@@ -174,6 +188,17 @@ pub(crate) async fn set_used(
 /// Renames a token.
 pub(crate) async fn set_name(connection: &mut SqliteConnection, id: i64, name: &str) -> Result<(), StoreError> {
     sqlx::query("UPDATE tokens SET name = ? WHERE id = ?").bind(name).bind(id).execute(connection).await?;
+    Ok(())
+}
+
+/// Limits a token to projects; `None` for all that its owner reaches.
+pub(crate) async fn set_projects(
+    connection: &mut SqliteConnection,
+    id: i64,
+    projects: Option<&[String]>,
+) -> Result<(), StoreError> {
+    let text = projects.map(|projects| to_json(&projects)).transpose()?;
+    sqlx::query("UPDATE tokens SET projects = ? WHERE id = ?").bind(text).bind(id).execute(connection).await?;
     Ok(())
 }
 

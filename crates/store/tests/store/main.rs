@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "an unwrap that fails fails the test")]
 
 mod agent_acts;
+mod agents;
 mod alerts;
 mod conditions;
 mod curves;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Role;
+use super::{AgentLimits, Role};
 
 /// The purpose of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub enum TokenKind {
 }
 
 /// A token in a list, without its secret text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TokenView {
     /// Id, to revoke it.
@@ -51,10 +51,13 @@ pub struct TokenView {
     /// What the browser or program of its last request calls itself, at most 200 characters.
     #[serde(default)]
     pub agent: Option<String>,
+    /// Mode, scopes and budgets of an agent's token; `None` for a token without these limits.
+    #[serde(default)]
+    pub limits: Option<AgentLimits>,
 }
 
 /// A token to create.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
@@ -67,10 +70,13 @@ pub struct NewToken {
     /// Creates a sign-in link, which works once, instead of an API token.
     #[serde(default)]
     pub sign_in: bool,
+    /// Makes it the token of an agent, with these limits. No agent has the role admin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<AgentLimits>,
 }
 
 /// A token that was just created.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreatedToken {
     /// As lists will show it.
@@ -80,7 +86,7 @@ pub struct CreatedToken {
 }
 
 /// A token to create for oneself. Its rights are never more than those of its owner.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewPersonalToken {
@@ -94,4 +100,7 @@ pub struct NewPersonalToken {
     /// Validity in days, 1 to 3650; 90 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days: Option<u32>,
+    /// Makes it the token of an agent, with these limits; their projects replace `projects`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<AgentLimits>,
 }

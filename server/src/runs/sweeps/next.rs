@@ -12,7 +12,7 @@ use super::sampler;
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::runs::acts::{in_a_sentence, with_full_stop};
-use crate::runs::create::{announce, prepare};
+use crate::runs::create::{announce, is_full_for_now, prepare};
 use crate::runs::plan::plan;
 
 /// The fields of a spec that name what may come back: then the point is not at fault.
@@ -38,7 +38,10 @@ pub(super) async fn create(lab: &Lab, sweep: &Sweep) -> Result<NextCheck, ApiErr
         Err(error) => return pause(lab, sweep, &in_a_sentence(&error.to_string())).await,
     };
     match run_of(lab, sweep, &point, number, Author::System).await {
-        Ok(run) => add(lab, sweep, &point, &run).await,
+        Ok(run) => match add(lab, sweep, &point, &run).await {
+            Err(error) if error.body.code.starts_with("agent_") => refused(lab, sweep, &point, number, error).await,
+            added => added,
+        },
         Err(error) => refused(lab, sweep, &point, number, error).await,
     }
 }
@@ -93,7 +96,7 @@ fn tasks(sweep: &Sweep) -> Result<Vec<TaskSchedule>, PlanError> {
 async fn refused(lab: &Lab, sweep: &Sweep, point: &Point, number: u64, error: ApiError) -> Result<NextCheck, ApiError> {
     let sentence = in_a_sentence(&error.to_string());
     let names_place = error.body.field.as_deref().is_some_and(|field| PLACES.contains(&field));
-    let is_waiting = error.body.code == "queue_full" || error.status.as_u16() == 422 && names_place;
+    let is_waiting = is_full_for_now(&error) || error.status.as_u16() == 422 && names_place;
     match error.status.as_u16() {
         _ if is_waiting => {
             if lab
@@ -111,7 +114,7 @@ async fn refused(lab: &Lab, sweep: &Sweep, point: &Point, number: u64, error: Ap
             lab.feed.lab_changed();
             Ok(NextCheck::WhenWoken)
         }
-        409 => pause(lab, sweep, &sentence).await,
+        403 | 409 => pause(lab, sweep, &sentence).await,
         _ => Err(error),
     }
 }
