@@ -3,6 +3,7 @@
 //! those of [`project`] a role in the project in the path, those of [`sweep`] a role in the project of the sweep in the path, and [`SignedIn`]
 //! only somebody who is signed in: such a route answers with what the sender may see.
 //!
+//! - [`agent`]: what the token of an agent permits, [`agents`]: agents listed and limited;
 //! - [`experiment`], [`research_loop`]: roles on the experiment or the research loop in the path; [`spec`]: who may make a run of a spec;
 //!   [`datasets`]: access to datasets;
 //! - [`session`]: signing in and the cookie; [`tokens`]: creating and revoking tokens; [`links`]: share links;
@@ -25,6 +26,8 @@ macro_rules! path_extractor {
     };
 }
 
+pub mod agent;
+pub mod agents;
 pub mod datasets;
 pub mod experiment;
 pub mod links;
@@ -150,11 +153,15 @@ async fn sender(parts: &Parts, lab: &Lab) -> Result<Identity, ApiError> {
 }
 
 /// The sender of a request, who is not a worker.
-async fn person(parts: &Parts, lab: &Lab) -> Result<Identity, ApiError> {
+async fn person(parts: &mut Parts, lab: &Lab) -> Result<Identity, ApiError> {
     let is_agent = parts.extensions.get::<ByAgent>().is_some();
     let mut identity = sender(parts, lab).await?;
     identity.is_agent |= is_agent;
-    if identity.role != Role::Worker { Ok(identity) } else { Err(forbidden(&identity, Role::View, None)) }
+    if identity.role == Role::Worker {
+        return Err(forbidden(&identity, Role::View, None));
+    }
+    agent::admit(parts, lab, &mut identity).await?;
+    Ok(identity)
 }
 
 /// Checks that a request which gives rights to others is not made with a person's token of a program: what they do with it would outlive the

@@ -12,7 +12,7 @@
 //!   fits and replays are computed or wait at a time;
 //! - [`drawing`]: images, and how many are drawn at a time; [`openings`]: how often embeds are requested;
 //! - [`oidc`]: sign-in with OpenID Connect; [`audit`]: the audit log and the uses of tokens, before they are written; [`name`]: valid names;
-//! - [`scores`]: scores of checkpoints that wait; [`evaluator`]: programs that compute them; [`limits`]: limits of projects; [`passwords`]: hashes of passwords; [`throttle`]: slows down guessing.
+//! - [`scores`]: scores of checkpoints that wait; [`evaluator`]: programs that compute them; [`limits`]: limits of projects; [`passwords`]: hashes of passwords; [`paths`]: where the server is reached; [`throttle`]: slows down guessing.
 
 pub mod agents;
 pub mod alerting;
@@ -30,6 +30,7 @@ pub mod oidc;
 pub mod open;
 pub mod openings;
 pub mod passwords;
+pub mod paths;
 pub mod public_url;
 pub mod scores;
 pub mod settings;

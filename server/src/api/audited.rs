@@ -14,12 +14,9 @@ use super::oidc::CALLBACK;
 use super::routes::Operation;
 use crate::lab::Lab;
 use crate::lab::audit::Sender;
+pub use crate::lab::paths::{AGENTS, API};
 use crate::live::clock::now_ms;
 
-/// Where the routes of the API begin.
-pub const API: &str = "/api/v1";
-/// The path at which agents connect.
-pub const AGENTS: &str = "/mcp";
 /// Operations that are the traffic of workers and of open pages.
 const TRAFFIC: [&str; 3] = ["open_link", "open_live", "poll_live"];
 /// Where the routes of workers of other machines begin, below the API.

@@ -14,7 +14,7 @@ use wire::{ApiErrorBody, Command, RunId};
 use super::audited::SentCommand;
 use super::extract::{Body, Path, Query};
 use crate::auth::run::RunSteerer;
-use crate::auth::{author, project};
+use crate::auth::{agent, author, project};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::runs::{commands, control_run, steering};
@@ -56,9 +56,11 @@ async fn carry_out(
     command: Command,
 ) -> Result<Response, ApiError> {
     steering::check(&command)?;
+    agent::permit_command(identity, &command)?;
     let summary = lab.feed.summary(run).await?;
     if query.control {
         project::check(identity, &summary.project, Role::Steer)?;
+        agent::permit_fork(identity)?;
         let (record, control) = control_run::command_with_control(lab, &summary, author(identity), command).await?;
         return Ok(([(CONTROL, control.to_string())], Json(record)).into_response());
     }

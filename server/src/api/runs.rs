@@ -12,7 +12,7 @@ use wire::{ApiErrorBody, RunId, RunSpec, RunSummary, RunView};
 use super::extract::{Body, Path, Query};
 use crate::auth::run::{RunSteerer, RunViewer};
 use crate::auth::spec::{permit, permit_move, permit_order};
-use crate::auth::{SignedIn, author};
+use crate::auth::{SignedIn, agent, author};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::runs::{bulk, create, edit};
@@ -62,6 +62,7 @@ pub async fn create_run(
     State(lab): State<Lab>,
     Body(mut spec): Body<RunSpec>,
 ) -> Result<(StatusCode, Json<RunView>), ApiError> {
+    agent::permit_run(&lab, &identity, &spec).await?;
     permit(&lab, &identity, &mut spec, Role::Steer).await?;
     let id = create::create(&lab, spec, author(&identity)).await?;
     Ok((StatusCode::CREATED, Json(lab.feed.view(&id).await?)))

@@ -2,9 +2,9 @@
 //! tokens without a server.
 
 use store::{Identity, PersonRecord, TokenInfo};
-use wire::access::{CreatedToken, NewToken, Role, TokenKind, TokenView};
+use wire::access::{AgentLimits, CreatedToken, NewToken, Role, TokenKind, TokenView};
 
-use crate::auth::not_a_program;
+use crate::auth::{agent, agents, not_a_program};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::name::checked_name;
@@ -25,9 +25,24 @@ pub fn default_days(is_sign_in: bool) -> u32 {
 
 /// A token for a list; `own` is the token of the request.
 pub fn view(info: TokenInfo, own: i64) -> TokenView {
-    let TokenInfo { id, name, role, kind, created_ms, expires_ms, person, projects, used_ms, address, agent, limits } = info;
+    let TokenInfo { id, name, role, kind, created_ms, expires_ms, person, projects, used_ms, address, agent, limits } =
+        info;
     let is_own = id == own;
-    TokenView { id, name, role, kind, created_ms, expires_ms, is_own, person, projects, used_ms, address, agent, limits }
+    TokenView {
+        id,
+        name,
+        role,
+        kind,
+        created_ms,
+        expires_ms,
+        is_own,
+        person,
+        projects,
+        used_ms,
+        address,
+        agent,
+        limits,
+    }
 }
 
 /// All valid tokens, oldest first.
@@ -104,9 +119,28 @@ pub async fn create(lab: &Lab, own: &Identity, new: NewToken) -> Result<CreatedT
     }
     let kind = if new.sign_in { TokenKind::SignIn } else { TokenKind::Api };
     let expires_ms = Some(now_ms() + i64::from(days) * DAY_MS);
+    if let Some(limits) = new.limits {
+        check_agent(new.role, &limits, new.sign_in)?;
+        let (text, info) = lab.store().issue_agent_token(None, &name, new.role, limits, expires_ms).await?;
+        tracing::info!("{} created token {} of the agent {name:?}", own.name, info.id);
+        return Ok(CreatedToken { token: view(info, own.token_id), text });
+    }
     let (text, info) = lab.store().issue_token(&name, new.role, kind, expires_ms).await?;
     tracing::info!("{} created token {} with the role {} for {name:?}", own.name, info.id, new.role.name());
     Ok(CreatedToken { token: view(info, own.token_id), text })
+}
+
+/// Checks that a token of a role can be that of an agent with these limits.
+///
+/// # Errors
+/// 422.
+pub fn check_agent(role: Role, limits: &AgentLimits, is_sign_in: bool) -> Result<(), ApiError> {
+    if is_sign_in {
+        let message = "a sign-in link is for a browser, and an agent has none";
+        return Err(ApiError::invalid("limits_invalid", message).field("limits").hint("leave out sign_in or limits"));
+    }
+    agent::check_role(role)?;
+    agents::check(limits)
 }
 
 /// Revokes a token. The token of the request, and the last token of an admin, are revoked only with a confirmation.

@@ -233,10 +233,14 @@ async fn tokens_have_the_defaults_that_the_help_names() {
         ("--role view --name ada --days 1", "\"ada\" (role view). Expires in 1 day."),
         ("--sign-in", "Signs in once as \"admin\" (role admin). Expires in 1 day."),
         ("--sign-in --role view --name ada --days 2", "as \"ada\" (role view). Expires in 2 days."),
+        ("--agent act --steps 500 --command pause", "the agent \"agent\" (mode act). Expires in 90 days."),
     ] {
         let made = make(options).await.unwrap();
         assert!(made.about.contains(expected), "{options}: {}", made.about);
         assert_eq!(made.text.contains("/signin?token="), options.contains("--sign-in"), "{options}: {}", made.text);
     }
     assert!(parse("token --role worker").is_err(), "workers join with join tokens");
+    for line in ["token --agent act --role admin", "token --agent act --command delete", "token --steps 5"] {
+        assert!(parse(line).is_err(), "{line}");
+    }
 }

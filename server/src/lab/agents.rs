@@ -1,11 +1,12 @@
-//! Limits of agents over MCP: calls per minute and concurrent calls of a token; and the acts that are being carried out. All of it is in
-//! memory and bounded.
+//! Limits of agents over MCP: calls per minute and concurrent calls of a token; the acts that are being carried out; and the programs that
+//! have begun a session. All of it is in memory and bounded; the store keeps the program of an agent's token.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use store::Identity;
+use store::{Identity, Store, StoreError};
+use wire::access::agent::AgentOrigin;
 
 use crate::error::ApiError;
 use crate::live::places::{Full, Limits, Owner, Place, Places};
@@ -26,6 +27,7 @@ pub struct Agents(Arc<Parts>);
 struct Parts {
     rates: Mutex<HashMap<i64, Rate>>,
     under_way: Mutex<HashSet<(i64, String)>>,
+    clients: Mutex<HashMap<i64, String>>,
     places: Places,
 }
 
@@ -43,8 +45,8 @@ pub struct UnderWay {
 
 impl Default for Agents {
     fn default() -> Self {
-        let (rates, under_way, places) = (Mutex::default(), Mutex::default(), Places::new(AT_ONCE));
-        Self(Arc::new(Parts { rates, under_way, places }))
+        let (rates, under_way, clients) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self(Arc::new(Parts { rates, under_way, clients, places: Places::new(AT_ONCE) }))
     }
 }
 
@@ -64,6 +66,35 @@ impl Agents {
         let act = (token, key.to_owned());
         let is_new = lock(&self.0.under_way).insert(act.clone());
         is_new.then(|| UnderWay { agents: self.clone(), act })
+    }
+
+    /// Notes the program of a token's session.
+    ///
+    /// # Errors
+    /// An error of the store.
+    pub async fn set_client(&self, store: &Store, identity: &Identity, client: &str) -> Result<(), StoreError> {
+        let named = AgentOrigin { client: Some(client.to_owned()), ..AgentOrigin::default() };
+        let Some(client) = named.cleaned().client else { return Ok(()) };
+        let before = {
+            let mut clients = lock(&self.0.clients);
+            if clients.len() >= MOST {
+                clients.clear();
+            }
+            clients.insert(identity.token_id, client.clone())
+        };
+        if identity.limits.is_some() && before.as_ref() != Some(&client) {
+            store.set_agent_client(identity.token_id, &client).await?;
+        }
+        Ok(())
+    }
+
+    /// The program of a token's session, also after a restart of the server.
+    pub async fn client(&self, store: &Store, token: i64) -> Option<String> {
+        let known = lock(&self.0.clients).get(&token).cloned();
+        match known {
+            Some(client) => Some(client),
+            None => store.agent(token).await.ok().and_then(|agent| agent.client),
+        }
     }
 
     fn count(&self, token: i64, now: Instant) -> Result<(), ApiError> {

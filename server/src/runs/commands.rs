@@ -4,8 +4,9 @@
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
+use store::AgentTraining;
 use wire::control::author::Author;
-use wire::control::command::NumberedCommand;
+use wire::control::command::{NumberedCommand, ScheduleChange};
 use wire::control::event::EventRecord;
 use wire::transport::link::Report;
 use wire::{Command, Event, RunId, RunState, RunSummary};
@@ -38,7 +39,7 @@ pub async fn carry_out(
         if steering::is_trained(lab, &now) {
             // The checkpoint of a rollback is not pruned meanwhile.
             let _held = steering::verify(lab, &now, &command).await?;
-            return send(lab, &now.id, author, command).await;
+            return send_counted(lab, &now, author, command).await;
         }
         if let Some(record) = without_worker(lab, &now, author.clone(), command.clone()).await? {
             return Ok(record);
@@ -64,6 +65,46 @@ async fn while_assigned(lab: &Lab, summary: &RunSummary) {
 /// No worker trains the run; it refused the command or did not answer in time.
 pub async fn send(lab: &Lab, run: &RunId, author: Author, command: Command) -> Result<EventRecord, ApiError> {
     send_numbered(lab, run, lab.workers.pending.expect(run), author, command).await
+}
+
+/// As [`send`]. A run that an agent lets train counts for the agent.
+///
+/// # Errors
+/// Those of [`send`]; 403 for an agent that was stopped, 409 if one of its budgets does not suffice; an error of the store.
+pub async fn send_counted(
+    lab: &Lab,
+    summary: &RunSummary,
+    author: Author,
+    command: Command,
+) -> Result<EventRecord, ApiError> {
+    let run = &summary.id;
+    let training = training_of(&command).filter(|_| matches!(author, Author::Agent(_)));
+    let Some(training) = training else { return send(lab, run, author, command).await };
+    // One after the other: a run that counts because of a refused command is released before the next command counts it.
+    let Some(_turn) = lab.agents.begin(0, &format!("train {run}")) else {
+        return Err(ApiError::busy(format!("another command of an agent lets {run} train")).retry_after(1));
+    };
+    let counted = lab.store().admit_agent_training(&author, run, training).await?;
+    let sent = send(lab, run, author, command).await;
+    match (counted, &sent) {
+        (Some(token), Err(error)) if error.status.is_client_error() => {
+            lab.store().release_agent_run(token, run).await?;
+        }
+        _ => {}
+    }
+    sent
+}
+
+/// What a command lets a run train, for the budgets of an agent; `None` for a command that lets it train nothing more.
+fn training_of(command: &Command) -> Option<AgentTraining> {
+    match command {
+        Command::Resume { .. } | Command::Step { .. } => Some(AgentTraining::default()),
+        Command::Rollback { checkpoint, .. } => Some(AgentTraining { from: Some(checkpoint.step), until: None }),
+        Command::SetSchedule { schedule: ScheduleChange::LearningRate { steps: Some(steps), .. }, .. } => {
+            Some(AgentTraining { from: None, until: Some(*steps) })
+        }
+        _ => None,
+    }
 }
 
 /// As [`send`], with a number that the caller knows. A worker carries out a command of a number once, however often it arrives.

@@ -47,7 +47,7 @@ pub async fn command_with_control(
     // Everything that could be refused is refused before the command takes effect.
     let fork = forks::prepare(lab, &spec, &parent, author.clone()).await?;
     create::check_queue(lab, &fork.view.plan.device, None, None).await?;
-    let record = commands::send(lab, run, author.clone(), command).await?;
+    let record = commands::send_counted(lab, summary, author.clone(), command).await?;
     drop(held);
     parent.control_of = Some(record.number);
     spec.parent = Some(parent);

@@ -65,6 +65,12 @@ macro_rules! acting {
             /// Returns what the call would change, and changes nothing.
             #[serde(default, skip_serializing)]
             dry_run: bool,
+            /// Your model, for the journal: claude-opus-4.
+            #[serde(default, skip_serializing)]
+            model: Option<String>,
+            /// Id or title of your conversation, for the journal.
+            #[serde(default, skip_serializing)]
+            conversation: Option<String>,
         }
 
         impl $name {
@@ -81,6 +87,7 @@ macro_rules! acting {
                     idempotency_key: self.idempotency_key.clone(),
                     dry_run: self.dry_run,
                 };
+                let caller = caller.with_origin(self.model.as_deref(), self.conversation.as_deref());
                 let arguments = serde_json::to_value(self).unwrap_or_default();
                 crate::api::mcp::acts::Act::new(caller, tool, arguments, intent, run)
             }

@@ -14,13 +14,14 @@ use serde_json::Value;
 use store::{Identity, Store};
 use tokio::sync::watch;
 use tower::ServiceExt;
+use wire::access::agent::{AgentOrigin, is_named};
 use wire::{ApiErrorBody, Author, EventRecord, RunId, RunSummary, encode};
 
 use super::progress::Progress;
 use crate::api::audited::API;
 use crate::api::reached::Reached;
 use crate::api::series::{LAST_HEADER, POSTCARD};
-use crate::auth::ByAgent;
+use crate::auth::{ByAgent, agent};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::agents::UnderWay;
@@ -44,6 +45,7 @@ pub struct Caller {
     reached: Reached,
     sender: Sender,
     progress: Progress,
+    origin: AgentOrigin,
 }
 
 /// Events of a run.
@@ -71,7 +73,24 @@ impl Caller {
             reached: parts.extensions.get::<Reached>()?.clone(),
             sender: parts.extensions.get::<Sender>()?.clone(),
             progress: Progress::default(),
+            origin: agent::named(&parts.headers),
         })
+    }
+
+    /// The same agent with the program that it names itself.
+    #[must_use]
+    pub fn with_client(mut self, client: Option<String>) -> Self {
+        self.origin.client = client;
+        self
+    }
+
+    /// The same agent with the model and the conversation of a call, if it names them.
+    #[must_use]
+    pub fn with_origin(mut self, model: Option<&str>, conversation: Option<&str>) -> Self {
+        let given = |text: Option<&str>, before: Option<String>| text.map(str::to_owned).or(before);
+        self.origin.model = given(model, self.origin.model.take());
+        self.origin.conversation = given(conversation, self.origin.conversation.take());
+        self
     }
 
     /// The store, which has the acts of the agent.
@@ -89,9 +108,9 @@ impl Caller {
         &self.identity.name
     }
 
-    /// The author of its events in journals.
-    pub fn author(&self) -> Author {
-        Author::Agent(self.identity.name.clone())
+    /// Whether it is the author of an event, whatever its program, model and conversation.
+    pub fn is_author(&self, author: &Author) -> bool {
+        matches!(author, Author::Agent(name) if is_named(name, &self.identity.name))
     }
 
     /// Begins an act; `None` while an act with the same key is being carried out.
@@ -168,7 +187,8 @@ impl Caller {
     fn request(&self, method: Method, path: &str) -> axum::http::request::Builder {
         let request = Request::builder().method(method).uri(format!("{API}{path}"));
         let request = request.header(AUTHORIZATION, self.authorization.clone()).header(HOST, self.host.clone());
-        request.extension(self.reached.clone()).extension(self.sender.clone()).extension(ByAgent)
+        let request = request.extension(self.reached.clone()).extension(self.sender.clone()).extension(ByAgent);
+        request.extension(self.origin.clone())
     }
 
     async fn send(&self, request: Result<Request<Body>, axum::http::Error>) -> Result<Reply, ApiError> {

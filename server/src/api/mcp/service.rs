@@ -7,13 +7,15 @@ use axum::Router;
 use axum::http::request::Parts;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, ErrorData, GetPromptRequestParams, GetPromptResponse, Implementation,
-    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ProgressNotificationParam, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, Tool,
+    InitializeRequestParams, InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+    ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ReadResourceRequestParams,
+    ReadResourceResponse, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{RoleServer, ServerHandler};
+use store::Identity;
 use tokio::time::{Instant, interval_at};
 
 use super::answer::refusal;
@@ -49,6 +51,11 @@ pub fn service(lab: Lab, api: Router, calls: Calls) -> McpService {
         .with_json_response(true)
         .with_max_request_body_bytes(MESSAGE_BYTES);
     StreamableHttpService::new(move || Ok(agent.clone()), Arc::new(NeverSessionManager::default()), config)
+}
+
+/// Name and version of a program.
+fn client(named: &Implementation) -> String {
+    format!("{} {}", named.name, named.version).trim().to_owned()
 }
 
 /// Handles the messages of agents.
@@ -110,6 +117,22 @@ impl ServerHandler for Agent {
             .with_instructions(INSTRUCTIONS)
     }
 
+    /// Notes the program, which later messages do not name.
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        context.peer.set_peer_info(request.clone());
+        let identity = context.extensions.get::<Parts>().and_then(|parts| parts.extensions.get::<Identity>());
+        if let Some(identity) = identity {
+            let named = client(&request.client_info);
+            let noted = self.lab.agents.set_client(self.lab.store(), identity, &named).await;
+            noted.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
+        }
+        self.negotiate_initialize(&request)
+    }
+
     fn get_tool(&self, name: &str) -> Option<Tool> {
         tools::find(name).map(|tool| tool.definition.clone())
     }
@@ -132,6 +155,11 @@ impl ServerHandler for Agent {
             return Err(ErrorData::invalid_params(message, None));
         };
         let caller = self.caller(&context)?;
+        let client = match context.meta.client_info() {
+            Some(named) => Some(client(&named)),
+            None => self.lab.agents.client(self.lab.store(), caller.token()).await,
+        };
+        let caller = caller.with_client(client);
         let called = tool.call(caller.clone(), request.arguments.unwrap_or_default());
         Ok(match self.attend(&caller, &context, called).await {
             Ok(answer) => answer.into_result(),

@@ -2,10 +2,10 @@
 //! name.
 
 use store::{Identity, TokenInfo};
-use wire::access::{CreatedToken, NewPersonalToken, Role, TokenKind, TokenView};
+use wire::access::{AgentLimits, CreatedToken, NewPersonalToken, Role, TokenKind, TokenView};
 
 use super::passwords::own_account;
-use crate::auth::tokens::{DAY_MS, MAX_DAYS, default_days, view, views};
+use crate::auth::tokens::{DAY_MS, MAX_DAYS, check_agent, default_days, view, views};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::name::{PROJECT_CHARS, checked_name};
@@ -51,6 +51,12 @@ pub async fn create(lab: &Lab, own: &Identity, new: NewPersonalToken) -> Result<
         check_projects(projects)?;
     }
     let expires_ms = Some(now_ms() + i64::from(days) * DAY_MS);
+    if let Some(limits) = new.limits {
+        let limits = AgentLimits { projects: limits.projects.or(new.projects), ..limits };
+        check_agent(new.role, &limits, false)?;
+        let (text, info) = lab.store().issue_agent_token(Some(person), &name, new.role, limits, expires_ms).await?;
+        return Ok(CreatedToken { token: view(info, own.token_id), text });
+    }
     let (text, info) = lab.store().issue_personal_token(person, &name, new.role, new.projects, expires_ms).await?;
     Ok(CreatedToken { token: view(info, own.token_id), text })
 }

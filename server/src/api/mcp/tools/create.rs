@@ -226,7 +226,7 @@ async fn find_run(caller: &Caller, spec: &RunSpec, known: &AgentAct) -> Result<O
         // The server adds the project.
         let stored = RunSpec { project: spec.project.clone(), ..view.spec.clone() };
         let first: Vec<EventRecord> = caller.get(&format!("{path}/events?limit=1")).await?;
-        if stored == *spec && first.iter().any(|record| record.author == caller.author()) {
+        if stored == *spec && first.iter().any(|record| caller.is_author(&record.author)) {
             return Ok(Some(created(&view)));
         }
     }
@@ -290,7 +290,7 @@ async fn propose_experiment(caller: Caller, args: ProposeExperiment) -> Result<A
             let others = created_by_other_calls(&caller, "/data/experiment").await?;
             let all: Vec<ExperimentSummary> = caller.get("/experiments").await?;
             let is_own = |found: &&ExperimentSummary| {
-                let is_by_agent = found.created_ms >= known.started_ms && found.author == caller.author();
+                let is_by_agent = found.created_ms >= known.started_ms && caller.is_author(&found.author);
                 is_by_agent && found.spec == parsed && !others.contains(&json!(found.id))
             };
             Ok(all.iter().take(NEWEST).find(is_own).map(proposed))

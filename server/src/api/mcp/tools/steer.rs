@@ -222,7 +222,7 @@ fn taken_effect(run: &str, record: &EventRecord) -> Answer {
 /// has its reason.
 async fn find(caller: &Caller, run: &str, command: &Command, known: &AgentAct) -> Result<Option<Answer>, ApiError> {
     let is_own = |record: &&EventRecord| {
-        record.author == caller.author()
+        caller.is_author(&record.author)
             && record.reason.as_deref() == command.reason()
             && is_effect(&record.event, command)
     };
