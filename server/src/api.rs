@@ -11,6 +11,7 @@
 //! - [`notice`]: HTML pages that the server writes itself.
 
 pub mod account;
+pub mod agents;
 pub mod alert_conditions;
 pub mod alerts;
 mod answer;

@@ -13,11 +13,13 @@
 //!   [`research_loops`]: rounds of both that pursue a goal;
 //! - [`origins`]: the datasets and the parent of a run, checked;
 //! - [`diagnosis`]: what the rules found in a run; [`remedies`]: what can be done about it, [`acts`]: what rules do about it;
+//! - [`agents`]: agents stopped, what they did undone, and the pauses of runs whose budgets are used up;
 //! - [`inspection`], [`completion`] and [`scoring`]: results of models, computed by a worker or in a [`subprocess`].
 //!
 //! [`store`] keeps a run's entry, journal and series; [`engine`] trains.
 
 pub mod acts;
+pub mod agents;
 pub mod availability;
 pub mod bulk;
 pub mod commands;

@@ -20,10 +20,11 @@ use super::log::{log_errors, without_secret};
 use super::openapi::Document;
 use super::routes::{Descriptions, Routes, routes};
 use super::{
-    account, alert_conditions, alerts, audit, audited, backups, checkpoints, checks, commands, comparison, completions,
-    corpora, embeds, experiments, exports, figures, filters, findings, fits, guard, headers, hub, inspections, journal,
-    lab, links, mcp, metrics, oidc, openapi, page, people, planning, pools, projects, reached, research_loops, runs,
-    series, session, share, sockets, sweep_results, sweeps, tasks, telemetry, tokens, transfer, uploads, workers,
+    account, agents, alert_conditions, alerts, audit, audited, backups, checkpoints, checks, commands, comparison,
+    completions, corpora, embeds, experiments, exports, figures, filters, findings, fits, guard, headers, hub,
+    inspections, journal, lab, links, mcp, metrics, oidc, openapi, page, people, planning, pools, projects, reached,
+    research_loops, runs, series, session, share, sockets, sweep_results, sweeps, tasks, telemetry, tokens, transfer,
+    uploads, workers,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -128,6 +129,10 @@ fn access_routes() -> Routes {
         .routes(routes!(audit::export_audit))
         .routes(routes!(tokens::list_tokens, tokens::create_token))
         .routes(routes!(tokens::revoke_token))
+        .routes(routes!(agents::list_agents))
+        .routes(routes!(agents::limit_agent))
+        .routes(routes!(agents::stop_agent))
+        .routes(routes!(agents::preview_undo, agents::undo_agent))
         .routes(routes!(sockets::open_link))
         .routes(routes!(sockets::open_live))
         .routes(routes!(sockets::poll_live))

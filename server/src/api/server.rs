@@ -23,6 +23,7 @@ use crate::lab::open::{ServeError, open_store};
 use crate::lab::settings::Settings;
 use crate::live::clock::now_ms;
 use crate::runs::acts;
+use crate::runs::agents::budgets;
 use crate::runs::pools;
 use crate::runs::queue;
 use crate::runs::{experiments, research_loops, scoring, sweeps};
@@ -164,6 +165,7 @@ fn start_tasks(lab: &Lab, stopping: &watch::Receiver<bool>) {
     tokio::spawn(queue::serve(lab.clone()));
     tokio::spawn(lab.diagnosis.clone().serve());
     tokio::spawn(acts::serve(lab.clone()));
+    tokio::spawn(budgets::serve(lab.clone()));
     tokio::spawn(scoring::serve(lab.clone()));
     tokio::spawn(sweeps::serve::serve(lab.clone()));
     tokio::spawn(experiments::serve(lab.clone()));

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests may panic
 
 mod access;
+mod agents;
 mod alert_conditions;
 mod alerts;
 mod checks;

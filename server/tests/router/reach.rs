@@ -221,7 +221,7 @@ fn cookie_of(answer: &Answer) -> String {
 }
 
 /// Every route of the API document, with its pattern.
-fn routes() -> Vec<(String, String)> {
+pub(crate) fn routes() -> Vec<(String, String)> {
     let tree: Value = serde_json::from_str(&description().to_json().unwrap()).unwrap();
     let paths = tree["paths"].as_object().unwrap().clone();
     let methods = |(path, methods): (String, Value)| {
@@ -232,7 +232,7 @@ fn routes() -> Vec<(String, String)> {
 }
 
 /// A pattern with the ids of what the requests are about.
-fn filled(pattern: &str) -> String {
+pub(crate) fn filled(pattern: &str) -> String {
     let (experiment, research_loop) = (EXPERIMENT.to_string(), LOOP.to_string());
     let id = match pattern {
         path if path.contains("/research-loops/{id}") => research_loop.as_str(),

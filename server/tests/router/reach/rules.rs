@@ -74,6 +74,8 @@ pub(super) fn needs(method: &str, path: &str) -> Needs {
         (_, "/sweeps" | "/sweeps/preview") => SignedIn,
         (_, "/runs/bulk" | "/plan" | "/presets" | "/rules" | "/hyperparameters" | "/completions") => SignedIn,
         (_, path) if path.starts_with("/me/") => SignedIn,
+        // Each sender sees the agents whose tokens are theirs to manage.
+        (_, path) if path.starts_with("/agents") => SignedIn,
         ("GET", "/corpora" | "/devices" | "/jobs" | "/catalogue" | "/pools" | "/people" | "/links" | "/alerts") => {
             Member
         }
