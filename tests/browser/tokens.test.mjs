@@ -1,4 +1,5 @@
-// Access tokens: an admin creates a sign-in link and an API token on the page, sees each once, and revokes them.
+// Access tokens: an admin creates a sign-in link and an API token on the page, sees each once, and revokes them; and an agent with limits, which is
+// stopped and whose actions are undone.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -69,6 +70,42 @@ test("an API token works until it is revoked", async () => {
   await page.locator("dialog[open]").getByRole("button", { name: "Revoke" }).click();
   await line("a script").waitFor({ state: "detached" });
   assert.equal(await status(), 401);
+});
+
+test("an agent acts within its limits, is stopped, and what it did is undone", async () => {
+  await lab.ready();
+  await page.getByRole("button", { name: "New agent" }).click();
+  await page.getByLabel("Agent", { exact: true }).fill("claude");
+  await page.getByRole("button", { name: "Act", exact: true }).click();
+  await page.getByLabel("Steps", { exact: true }).fill("500000");
+  await page.getByRole("button", { name: "Create the agent's token" }).click();
+  const token = await page.locator(".fresh pre").innerText();
+  await page.getByRole("button", { name: "Done" }).click();
+  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json", "kindling-model": "opus" };
+  const start = (steps) => fetch(`${lab.url}/api/v1/runs`, { method: "POST", headers, body: JSON.stringify({ preset: "tiny", corpus: "tales", steps }) });
+  const refused = await (await start(600000)).json();
+  assert.equal(refused.code, "agent_budget", JSON.stringify(refused));
+  const { summary } = await (await start(400000)).json();
+  const state = async () => (await lab.api(`/runs/${summary.id}`)).summary.state;
+  await lab.until("the run to train", async () => (await state()) === "running");
+
+  await page.getByRole("button", { name: "Refresh" }).click();
+  const card = page.locator(".agent-card", { hasText: "claude" });
+  await card.getByText(/reserved/).first().waitFor();
+  await card.getByText(/model opus/).first().waitFor();
+  await card.getByRole("button", { name: "Stop the agent claude" }).click();
+  const question = page.locator("dialog[open]");
+  await question.getByRole("button", { name: "Stop this agent" }).click();
+  await card.getByText("stopped by owner").waitFor();
+  await lab.until("the run to pause", async () => (await state()) === "paused");
+  assert.equal((await start(10)).status, 401, "its token is revoked");
+
+  await card.getByRole("button", { name: "Undo everything this agent did" }).click();
+  await card.getByText(/will be undone: stop/).waitFor();
+  await card.getByRole("button", { name: "Undo 1 of 1" }).click();
+  await question.getByRole("button", { name: "Undo everything" }).click();
+  await card.getByText(/· undone: stop/).waitFor();
+  await lab.until("the run to stop", async () => (await state()) === "stopped");
 });
 
 test("revoking your own token warns first, and then signs this browser out", async () => {

@@ -1,7 +1,8 @@
 //! The Settings page: the [`account`] with its [`password`], [`personal_tokens`] and [`sessions`], the theme, access tokens of the lab
-//! ([`tokens`]), [`alerts`], share links ([`links`]), device checks ([`checks`]), the disk ([`disk`]), and the addresses for programs.
+//! ([`tokens`]), [`agents`], [`alerts`], share links ([`links`]), device checks ([`checks`]), the disk ([`disk`]), and the addresses for programs.
 
 mod account;
+mod agents;
 mod alerts;
 mod checks;
 mod disk;
@@ -19,6 +20,7 @@ use crate::components::ServerCommand;
 use crate::session::Session;
 use crate::theme::{Choice, Theme};
 use account::Account;
+use agents::Agents;
 use alerts::Alerts;
 use checks::DeviceChecks;
 use disk::Disk;
@@ -32,6 +34,8 @@ pub(crate) fn SettingsPage() -> impl IntoView {
     let can_view_lab = Memo::new(move |_| session.can_view_lab());
     // Whoever has an account needs no sign-in link, and a guest cannot get one.
     let needs_link = Memo::new(move |_| session.is_member() && session.me().is_some_and(|me| me.person.is_none()));
+    // A person has agents of their own, an admin those of the lab.
+    let manages_agents = Memo::new(move |_| session.is_admin() || session.me().is_some_and(|me| me.person.is_some()));
     let can_share = Memo::new(move |_| session.is_admin() && !session.is_shared());
     view! {
         <main class="page narrow stack roomy">
@@ -44,6 +48,7 @@ pub(crate) fn SettingsPage() -> impl IntoView {
                 (false, true) => view! { <AccessNote /> }.into_any(),
                 (false, false) => ().into_any(),
             }}
+            <Show when=move || manages_agents.get()><Agents /></Show>
             <Show when=move || can_share.get()><ShareLab /></Show>
             <ShareLinks />
             <Show when=move || can_view_lab.get()><DeviceChecks /><Disk /></Show>

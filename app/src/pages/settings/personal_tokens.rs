@@ -166,7 +166,7 @@ fn TokenForm(created: RwSignal<Option<CreatedToken>>, list: TokenList) -> impl I
 
 /// The projects to which the token is limited.
 #[component]
-fn ProjectBoxes(limited_to: RwSignal<BTreeSet<String>>) -> impl IntoView {
+pub(super) fn ProjectBoxes(limited_to: RwSignal<BTreeSet<String>>) -> impl IntoView {
     let projects = expect_context::<Projects>();
     let note = move || match limited_to.read().is_empty() {
         true => "None is selected: the token gives access to everything that you can access.",
