@@ -19,6 +19,7 @@ pub(crate) mod optuna;
 pub(crate) mod people;
 pub(crate) mod pools;
 pub(crate) mod projects;
+pub(crate) mod proposals;
 pub(crate) mod queue;
 pub(crate) mod research_journal;
 pub(crate) mod research_loops;
@@ -46,7 +47,7 @@ use crate::boxed::Boxed;
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 20] = [
+const MIGRATIONS: [&str; 21] = [
     include_str!("../migrations/1.sql"),
     include_str!("../migrations/pools.sql"),
     include_str!("../migrations/telemetry.sql"),
@@ -67,6 +68,7 @@ const MIGRATIONS: [&str; 20] = [
     include_str!("../migrations/agent_acts.sql"),
     include_str!("../migrations/research_loops.sql"),
     include_str!("../migrations/agent_limits.sql"),
+    include_str!("../migrations/proposals.sql"),
 ];
 
 /// The first [`FRESH_SCHEMA`] migrations as one script, for a new file. Each `ALTER TABLE` reads the whole schema again: with the

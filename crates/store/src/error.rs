@@ -270,6 +270,15 @@ pub enum StoreError {
         /// Of the refused call.
         wanted: f64,
     },
+    /// No proposal has this id.
+    #[error("unknown proposal {id}")]
+    UnknownProposal { id: i64 },
+    /// As many proposals of a token wait for a decision as may.
+    #[error("{most} proposals of this token wait for a decision, which is the maximum")]
+    TooManyProposals {
+        /// The maximum.
+        most: u64,
+    },
     /// No project has this name.
     #[error("unknown project {project:?}")]
     UnknownProject {

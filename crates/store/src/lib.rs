@@ -22,6 +22,7 @@
 //! - `sweeps` sweeps and the decisions about them, `trials` their trials, each created in one transaction with its queued run,
 //!   `sweep_records` what is written of them; `optuna` studies of Optuna as sweeps whose trials have ended;
 //! - `experiments` experiments, their runs and verdicts; `research_loops` rounds of sweeps and experiments that pursue a goal;
+//! - `proposals` calls of agents that a person decides about, `proposal_records` what is written of them;
 //! - `findings` what the rules found in runs, and their state; `rule_actions` what they did about it; `telemetry` the history of devices;
 //! - `lineage` the path of a run through its parents, `compare` the difference of two runs;
 //! - `series` the time series on disk: a pyramid of buckets for each, read at any zoom; `curves` queries of them;
@@ -66,6 +67,8 @@ mod origins;
 mod people;
 mod pools;
 mod projects;
+mod proposal_records;
+mod proposals;
 mod queue;
 mod readers;
 mod reports;
@@ -121,6 +124,8 @@ pub use new_comparison::NewComparison;
 pub use new_experiment::{NewExperiment, NewExperimentRun};
 pub use new_loop::{NewLoop, NewRoundRuns};
 pub use new_run::NewRun;
+pub use proposal_records::{DecisionRecord, NewProposal, ProposalRecord};
+pub use proposals::ProposalQuery;
 pub use readers::OpenCheckpoint;
 pub use research_journal::JournalQuery;
 pub use research_loops::LoopStanding;

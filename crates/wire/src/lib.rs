@@ -14,6 +14,7 @@
 //! - [`sweep`]: sweeps over a search space, their trials and the decisions about them;
 //! - [`experiment`]: experiments, with a hypothesis and a decision rule; [`research_loop`]: loops of them that lower a loss within a budget;
 //! - [`diagnosis`]: what rules find in a run, their settings, and remedies;
+//! - [`proposal`]: calls of agents that a person decides about;
 //! - [`research_journal`]: the timeline of a project; [`agent`]: agents, their actions, and what undoing them does;
 //! - [`check`]: the report of a device check; [`telemetry`]: measurements of devices, their history, and findings; [`alert`]: alerts and where
 //!   they are sent;
@@ -40,6 +41,7 @@ pub mod id;
 pub mod inspect;
 pub mod model;
 pub mod number;
+pub mod proposal;
 pub mod research_journal;
 pub mod research_loop;
 pub mod run;

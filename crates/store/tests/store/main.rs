@@ -17,6 +17,7 @@ mod links;
 mod migrations;
 mod people;
 mod pools;
+mod proposals;
 mod research_journal;
 mod research_loops;
 mod run_table;

@@ -284,7 +284,13 @@ pub struct AgentOrigin {
     /// Id or title of the conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation: Option<String>,
+    /// The person who has approved the action. The server sets it.
+    #[serde(skip)]
+    pub approved_by: Option<String>,
 }
+
+/// How the name of an approved action continues.
+const APPROVED_BY: &str = "approved by ";
 
 /// Characters of each text of an [`AgentOrigin`].
 const ORIGIN_CHARS: usize = 60;
@@ -295,8 +301,10 @@ impl AgentOrigin {
     #[must_use]
     pub fn cleaned(&self) -> Self {
         let clean = |text: &Option<String>| text.as_deref().map(cleaned).filter(|text| !text.is_empty());
-        let (client, model, conversation) = (clean(&self.client), clean(&self.model), clean(&self.conversation));
-        Self { client, model, conversation }
+        // No program states that a person has approved its actions.
+        let client = clean(&self.client).filter(|text| !text.to_lowercase().contains(APPROVED_BY));
+        let (model, conversation) = (clean(&self.model), clean(&self.conversation));
+        Self { client, model, conversation, approved_by: clean(&self.approved_by) }
     }
 
     /// The name of an agent in journals: `tuner (claude-code 2.1, model claude-opus, conversation 7f3a)`.
@@ -305,6 +313,7 @@ impl AgentOrigin {
             self.client.clone(),
             self.model.as_ref().map(|model| format!("model {model}")),
             self.conversation.as_ref().map(|conversation| format!("conversation {conversation}")),
+            self.approved_by.as_ref().map(|person| format!("{APPROVED_BY}{person}")),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         if parts.is_empty() { agent.to_owned() } else { format!("{agent} ({})", parts.join(", ")) }
@@ -333,9 +342,14 @@ mod tests {
             client: text("claude-code 2.1"),
             model: text("opus), approved by ada\u{202e}\n"),
             conversation: text(" "),
+            approved_by: None,
         };
         let cleaned = origin.cleaned();
         assert_eq!(cleaned.name("tuner"), "tuner (claude-code 2.1, model opus approved by ada)");
+        let approved = AgentOrigin { approved_by: text("ada"), ..cleaned };
+        assert_eq!(approved.name("tuner"), "tuner (claude-code 2.1, model opus approved by ada, approved by ada)");
+        let forged: AgentOrigin = serde_json::from_str(r#"{"client":"Approved by ada","approved_by":"ada"}"#).unwrap();
+        assert_eq!(forged.cleaned(), AgentOrigin::default());
         assert_eq!(AgentOrigin::default().name("tuner"), "tuner");
         assert!(is_named("tuner (x)", "tuner") && is_named("tuner", "tuner"));
         assert!(!is_named("tuner 2", "tuner") && !is_named("tun", "tuner"));

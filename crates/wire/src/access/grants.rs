@@ -83,6 +83,15 @@ impl Grants {
         *entry = higher(Some(*entry), Some(role)).unwrap_or(role);
     }
 
+    /// What both reach: in the lab and in each project the lower of the two roles. Roles on single runs are left out.
+    #[must_use]
+    pub fn within(&self, other: &Self) -> Self {
+        let named = self.projects.keys().chain(other.projects.keys());
+        let role_in =
+            |project: &String| Some((project.clone(), lower(self.in_project(project), other.in_project(project))?));
+        Self { lab: lower(self.lab, other.lab), projects: named.filter_map(role_in).collect(), runs: BTreeMap::new() }
+    }
+
     /// No role above `most`, and, with `projects`, only what these projects contain.
     #[must_use]
     pub fn limited(self, most: Role, projects: Option<&[String]>) -> Self {
@@ -135,6 +144,12 @@ fn higher(one: Option<Role>, other: Option<Role>) -> Option<Role> {
     }
 }
 
+/// The lower of two roles; `None` if one of them is missing.
+fn lower(one: Option<Role>, other: Option<Role>) -> Option<Role> {
+    let (one, other) = (one?, other?);
+    Some(if one.includes(other) { other } else { one })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +181,22 @@ mod tests {
         let none = Grants::default().limited(Role::Admin, Some(&["vision".to_owned()]));
         assert_eq!(none, Grants::default());
         assert!(!person.limited(Role::Steer, Some(&[])).has_anywhere(Role::View));
+    }
+
+    #[test]
+    fn both_together_reach_what_each_of_them_reaches() {
+        let mut agent = Grants { lab: Some(Role::View), ..Grants::default() };
+        agent.add_project("vision".to_owned(), Role::Steer);
+        agent.add_run(run("amber-fox"), Role::Steer);
+        let mut person = Grants::default();
+        person.add_project("vision".to_owned(), Role::Admin);
+        person.add_project("speech".to_owned(), Role::Steer);
+        let both = agent.within(&person);
+        assert_eq!(both, person.within(&agent));
+        assert_eq!((both.lab, both.in_project("vision")), (None, Some(Role::Steer)));
+        assert_eq!((both.in_project("speech"), both.runs.len()), (Some(Role::View), 0));
+        assert_eq!(agent.within(&Grants::of_lab(Role::Admin)).in_project("vision"), Some(Role::Steer));
+        assert_eq!(agent.within(&Grants::default()), Grants::default());
     }
 
     #[test]

@@ -151,4 +151,10 @@ pub struct LabState {
     /// Number of the newest alert; 0 before the first, and for guests. `GET /alerts` answers those that the reader may see.
     #[serde(default)]
     pub newest_alert: i64,
+    /// Number of proposals of agents that wait for a decision, of those that the reader may see.
+    #[serde(default)]
+    pub pending_proposals: u64,
+    /// Number of changes of all proposals: with another number, `GET /proposals` has other answers.
+    #[serde(default)]
+    pub proposal_changes: u64,
 }
