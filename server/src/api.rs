@@ -52,6 +52,7 @@ pub mod people;
 pub mod planning;
 pub mod pools;
 pub mod projects;
+pub mod proposals;
 pub mod reached;
 pub mod research_loops;
 pub mod router;

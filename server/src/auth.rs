@@ -3,7 +3,8 @@
 //! those of [`project`] a role in the project in the path, those of [`sweep`] a role in the project of the sweep in the path, and [`SignedIn`]
 //! only somebody who is signed in: such a route answers with what the sender may see.
 //!
-//! - [`agent`]: what the token of an agent permits, [`agents`]: agents listed and limited;
+//! - [`agent`]: what the token of an agent permits, [`agents`]: agents listed and limited; [`approved`]: requests for what a person has
+//!   approved;
 //! - [`experiment`], [`research_loop`]: roles on the experiment or the research loop in the path; [`spec`]: who may make a run of a spec;
 //!   [`datasets`]: access to datasets;
 //! - [`session`]: signing in and the cookie; [`tokens`]: creating and revoking tokens; [`links`]: share links;
@@ -28,6 +29,7 @@ macro_rules! path_extractor {
 
 pub mod agent;
 pub mod agents;
+mod approved;
 pub mod datasets;
 pub mod experiment;
 pub mod links;
@@ -52,6 +54,7 @@ use wire::control::author::Author;
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::audit::Sender;
+pub use approved::Approved;
 
 /// Someone who is signed in, a guest with a share link included; no worker.
 pub struct SignedIn(pub Identity);
@@ -68,9 +71,6 @@ pub struct Admin(pub Identity);
 /// An extension of a request that marks it as sent by an agent over MCP.
 #[derive(Debug, Clone, Copy)]
 pub struct ByAgent;
-/// An extension of a request of an agent that a person has approved: the mode of its token does not refuse it, its scopes and budgets hold.
-#[derive(Debug, Clone, Copy)]
-pub struct Approved;
 /// A worker process.
 pub struct Worker(pub Identity);
 /// A machine with a join token, valid or not: its text. The exchange says why it is refused.
@@ -132,6 +132,9 @@ pub async fn identify(headers: &HeaderMap, lab: &Lab) -> Result<Identity, ApiErr
 
 /// As [`identify`]; notes the sender for the audit log and the use of the token, and counts an unknown one.
 async fn sender(parts: &Parts, lab: &Lab) -> Result<Identity, ApiError> {
+    if let Some(approved) = parts.extensions.get::<Approved>() {
+        return approved.identity(lab).await;
+    }
     let found = identify(&parts.headers, lab).await;
     let Some(from) = parts.extensions.get::<Sender>() else { return found };
     match &found {

@@ -216,6 +216,11 @@ impl From<StoreError> for ApiError {
             StoreError::AgentBudget { budget, .. } => Self::conflict("agent_budget", message).field(budget.word()).hint(
                 "choose less, wait until runs of the agent end or stop some, or ask the person who manages the agent for a larger budget",
             ),
+            StoreError::UnknownProposal { .. } => {
+                Self::not_found(message).hint("GET /api/v1/proposals lists the proposals that you may see")
+            }
+            StoreError::TooManyProposals { .. } => Self::conflict("proposals_full", message)
+                .hint("wait until a person has decided about some, or withdraw some"),
             StoreError::UnknownPool { .. } => Self::not_found(message).hint("GET /api/v1/pools lists the pools"),
             StoreError::TooManyLinks { .. } | StoreError::TooManyOwnLinks { .. } => {
                 Self::conflict("links_full", message).hint("GET /api/v1/links lists the links that you may revoke")

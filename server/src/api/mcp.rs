@@ -3,6 +3,7 @@
 //! A tool sends requests to the routes of the API with the token of the agent ([`caller`]), so it has the permissions of that token.
 //!
 //! - here: the route; [`service`]: the protocol; [`tool`]: what a tool is; [`tools`]: all tools; [`acts`]: each act once;
+//! - [`proposing`]: calls that a person decides about; [`deciding`]: their decisions;
 //! - [`resources`] and [`prompts`]: what a person can add to a conversation;
 //! - [`answer`]: the answer of a tool; [`untrusted`]: texts that others wrote; [`shrink`]: values shortened to a size; [`brief`]: short
 //!   forms of runs;
@@ -13,8 +14,10 @@ pub mod answer;
 pub mod brief;
 pub mod caller;
 pub mod calls;
+pub mod deciding;
 pub mod progress;
 pub mod prompts;
+pub mod proposing;
 pub mod resources;
 pub mod service;
 pub mod shrink;

@@ -29,6 +29,7 @@ use crate::export::archive::Checkpoints;
         (name = "data", description = "Upload, generate, download and tokenize datasets."),
         (name = "access", description = "Sign in and out; people, projects, tokens and the audit log."),
         (name = "alerts", description = "Alerts of runs and machines, conditions on metrics, and the channels to which alerts are sent."),
+        (name = "agents", description = "Proposals: calls of agents that a person approves, edits or rejects."),
         (name = "fleet", description = "Pools, join tokens and workers."),
         (name = "lab", description = "Devices, jobs, and the whole lab in one answer."),
         (name = "transfer", description = "Datasets and checkpoints between the server and workers of other machines, with a worker's token."),

@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, LazyLock};
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
+use axum::{Extension, Router};
 use bytes::Bytes;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Description;
@@ -17,14 +17,15 @@ use wire::transport::transfer::MAX_PART_BYTES;
 
 use super::audited::{API, Audited};
 use super::log::{log_errors, without_secret};
+use super::mcp::caller::InProcess;
 use super::openapi::Document;
 use super::routes::{Descriptions, Routes, routes};
 use super::{
     account, agents, alert_conditions, alerts, audit, audited, backups, checkpoints, checks, commands, comparison,
     completions, corpora, embeds, experiments, exports, figures, filters, findings, fits, guard, headers, hub,
-    inspections, journal, lab, links, mcp, metrics, oidc, openapi, page, people, planning, pools, projects, reached,
-    research_loops, runs, series, session, share, sockets, sweep_results, sweeps, tasks, telemetry, tokens, transfer,
-    uploads, workers,
+    inspections, journal, lab, links, mcp, metrics, oidc, openapi, page, people, planning, pools, projects, proposals,
+    reached, research_loops, runs, series, session, share, sockets, sweep_results, sweeps, tasks, telemetry, tokens,
+    transfer, uploads, workers,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -34,6 +35,21 @@ const BODY_BYTES: usize = 1_000_000;
 
 /// The routes of a lab.
 pub fn router(lab: Lab) -> Router {
+    let (called, audited) = called_routes(&lab);
+    // The tools of agents call the other routes, and so do the decisions about their proposals.
+    let routes = called.clone().merge(guarded(mcp::route(&lab, called.clone()), &lab, &audited));
+    let routes = routes.layer(Extension(InProcess(called)));
+    // Around all of it, because a public path is removed before routing.
+    Router::new().fallback_service(routes).layer(from_fn_with_state(lab, reached::note_address))
+}
+
+/// The routes that tools call, for calls that the server carries out without a request.
+pub fn own_routes(lab: &Lab) -> Router {
+    called_routes(lab).0
+}
+
+/// All routes but that of agents, and what the audit log knows of them.
+fn called_routes(lab: &Lab) -> (Router, Audited) {
     let Routes { router: v1, operations, descriptions } = api();
     let audited = Audited::new(lab.clone(), operations);
     let description = Arc::new(LazyLock::new(move || write_description(&descriptions)));
@@ -54,11 +70,7 @@ pub fn router(lab: Lab) -> Router {
         .method_not_allowed_fallback(refuse_method)
         .fallback(page::serve_page)
         .layer(DefaultBodyLimit::max(BODY_BYTES));
-    let routes = guarded(routes, &lab, &audited);
-    // The tools of agents call the other routes.
-    let routes = routes.clone().merge(guarded(mcp::route(&lab, routes), &lab, &audited));
-    // Around all of it, because a public path is removed before routing.
-    Router::new().fallback_service(routes).layer(from_fn_with_state(lab, reached::note_address))
+    (guarded(routes, lab, &audited), audited)
 }
 
 /// The routes with the middleware of all requests.
@@ -119,6 +131,10 @@ fn access_routes() -> Routes {
         .routes(routes!(projects::limit_project, projects::delete_project))
         .routes(routes!(projects::set_member, projects::remove_member))
         .routes(routes!(alerts::list_alerts))
+        .routes(routes!(proposals::list_proposals))
+        .routes(routes!(proposals::get_proposal))
+        .routes(routes!(proposals::preview_proposal))
+        .routes(routes!(proposals::decide_proposal))
         .routes(routes!(alert_conditions::list_alert_conditions, alert_conditions::create_alert_condition))
         .routes(routes!(alert_conditions::delete_alert_condition))
         .routes(routes!(alerts::list_alert_channels, alerts::create_alert_channel))

@@ -12,7 +12,8 @@ use wire::access::{Role, TokenKind};
 
 use super::leaving::{self, StopSignal};
 use super::listener::TlsListener;
-use super::router::router;
+use super::mcp::deciding;
+use super::router::{own_routes, router};
 use crate::data::built_in;
 use crate::data::hub::downloads::is_kept;
 use crate::export::alerts::{devices, outbox};
@@ -174,6 +175,7 @@ fn start_tasks(lab: &Lab, stopping: &watch::Receiver<bool>) {
     tokio::spawn(audit::log::keep(lab.audit.clone(), lab.store().clone()));
     tokio::spawn(outbox::keep(lab.clone()));
     tokio::spawn(devices::watch(lab.clone()));
+    tokio::spawn(deciding::finish(lab.clone(), own_routes(lab)));
     tokio::spawn(usage::account(lab.workers.clone()));
     tokio::spawn(keeping::keep(lab.workers.telemetry.clone(), lab.store().clone()));
     if lab.settings.starts_workers {

@@ -5,6 +5,7 @@
 use axum::extract::MatchedPath;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
+use serde_json::{Map, Value};
 use store::Identity;
 use wire::access::agent::{AgentCommand, AgentOrigin};
 use wire::access::{AgentLimits, AgentMode, Role};
@@ -119,6 +120,33 @@ pub fn permit_fork(identity: &Identity) -> Result<(), ApiError> {
     }
 }
 
+/// Checks that the scopes of an agent contain the command of a tool and the run that it changes.
+///
+/// # Errors
+/// 403; an error of the store.
+pub async fn permit_tool(
+    lab: &Lab,
+    identity: &Identity,
+    tool: &str,
+    arguments: &Map<String, Value>,
+    run: Option<&RunId>,
+) -> Result<(), ApiError> {
+    let Some(limits) = &identity.limits else { return Ok(()) };
+    let command = match tool {
+        "propose_experiment" => Some(AgentCommand::StartExperiment),
+        "evaluate" if arguments.get("task").is_some_and(|task| !task.is_null()) => Some(AgentCommand::Score),
+        // The other tools have the names of their commands.
+        _ => AgentCommand::of_word(tool),
+    };
+    if let Some(command) = command {
+        permit(identity, limits, command)?;
+    }
+    match run {
+        Some(run) if command != Some(AgentCommand::Fork) => permit_change(lab, identity, limits, run).await,
+        _ => Ok(()),
+    }
+}
+
 /// Checks that a role may be that of an agent's token.
 ///
 /// # Errors
@@ -214,7 +242,8 @@ fn origin_of(parts: &Parts) -> AgentOrigin {
 
 /// Model and conversation of the headers of a request.
 pub fn named(headers: &HeaderMap) -> AgentOrigin {
-    AgentOrigin { client: None, model: text(headers, MODEL), conversation: text(headers, CONVERSATION) }
+    let (model, conversation) = (text(headers, MODEL), text(headers, CONVERSATION));
+    AgentOrigin { model, conversation, ..AgentOrigin::default() }
 }
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {

@@ -33,7 +33,7 @@ impl Audience {
         }
         state.disk = None;
         if !self.is_member {
-            return LabState { devices: vec![], jobs: vec![], newest_alert: 0, ..state };
+            return LabState { devices: vec![], jobs: vec![], newest_alert: 0, proposal_changes: 0, ..state };
         }
         for device in &mut state.devices {
             let is_seen = |run: &RunId| state.runs.iter().any(|seen| seen.id == *run);

@@ -65,7 +65,8 @@ impl LabStates {
             if audience.visible == Visible::All { BTreeMap::new() } else { store.dataset_projects().await? };
         let (devices, jobs, disk, newest_alert) =
             ((self.devices)(), (self.jobs)(), (self.disk)(), (self.newest_alert)());
-        let state = LabState { runs, counts, devices, jobs, disk, newest_alert };
+        let (pending_proposals, proposal_changes) = store.pending_proposals(&audience.visible).await?;
+        let state = LabState { runs, counts, devices, jobs, disk, newest_alert, pending_proposals, proposal_changes };
         Ok(audience.filter(state, &datasets))
     }
 

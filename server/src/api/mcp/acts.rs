@@ -38,6 +38,18 @@ pub struct ExpectedEffect {
     pub probability: Option<f64>,
 }
 
+impl ExpectedEffect {
+    /// `loss.valid -0.02 nats/token by step 500, probability 0.7`.
+    pub fn phrase(&self) -> String {
+        let Self { metric, difference, by_step, probability } = self;
+        let unit = describe(metric).unit;
+        let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+        let by_step = by_step.map(|step| format!(" by step {step}")).unwrap_or_default();
+        let probability = probability.map(|probability| format!(", probability {probability}")).unwrap_or_default();
+        format!("{metric} {difference:+}{unit}{by_step}{probability}")
+    }
+}
+
 /// The arguments that all acts have.
 #[derive(Debug, Clone)]
 pub struct Intent {
@@ -256,14 +268,10 @@ fn to_text(answer: &Answer) -> Result<String, ApiError> {
 impl Intent {
     /// Reason and expected effect on one line: `the loss is flat (expected: loss.valid -0.02 nats/token by step 500)`.
     fn text(&self) -> String {
-        let Some(ExpectedEffect { metric, difference, by_step, probability }) = &self.expected_effect else {
-            return self.reason.clone();
-        };
-        let unit = describe(metric).unit;
-        let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
-        let by_step = by_step.map(|step| format!(" by step {step}")).unwrap_or_default();
-        let probability = probability.map(|probability| format!(", probability {probability}")).unwrap_or_default();
-        format!("{} (expected: {metric} {difference:+}{unit}{by_step}{probability})", self.reason)
+        match &self.expected_effect {
+            None => self.reason.clone(),
+            Some(expected) => format!("{} (expected: {})", self.reason, expected.phrase()),
+        }
     }
 
     fn check(&self) -> Result<(), ApiError> {

@@ -1,5 +1,6 @@
 //! The agent that calls a tool, and its requests to the routes of the API. A tool reads and changes the lab only by such requests, with the
-//! token of the agent: it has the permissions of that token, and the audit log records each change. Nothing here sends DELETE.
+//! token of the agent: it has the permissions of that token, and the audit log records each change. Nothing here sends DELETE. The server
+//! itself sends those of a call that a person has approved.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -14,25 +15,32 @@ use serde_json::Value;
 use store::{Identity, Store};
 use tokio::sync::watch;
 use tower::ServiceExt;
+use wire::access::AgentMode;
 use wire::access::agent::{AgentOrigin, is_named};
 use wire::{ApiErrorBody, Author, EventRecord, RunId, RunSummary, encode};
 
 use super::progress::Progress;
-use crate::api::audited::API;
 use crate::api::reached::Reached;
 use crate::api::series::{LAST_HEADER, POSTCARD};
-use crate::auth::{ByAgent, agent};
+use crate::auth::{Approved, ByAgent, agent};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::agents::UnderWay;
 use crate::lab::audit::Sender;
 use crate::lab::drawing::Look;
+use crate::lab::paths::API;
 
 /// Largest answer of a route that a tool reads, bytes.
 const ANSWER_BYTES: usize = 64 << 20;
 /// Characters that stay as they are in paths and queries.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const JSON: &str = "application/json";
+/// The host of requests that the server sends by itself.
+const OWN_HOST: &str = "localhost";
+
+/// The routes that tools call, as an extension of each request.
+#[derive(Clone)]
+pub struct InProcess(pub Router);
 
 /// The agent that calls a tool. Cloning is cheap.
 #[derive(Clone)]
@@ -40,12 +48,21 @@ pub struct Caller {
     lab: Lab,
     api: Router,
     identity: Identity,
-    authorization: HeaderValue,
+    credential: Credential,
     host: HeaderValue,
     reached: Reached,
     sender: Sender,
     progress: Progress,
     origin: AgentOrigin,
+}
+
+/// What proves who sends the requests.
+#[derive(Clone)]
+enum Credential {
+    /// The Authorization header of the agent.
+    Token(HeaderValue),
+    /// The decision of a person about a call of the agent.
+    Approved(Approved),
 }
 
 /// Events of a run.
@@ -68,7 +85,7 @@ impl Caller {
             lab: lab.clone(),
             api: api.clone(),
             identity: parts.extensions.get::<Identity>()?.clone(),
-            authorization: parts.headers.get(AUTHORIZATION)?.clone(),
+            credential: Credential::Token(parts.headers.get(AUTHORIZATION)?.clone()),
             host: parts.headers.get(HOST)?.clone(),
             reached: parts.extensions.get::<Reached>()?.clone(),
             sender: parts.extensions.get::<Sender>()?.clone(),
@@ -91,6 +108,49 @@ impl Caller {
         self.origin.model = given(model, self.origin.model.take());
         self.origin.conversation = given(conversation, self.origin.conversation.take());
         self
+    }
+
+    /// The agent of a call that a person has approved, whose name `origin` has.
+    ///
+    /// # Errors
+    /// 403 if one of their tokens has ended; an error of the store.
+    pub async fn approved(lab: &Lab, api: &Router, approved: Approved, origin: AgentOrigin) -> Result<Self, ApiError> {
+        let agent = approved.identity(lab).await?;
+        let author = lab.store().agent_author(agent.token_id, &agent.name, &origin).await?;
+        let sender = Sender::default();
+        sender.set_name(&author);
+        Ok(Self {
+            lab: lab.clone(),
+            api: api.clone(),
+            identity: Identity { is_agent: true, author_name: Some(author), ..agent },
+            credential: Credential::Approved(approved),
+            host: HeaderValue::from_static(OWN_HOST),
+            reached: Reached { host: OWN_HOST.to_owned(), base: None, is_https: false, ignored: None },
+            sender,
+            progress: Progress::default(),
+            origin,
+        })
+    }
+
+    /// Program, model and conversation.
+    pub fn origin(&self) -> &AgentOrigin {
+        &self.origin
+    }
+
+    /// Whether a call that acts becomes a proposal: the mode of the token says so, and nobody has approved the call.
+    pub fn proposes(&self) -> bool {
+        let mode = self.identity.limits.as_ref().map(|limits| limits.mode);
+        mode == Some(AgentMode::Propose) && matches!(self.credential, Credential::Token(_))
+    }
+
+    /// The agent and its rights.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The lab. Tools read and change it by requests; only proposals need it.
+    pub fn lab(&self) -> &Lab {
+        &self.lab
     }
 
     /// The store, which has the acts of the agent.
@@ -186,7 +246,11 @@ impl Caller {
 
     fn request(&self, method: Method, path: &str) -> axum::http::request::Builder {
         let request = Request::builder().method(method).uri(format!("{API}{path}"));
-        let request = request.header(AUTHORIZATION, self.authorization.clone()).header(HOST, self.host.clone());
+        let request = match &self.credential {
+            Credential::Token(authorization) => request.header(AUTHORIZATION, authorization.clone()),
+            Credential::Approved(approved) => request.extension(*approved),
+        };
+        let request = request.header(HOST, self.host.clone());
         let request = request.extension(self.reached.clone()).extension(self.sender.clone()).extension(ByAgent);
         request.extension(self.origin.clone())
     }

@@ -7,11 +7,16 @@ use futures_util::future::{BoxFuture, ready};
 use rmcp::model::{self, JsonObject, ToolAnnotations};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::answer::{Answer, Field, schema};
 use super::caller::Caller;
 use crate::api::extract::read;
 use crate::error::ApiError;
+
+/// The field that the answer of a tool that acts has for a token that only proposes.
+const PROPOSED: Field =
+    ("proposal", "If your token only proposes: the number of the proposal; get_proposal describes the other fields.");
 
 type Call = dyn Fn(Caller, JsonObject) -> BoxFuture<'static, Result<Answer, ApiError>> + Send + Sync;
 
@@ -19,6 +24,8 @@ type Call = dyn Fn(Caller, JsonObject) -> BoxFuture<'static, Result<Answer, ApiE
 pub struct Tool {
     /// As clients see it.
     pub definition: model::Tool,
+    /// Whether it changes something of the lab.
+    acts: bool,
     call: Box<Call>,
 }
 
@@ -43,6 +50,17 @@ impl Tool {
         // No tool deletes anything; these two end or abandon training that a person may want to continue.
         let interrupts = matches!(name, "stop" | "rollback");
         let hints = ToolAnnotations::new().read_only(false).destructive(interrupts).idempotent(true).open_world(false);
+        Self { acts: true, ..Self::new(name, title, about, hints, call) }
+    }
+
+    /// A tool that changes something only of the agent itself.
+    pub fn changing<A, F, R>(name: &'static str, title: &str, about: &'static str, call: F) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Send + 'static,
+        F: Fn(Caller, A) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Answer, ApiError>> + Send + 'static,
+    {
+        let hints = ToolAnnotations::new().read_only(false).destructive(false).idempotent(true).open_world(false);
         Self::new(name, title, about, hints, call)
     }
 
@@ -58,13 +76,20 @@ impl Tool {
             Ok(arguments) => call(caller, arguments).boxed(),
             Err(error) => ready(Err(error)).boxed(),
         };
-        Self { definition, call: Box::new(call) }
+        Self { definition, acts: false, call: Box::new(call) }
     }
 
-    /// Describes the fields of its data.
+    /// Whether a call with these arguments changes something of the lab.
+    pub fn acts(&self, arguments: &JsonObject) -> bool {
+        self.acts && !arguments.get("dry_run").and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// Describes the fields of its data. A tool that acts may also answer with a proposal.
     #[must_use]
     pub fn returns(mut self, fields: &[Field]) -> Self {
-        self.definition = self.definition.with_raw_output_schema(Arc::new(schema(fields)));
+        let proposed: &[Field] = if self.acts { &[PROPOSED] } else { &[] };
+        let schema = schema(&[fields, proposed].concat());
+        self.definition = self.definition.with_raw_output_schema(Arc::new(schema));
         self
     }
 

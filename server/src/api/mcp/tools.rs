@@ -4,6 +4,7 @@
 //! - [`watch`]: the lab and its runs; [`curves`]: time series and figures; [`journal`]: events, samples and reports; [`wait`]: waiting
 //!   for an event; [`inspect`]: inside the model, and its batches;
 //! - [`judge`]: findings, comparisons, scaling laws, costs; [`rank`]: rankings; [`noise`]: the noise floor;
+//! - [`proposals`]: calls that a person decides about;
 //! - [`steer`]: commands to runs; [`evaluate`]: scores and generated texts; [`create`]: runs, forks, sweeps and experiments.
 
 pub mod create;
@@ -13,6 +14,7 @@ pub mod inspect;
 pub mod journal;
 pub mod judge;
 pub mod noise;
+pub mod proposals;
 pub mod rank;
 pub mod steer;
 pub mod wait;
@@ -32,6 +34,7 @@ static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
         judge::tools(),
         rank::tools(),
         noise::tools(),
+        proposals::tools(),
         create::tools(),
         steer::tools(),
         evaluate::tools(),

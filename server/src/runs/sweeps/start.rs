@@ -10,6 +10,7 @@ use wire::sweep::spec::SweepSpec;
 use wire::{PlanError, RunSpec};
 
 use super::sampler;
+use crate::auth::author;
 use crate::auth::spec::{permit, permit_order};
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -60,7 +61,7 @@ pub async fn start(lab: &Lab, identity: &Identity, spec: SweepSpec) -> Result<Sw
         spec: checked.spec,
         project: checked.project,
         trials: checked.trials,
-        creator: creator.name.to_owned(),
+        creator: author(identity).name().to_owned(),
         person: creator.person,
         token: creator.token,
         created_ms: now_ms(),

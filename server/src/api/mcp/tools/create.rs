@@ -6,12 +6,14 @@ use serde_json::{Map, Value, json};
 use store::AgentAct;
 use wire::experiment::ExperimentSpec;
 use wire::experiment::record::{ExperimentSummary, ExperimentView};
+use wire::hyperparameters::table;
 use wire::run::copy::spec_of;
 use wire::run::plan::PlanView;
+use wire::run::preset;
 use wire::run::table::RunRow;
 use wire::sweep::record::Sweep;
 use wire::sweep::spec::SweepSpec;
-use wire::{EventRecord, RunSpec, RunView};
+use wire::{Author, EventRecord, LivePath, RunSpec, RunView};
 
 use crate::api::extract::read;
 use crate::api::mcp::acts::{Act, Recovery, acting, dry_run};
@@ -42,6 +44,7 @@ pub fn tools() -> Vec<Tool> {
             ("estimate", "Its cost."),
             ("notes", "With dry_run: remarks on the plan."),
             ("plan", "With dry_run: the resolved plan."),
+            ("difference", "With dry_run: the changed hyperparameters, now and then."),
             ("dry_run", "Whether nothing was changed."),
         ]),
         Tool::acting(
@@ -56,6 +59,7 @@ pub fn tools() -> Vec<Tool> {
             ("estimate", "Its cost."),
             ("notes", "With dry_run: remarks on the plan."),
             ("plan", "With dry_run: the resolved plan."),
+            ("difference", "With dry_run: the changed hyperparameters, now and then."),
             ("dry_run", "Whether nothing was changed."),
         ]),
         Tool::acting(
@@ -145,7 +149,25 @@ acting!(ProposeExperiment {
 
 async fn start_run(caller: Caller, args: StartRun) -> Result<Answer, ApiError> {
     let act = args.act(caller, "start_run", None)?;
-    create_run(act, Value::Object(args.spec)).await
+    let spec = Value::Object(args.spec);
+    if !act.is_dry() {
+        return create_run(act, spec).await;
+    }
+    let mut plan = create_run(act, spec.clone()).await?;
+    plan.data["difference"] = from_preset(&parse(&spec)?, &plan.data)?;
+    Ok(plan)
+}
+
+/// The overrides of a spec, each with the value of the preset of its plan.
+fn from_preset(spec: &RunSpec, planned: &Value) -> Result<Value, ApiError> {
+    let name = planned["plan"]["preset"].as_str().unwrap_or_default();
+    let recipe = json!(preset::find(name, spec.depth)?.recipe);
+    let change = |(path, value): (&String, &Value)| {
+        let row = table::find(path);
+        let now = row.and_then(|row| row.value_in(&recipe));
+        json!({ "path": path, "now": now, "then": value, "unit": row.map_or("", |row| row.unit) })
+    };
+    Ok(spec.overrides.iter().map(change).collect())
 }
 
 async fn fork(caller: Caller, args: Fork) -> Result<Answer, ApiError> {
@@ -157,7 +179,24 @@ async fn fork(caller: Caller, args: Fork) -> Result<Answer, ApiError> {
         "refit_schedule": args.refit_schedule,
     }));
     let spec = brief::given(json!({ "parent": parent, "steps": args.steps, "name": args.name }));
-    create_run(act, spec).await
+    if !act.is_dry() {
+        return create_run(act, spec).await;
+    }
+    let caller = act.caller.clone();
+    let mut plan = create_run(act, spec).await?;
+    plan.data["difference"] = from_parent(&caller, &args.run, &args.set).await?;
+    Ok(plan)
+}
+
+/// The changes of a fork, each with the value of its parent.
+async fn from_parent(caller: &Caller, run: &str, set: &BTreeMap<String, f64>) -> Result<Value, ApiError> {
+    let view: RunView = caller.get(&format!("/runs/{}", encoded(run))).await?;
+    let change = |(path, value): (&String, &f64)| -> Result<Value, ApiError> {
+        let path: LivePath = path.parse()?;
+        let now = brief::rounded(view.hyperparameters.get(path, view.summary.step));
+        Ok(json!({ "path": path, "now": now, "then": value, "unit": path.row().unit }))
+    };
+    set.iter().map(change).collect()
 }
 
 /// Creates a run once, or returns its plan.
@@ -251,7 +290,8 @@ async fn start_sweep(caller: Caller, args: StartSweep) -> Result<Answer, ApiErro
             let is_own = |sweep: &&Sweep| {
                 let mut spec = sweep.spec.clone();
                 spec.base.project.clone_from(&parsed.base.project);
-                let is_by_agent = sweep.created_ms >= known.started_ms && sweep.creator == caller.name();
+                let creator = Author::Agent(sweep.creator.clone());
+                let is_by_agent = sweep.created_ms >= known.started_ms && caller.is_author(&creator);
                 is_by_agent && spec == parsed && !others.contains(&json!(sweep.id))
             };
             Ok(sweeps.iter().find(is_own).map(started))

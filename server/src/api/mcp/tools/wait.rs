@@ -1,4 +1,5 @@
-//! Waiting for an event of a run. The store is read when something of the run has changed, at most once per [`APART`].
+//! Waiting for an event of a run, or for the decision about a proposal. The store is read when something of the run has changed, at most
+//! once per [`APART`].
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use wire::{EventRecord, RunId, RunSummary};
 
+use super::proposals::wait_for_decision;
 use crate::api::mcp::answer::Answer;
 use crate::api::mcp::brief;
 use crate::api::mcp::caller::{Caller, query, run_id};
@@ -26,21 +28,25 @@ const AT_LEAST: Duration = Duration::from_secs(10);
 const EVENTS: usize = 20;
 
 pub fn tools() -> Vec<Tool> {
-    let about = "Waits until a run has an event, reaches a step or ends, or until a time of at most 50 s has passed. \
-                 Use it instead of calling get_run repeatedly.";
+    let about = "Waits until a run has an event, reaches a step or ends, or a person has decided about a proposal, or \
+                 until a time of at most 50 s has passed. Use it instead of calling get_run repeatedly.";
     vec![Tool::reading("wait_for", "Wait for an event", about, wait_for).returns(&[
-        ("until", "What ended the wait: event, step, end_of_the_run or timeout."),
+        ("until", "What ended the wait: event, step, end_of_the_run, decision or timeout."),
         ("last_number", "Number of the last event that was read; the since of the next call."),
         ("events", "The events that were waited for."),
         ("run", "The run now."),
+        ("proposal", "With proposal: its number; get_proposal describes the other fields."),
     ])]
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WaitFor {
-    /// Id of the run.
+    /// Id of the run; not needed with proposal.
+    #[serde(default)]
     run: String,
+    /// Number of a proposal: the wait ends when a person has decided about it, and an approved one was carried out.
+    proposal: Option<i64>,
     /// Only events after this number end the wait; by default those after the call.
     since: Option<u64>,
     /// Kinds of events to wait for, such as evaluated, paused, checkpointed, finished; by default any event.
@@ -86,8 +92,13 @@ impl Changes {
 }
 
 async fn wait_for(caller: Caller, args: WaitFor) -> Result<Answer, ApiError> {
-    let (run, secs) = (run_id(&args.run)?, args.timeout_s.unwrap_or(WAITS).min(MOST));
+    let secs = args.timeout_s.unwrap_or(WAITS).min(MOST);
     caller.progress().limit(Duration::from_secs(secs));
+    if let Some(id) = args.proposal {
+        caller.progress().say(format!("proposal {id}: waiting for a decision"));
+        return wait_for_decision(&caller, id, Instant::now() + Duration::from_secs(secs)).await;
+    }
+    let run = run_id(&args.run)?;
     caller.progress().say(format!("{run}: waiting"));
     // Also refuses a run that may not be seen.
     let last = caller.last_event(&args.run).await?;
