@@ -163,6 +163,8 @@ async def empty_lab_to_verdict(lab):
     while report.get("next_from"):
         report = await lab.call("write_report", **{"from": report["next_from"]})
     await lab.call("get_run", expected="not_found", run="nobody")
+    assert (await lab.call("get_proposal"))["proposals"] == [], "this token acts without approval"
+    await lab.call("withdraw_proposal", expected="not_found", proposal=1)
     return run
 
 
@@ -211,7 +213,7 @@ def inspect(url):
         return json.loads(done.stdout)
 
     tools = ask("tools/list")["tools"]
-    given = {"run": "amber-fox", "spec": "{}", "sweep": "1", "experiment": "1", "series": '["loss.train"]', "runs": '["amber-fox"]',
+    given = {"run": "amber-fox", "spec": "{}", "sweep": "1", "experiment": "1", "proposal": "1", "series": '["loss.train"]', "runs": '["amber-fox"]',
              "baseline": '["amber-fox"]', "changes": '[["amber-fox"]]', "rule": "asha", "inspection": '{"overview": {}}', "step": "1",
              "path": "optimizer.grad_clip", "value": "0.5", "schedule": "{}", "checkpoint": "0-1", "text": "a", "reason": "a test",
              "idempotency_key": "only-a-plan-1", "dry_run": "true"}

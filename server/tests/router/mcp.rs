@@ -1,12 +1,14 @@
 //! Agents: the Model Context Protocol at `/mcp`, its tools, and what a token may do with them.
 //!
-//! - here: connecting, the list of tools, the limit of calls; `observing`, `judging`, `acting`: the tools; `bounds`: size and hostile texts;
-//!   `protocol`: resources, prompts, progress, cancellation, and the recorded descriptions of all of them.
+//! - here: connecting, the list of tools, the limit of calls; `observing`, `judging`, `acting`: the tools; `proposing`: calls that a person
+//!   approves; `bounds`: size and hostile texts;
+//! - `protocol`: resources, prompts, progress, cancellation, and the recorded descriptions of all of them.
 
 mod acting;
 mod bounds;
 mod judging;
 mod observing;
+mod proposing;
 mod protocol;
 
 use axum::body::Body;
@@ -17,7 +19,7 @@ use crate::lab::{Answer, Lab, ask};
 use crate::reach::open_link;
 
 const VERSION: &str = "2025-11-25";
-const READING: [&str; 20] = [
+const READING: [&str; 21] = [
     "lab_status",
     "list_runs",
     "get_run",
@@ -38,7 +40,9 @@ const READING: [&str; 20] = [
     "get_experiment",
     "rank",
     "noise_floor",
+    "get_proposal",
 ];
+const CHANGING: [&str; 1] = ["withdraw_proposal"];
 const ACTING: [&str; 15] = [
     "start_run",
     "fork",
@@ -79,15 +83,19 @@ pub(super) async fn result(lab: &Lab, token: &str, tool: &str, arguments: Value)
     result
 }
 
-/// Calls a tool that answers; returns the answer. Its schema describes all its fields.
+/// Calls a tool that answers; returns the answer. Its schema describes all its fields, and that of get_proposal those of a proposal.
 pub(super) async fn call(lab: &Lab, token: &str, tool: &str, arguments: Value) -> Value {
     let mut result = result(lab, token, tool, arguments).await;
     assert_eq!(result["isError"], false, "{tool}: {result:#}");
     let fields = result["structuredContent"]["data"].as_object().unwrap_or_else(|| panic!("{tool}: {result:#}"));
-    let schema = json!(server::api::mcp::tools::find(tool).unwrap().definition.output_schema);
+    let described = |tool: &str, field: &str| {
+        let schema = json!(server::api::mcp::tools::find(tool).unwrap().definition.output_schema);
+        schema["properties"]["data"]["properties"][field]["description"].is_string()
+    };
     for field in fields.keys() {
-        let described = &schema["properties"]["data"]["properties"][field]["description"];
-        assert!(described.is_string(), "{tool}: the schema does not describe {field}");
+        let is_described =
+            described(tool, field) || fields.contains_key("proposal") && described("get_proposal", field);
+        assert!(is_described, "{tool}: the schema does not describe {field}");
     }
     result["structuredContent"].take()
 }
@@ -133,7 +141,7 @@ async fn an_agent_connects_with_a_token_and_gets_the_list_of_tools() {
         send(&lab, Some(&lab.view), &json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list" })).await.json();
     let tools = listed["result"]["tools"].as_array().unwrap_or_else(|| panic!("{listed:#}"));
     let names: Vec<&str> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-    assert_eq!(names, [&READING[..], &ACTING[..]].concat());
+    assert_eq!(names, [&READING[..], &CHANGING[..], &ACTING[..]].concat());
     for tool in tools {
         let (name, input) = (tool["name"].as_str().unwrap(), &tool["inputSchema"]);
         assert!(tool["description"].as_str().unwrap().len() > 20, "{tool:#}");

@@ -179,6 +179,7 @@ async fn the_api_document_lists_routes_and_schemas() {
                 "inspect",
                 "data",
                 "access",
+                "agents",
                 "alerts",
                 "evaluation",
                 "fleet",

@@ -10,7 +10,7 @@ use crate::lab::Lab;
 use crate::scenarios::LabWithWorker;
 
 /// Arguments with a reason and a key.
-fn with(arguments: Value, key: &str) -> Value {
+pub(super) fn with(arguments: Value, key: &str) -> Value {
     let mut whole = json!({ "reason": "the loss is flat", "idempotency_key": key });
     whole.as_object_mut().unwrap().extend(arguments.as_object().unwrap().clone());
     whole
@@ -28,15 +28,15 @@ async fn events(lab: &Lab, run: &RunId) -> Vec<Value> {
     events.as_array().unwrap().clone()
 }
 
-async fn of_kind(lab: &Lab, run: &RunId, kind: &str) -> Vec<Value> {
+pub(super) async fn of_kind(lab: &Lab, run: &RunId, kind: &str) -> Vec<Value> {
     events(lab, run).await.into_iter().filter(|record| record["event"]["kind"] == kind).collect()
 }
 
-async fn runs(lab: &Lab) -> usize {
+pub(super) async fn runs(lab: &Lab) -> usize {
     lab.get("/api/v1/runs", &lab.view).await.json().as_array().unwrap().len()
 }
 
-async fn token_id(state: &State, token: &str) -> i64 {
+pub(super) async fn token_id(state: &State, token: &str) -> i64 {
     state.store().identify(token).await.unwrap().unwrap().token_id
 }
 

@@ -127,7 +127,7 @@ fn check(tool: &str, result: &Value) {
 fn arguments(tool: &str) -> Value {
     let run = "run-007";
     match tool {
-        "lab_status" => json!({}),
+        "lab_status" | "get_proposal" => json!({}),
         "list_runs" => {
             json!({ "query": "run", "limit": 1_000_000, "columns": "optimizer.learning_rate,model.layers,seed" })
         }

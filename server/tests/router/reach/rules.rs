@@ -87,6 +87,8 @@ pub(super) fn needs(method: &str, path: &str) -> Needs {
             }
         }
         (_, path) if path.starts_with("/alert-channels") || path.starts_with("/alert-conditions") => Member,
+        ("GET", "/proposals" | "/proposals/{id}") => Member,
+        (_, path) if path.starts_with("/proposals/") => Contributor,
         ("POST", "/links") => Member,
         ("DELETE", "/links/{id}") => Member,
         (_, "/runs/import" | "/corpora" | "/sweeps/import") => Needs::ContributorTo,
