@@ -1,6 +1,7 @@
 //! The pages. Each owns its state and its components. The Lab and the sign-in page are in the main module of the
 //! program; the others are in [`parts`], which the browser loads when they are first needed.
 
+mod approvals;
 mod compare;
 mod data;
 mod experiments;

@@ -42,6 +42,8 @@ pub(crate) enum Route {
     NewSweep,
     /// One sweep.
     Sweep(i64),
+    /// The proposals of agents that wait for a decision.
+    Approvals,
     /// Completions by a checkpoint; the query may name it.
     Playground,
     /// Account, theme, tokens.
@@ -84,6 +86,7 @@ impl Route {
             ["sweeps"] => Self::Sweeps,
             ["sweeps", "new"] => Self::NewSweep,
             ["sweeps", id] => id.parse().map_or_else(|_| Self::Unknown(path.to_owned()), Self::Sweep),
+            ["approvals"] => Self::Approvals,
             ["playground"] => Self::Playground,
             ["settings"] => Self::Settings,
             ["people"] => Self::People,
@@ -124,6 +127,7 @@ impl Route {
             Self::Sweeps => "Sweeps · Kindling".into(),
             Self::NewSweep => "New sweep · Kindling".into(),
             Self::Sweep(id) => format!("Sweep {id} · Kindling"),
+            Self::Approvals => "Approvals · Kindling".into(),
             Self::Playground => "Playground · Kindling".into(),
             Self::Settings => "Settings · Kindling".into(),
             Self::Fleet => "Fleet · Kindling".into(),

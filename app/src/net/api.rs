@@ -3,10 +3,10 @@
 //!
 //! Here are the session, the lab and its runs. The table of runs is in [`runs`]. Metrics are in [`series`], datasets in [`datasets`] and [`uploads`],
 //! completions in [`completion`], fair comparisons in [`comparison`], fits and replays in [`fits`], checkpoints in [`checkpoints`], inspections in [`inspections`], polls in [`polling`],
-//! tokens in [`access`], agents in [`agents`], people in [`people`], projects in [`projects`], one's own account in [`account`], alerts in [`alerts`], share links in
-//! [`links`], device checks in [`checks`], rules and findings in [`diagnosis`], evaluation tasks in [`tasks`], experiments in [`experiments`],
-//! research loops in [`research_loops`], the research journal in [`journal`], sweeps in [`sweeps`], exports and imports in [`export`], devices
-//! and workers in [`fleet`]. All of them send through `request`.
+//! tokens in [`access`], agents in [`agents`], their proposals in [`proposals`], people in [`people`], projects in [`projects`], one's own
+//! account in [`account`], alerts in [`alerts`], share links in [`links`], device checks in [`checks`], rules and findings in [`diagnosis`],
+//! evaluation tasks in [`tasks`], experiments in [`experiments`], research loops in [`research_loops`], the research journal in [`journal`],
+//! sweeps in [`sweeps`], exports and imports in [`export`], devices and workers in [`fleet`]. All of them send through `request`.
 
 pub(crate) mod access;
 pub(crate) mod account;
@@ -30,6 +30,7 @@ pub(crate) mod links;
 pub(crate) mod people;
 pub(crate) mod polling;
 pub(crate) mod projects;
+pub(crate) mod proposals;
 mod request;
 pub(crate) mod research_loops;
 pub(crate) mod runs;

@@ -7,6 +7,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos::wasm_split::{SplitLoaderError, wasm_split};
 
+use super::approvals::ApprovalsPage;
 use super::compare::ComparePage;
 use super::data::DataPage;
 use super::experiments::{
@@ -43,6 +44,8 @@ pub(crate) enum Part {
     Compare,
     /// The list of experiments, the form of a new one, the page of each, the research journal, and research loops.
     Experiments,
+    /// The proposals of agents.
+    Approvals,
     /// The list of sweeps, the form of a new one, and the page of one.
     Sweeps,
     /// The other pages: a new run, the datasets, the playground.
@@ -63,6 +66,7 @@ impl Part {
                 Some(Self::Experiments)
             }
             Route::Loops | Route::NewLoop | Route::Loop(_) => Some(Self::Experiments),
+            Route::Approvals => Some(Self::Approvals),
             Route::Sweeps | Route::NewSweep | Route::Sweep(_) => Some(Self::Sweeps),
             Route::NewRun | Route::Data | Route::Playground => Some(Self::Tools),
         }
@@ -77,6 +81,7 @@ impl Part {
             Self::People => Box::pin(people_part()),
             Self::Compare => Box::pin(compare_part()),
             Self::Experiments => Box::pin(experiments_part()),
+            Self::Approvals => Box::pin(approvals_part()),
             Self::Sweeps => Box::pin(sweeps_part()),
             Self::Tools => Box::pin(tools_part()),
         }
@@ -140,6 +145,11 @@ fn experiments_part() -> Result<Build, SplitLoaderError> {
         Route::Loop(id) => view! { <LoopPage id /> }.into_any(),
         _ => ().into_any(),
     })
+}
+
+#[wasm_split(approvals, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn approvals_part() -> Result<Build, SplitLoaderError> {
+    Ok(|_| view! { <ApprovalsPage /> }.into_any())
 }
 
 #[wasm_split(sweeps, wasm_split_path = ::leptos::wasm_split, fallible)]

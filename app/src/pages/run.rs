@@ -40,6 +40,7 @@ mod note;
 mod open_run;
 mod phrases;
 mod plan;
+mod proposals;
 mod rollback;
 mod sample;
 mod samples;
@@ -88,6 +89,7 @@ use more_charts::MoreCharts;
 use open_run::OpenRun;
 use phrases::{author, phrase};
 use plan::PlanPanel;
+use proposals::PendingProposals;
 use samples::Samples;
 use series_loader::SeriesLoader;
 use status::StatusPanel;
@@ -179,6 +181,7 @@ fn OpenRunPage(run: OpenRun) -> impl IntoView {
     view! {
         <main class="page run">
             <RunHeader />
+            <PendingProposals />
             <Controls />
             <div class="run-grid">
                 <div class="charts">

@@ -22,6 +22,7 @@ pub(super) fn reaches(session: Session, route: &Route) -> bool {
         Route::Lab | Route::Playground | Route::Data => has_project,
         Route::Sweeps | Route::Sweep(_) | Route::Experiments | Route::Experiment(_) | Route::Journal => has_project,
         Route::Loops | Route::Loop(_) => has_project,
+        Route::Approvals => has_project,
         Route::NewRun => session.can_steer(),
         _ => false,
     }

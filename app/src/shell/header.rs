@@ -6,7 +6,8 @@ use wire::access::link::{LinkScope, MAX_LINK_RUNS};
 use super::guest::{GuestNote, reaches};
 use super::keys::open_help;
 use crate::base::at;
-use crate::components::{Flame, Icon, Menu, StateMark, isolated, name_of, show_nearest};
+use crate::components::number::grouped;
+use crate::components::{Flame, Icon, Menu, StateMark, isolated, name_of, show_nearest, shows};
 use crate::net::live::Live;
 use crate::open_view::OpenView;
 use crate::presenting::PresentButton;
@@ -18,7 +19,7 @@ use crate::share::ShareButton;
 /// A page beside the Lab: route, path, name, content.
 type Place = (Route, &'static str, &'static str, &'static str);
 
-const PAGES: [Place; 9] = [
+const PAGES: [Place; 10] = [
     (Route::Compare, "/compare", "Compare", "Losses and plans of several runs"),
     (
         Route::Experiments,
@@ -26,6 +27,7 @@ const PAGES: [Place; 9] = [
         "Experiments",
         "Changes tested with pairs of runs: predictions, verdicts and scores; research loops; the research journal",
     ),
+    (Route::Approvals, "/approvals", "Approvals", "Actions that agents propose: approve, edit or reject them"),
     (Route::Sweeps, "/sweeps", "Sweeps", "Trials over hyperparameters: points, early stopping and results"),
     (Route::Playground, "/playground", "Playground", "Complete a prompt with a checkpoint"),
     (Route::Data, "/data", "Data", "Datasets and tokenizers"),
@@ -35,10 +37,12 @@ const PAGES: [Place; 9] = [
     (Route::Settings, "/settings", "Settings", "Theme, sign-in, access tokens and disk use"),
 ];
 
-/// The pages that this person may open. Those of a lab without other people have no people.
-fn pages(session: Session) -> Vec<Place> {
+/// The pages that this person may open. Those of a lab without other people have no people, and no approvals before an agent has proposed
+/// something.
+fn pages(session: Session, has_proposals: bool) -> Vec<Place> {
     let (sees_fleet, sees_people) = (session.can_view_lab(), session.is_shared() && session.is_member());
     let is_open = |place: &Place| match place.0 {
+        Route::Approvals => has_proposals,
         Route::Fleet => sees_fleet,
         Route::People => sees_people,
         _ => true,
@@ -74,8 +78,14 @@ pub(super) fn Header() -> impl IntoView {
             (at == route || is_below).then_some("page")
         }
     };
+    let live = expect_context::<Live>();
+    let pending = Memo::new(move |_| live.lab.read().as_ref().map_or(0, |lab| lab.pending_proposals));
+    let has_proposals = Memo::new(move |_| {
+        router.route.get() == Route::Approvals || live.lab.read().as_ref().is_some_and(|lab| lab.proposal_changes > 0)
+    });
+    let count = move |route: &Route| (*route == Route::Approvals).then(|| view! { <PendingCount pending /> });
     let places = Memo::new(move |_| {
-        let mut places = pages(session);
+        let mut places = pages(session, has_proposals.get());
         places.retain(|(route, ..)| reaches(session, route));
         places
     });
@@ -97,14 +107,15 @@ pub(super) fn Header() -> impl IntoView {
                     <a href=at("/") aria-current=is_lab title="All runs and devices (h)">"Lab"</a>
                 })}
                 <OpenRun />
-                {move || places.get().into_iter().map(|(route, path, name, title)| view! {
-                    <a href=at(path) title=title aria-current=is_at(route)>{name}</a>
+                {move || places.get().into_iter().map(|(route, path, name, title)| {
+                    let count = count(&route);
+                    view! { <a href=at(path) title=title aria-current=is_at(route)>{name}{count}</a> }
                 }).collect_view()}
             </nav>
             <div class="pages">
                 <Menu label="Pages">
-                    {move || places.get().into_iter().map(|(_, path, name, title)| view! {
-                        <a class="button" href=at(path) title=title>{name}</a>
+                    {move || places.get().into_iter().map(|(route, path, name, title)| view! {
+                        <a class="button" href=at(path) title=title>{name}{count(&route)}</a>
                     }).collect_view()}
                     <PresentButton />
                 </Menu>
@@ -138,6 +149,16 @@ pub(super) fn Header() -> impl IntoView {
             })}
         </header>
     }
+}
+
+/// The number of proposals that wait for a decision.
+#[component]
+fn PendingCount(pending: Memo<u64>) -> impl IntoView {
+    shows(move || {
+        let count = pending.get();
+        (count > 0)
+            .then(|| view! { " "<span class="nav-count">{grouped(count)}<span class="unseen">" pending"</span></span> })
+    })
 }
 
 /// Scrolls the links, which may be wider than a phone, to that of the open page.

@@ -13,7 +13,7 @@ use crate::route::Router;
 const DIALOG_ID: &str = "key-help";
 
 /// Every key by the page on which it works. The Run page and the X-ray page handle their own.
-const KEYS: [(&str, &[(&str, &str)]); 5] = [
+const KEYS: [(&str, &[(&str, &str)]); 6] = [
     (
         "On every page",
         &[
@@ -39,6 +39,16 @@ const KEYS: [(&str, &[(&str, &str)]); 5] = [
             ("b", "Roll back to a checkpoint"),
             ("u", "Undo the last change"),
             ("r", "Edit the learning-rate schedule"),
+            ("Esc", "Close the open form"),
+        ],
+    ),
+    (
+        "Approvals page",
+        &[
+            ("j k", "Next, previous proposal"),
+            ("a", "Go to Approve; Enter presses it"),
+            ("e", "Go to Edit"),
+            ("r", "Go to Reject"),
             ("Esc", "Close the open form"),
         ],
     ),
