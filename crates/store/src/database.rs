@@ -8,6 +8,7 @@ pub(crate) mod alerts;
 pub(crate) mod audit;
 pub(crate) mod checkpoints;
 pub(crate) mod conditions;
+pub(crate) mod conversations;
 pub(crate) mod experiments;
 pub(crate) mod findings;
 pub(crate) mod invitations;
@@ -20,6 +21,7 @@ pub(crate) mod people;
 pub(crate) mod pools;
 pub(crate) mod projects;
 pub(crate) mod proposals;
+pub(crate) mod protected_datasets;
 pub(crate) mod queue;
 pub(crate) mod research_journal;
 pub(crate) mod research_loops;
@@ -47,7 +49,7 @@ use crate::boxed::Boxed;
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 21] = [
+const MIGRATIONS: [&str; 22] = [
     include_str!("../migrations/1.sql"),
     include_str!("../migrations/pools.sql"),
     include_str!("../migrations/telemetry.sql"),
@@ -69,6 +71,7 @@ const MIGRATIONS: [&str; 21] = [
     include_str!("../migrations/research_loops.sql"),
     include_str!("../migrations/agent_limits.sql"),
     include_str!("../migrations/proposals.sql"),
+    include_str!("../migrations/conversations.sql"),
 ];
 
 /// The first [`FRESH_SCHEMA`] migrations as one script, for a new file. Each `ALTER TABLE` reads the whole schema again: with the

@@ -67,6 +67,7 @@ impl Store {
         database::links::remove_of_project(&mut transaction, name).await?;
         database::invitations::remove_project(&mut transaction, name).await?;
         database::tokens::remove_project(&mut transaction, name).await?;
+        database::conversations::remove_project(&mut transaction, name).await?;
         commit(transaction).await
     }
 

@@ -16,6 +16,7 @@
 //! - [`diagnosis`]: what rules find in a run, their settings, and remedies;
 //! - [`proposal`]: calls of agents that a person decides about;
 //! - [`research_journal`]: the timeline of a project; [`agent`]: agents, their actions, and what undoing them does;
+//! - [`assistant`]: conversations with the assistant;
 //! - [`check`]: the report of a device check; [`telemetry`]: measurements of devices, their history, and findings; [`alert`]: alerts and where
 //!   they are sent;
 //! - [`transport`]: the messages between worker, server and page.
@@ -23,6 +24,7 @@
 pub mod access;
 pub mod agent;
 pub mod alert;
+pub mod assistant;
 pub mod check;
 pub mod completion;
 pub mod control;

@@ -6,6 +6,7 @@ mod agent_acts;
 mod agents;
 mod alerts;
 mod conditions;
+mod conversations;
 mod curves;
 mod elsewhere;
 mod experiments;
