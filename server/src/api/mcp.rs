@@ -6,7 +6,7 @@
 //! - [`proposing`]: calls that a person decides about; [`deciding`]: their decisions;
 //! - [`resources`] and [`prompts`]: what a person can add to a conversation;
 //! - [`answer`]: the answer of a tool; [`untrusted`]: texts that others wrote; [`shrink`]: values shortened to a size; [`brief`]: short
-//!   forms of runs;
+//!   forms of runs; [`protected`]: datasets whose text is withheld;
 //! - [`progress`]: progress of long calls; [`calls`]: cancelling a call.
 
 pub mod acts;
@@ -18,6 +18,7 @@ pub mod deciding;
 pub mod progress;
 pub mod prompts;
 pub mod proposing;
+pub mod protected;
 pub mod resources;
 pub mod service;
 pub mod shrink;

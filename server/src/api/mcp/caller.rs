@@ -1,12 +1,17 @@
 //! The agent that calls a tool, and its requests to the routes of the API. A tool reads and changes the lab only by such requests, with the
-//! token of the agent: it has the permissions of that token, and the audit log records each change. Nothing here sends DELETE. The server
-//! itself sends those of a call that a person has approved.
+//! token of the agent, or for the assistant with the credential of the person who asks: it has those permissions, and the audit log records
+//! each change. Nothing here sends DELETE. The server itself sends those of a call that a person has approved. The text of protected
+//! datasets is replaced in the replies ([`protected`]).
+
+use std::collections::BTreeSet;
+use std::mem::take;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use bytes::Bytes;
 use figure::Scene;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -20,6 +25,7 @@ use wire::access::agent::{AgentOrigin, is_named};
 use wire::{ApiErrorBody, Author, EventRecord, RunId, RunSummary, encode};
 
 use super::progress::Progress;
+use super::protected;
 use crate::api::reached::Reached;
 use crate::api::series::{LAST_HEADER, POSTCARD};
 use crate::auth::{Approved, ByAgent, agent};
@@ -54,13 +60,15 @@ pub struct Caller {
     sender: Sender,
     progress: Progress,
     origin: AgentOrigin,
+    /// Datasets of which replies had text.
+    datasets: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// What proves who sends the requests.
 #[derive(Clone)]
 enum Credential {
-    /// The Authorization header of the agent.
-    Token(HeaderValue),
+    /// The Authorization header of the agent, or the cookie of the person who asks the assistant.
+    Token(HeaderName, HeaderValue),
     /// The decision of a person about a call of the agent.
     Approved(Approved),
 }
@@ -79,18 +87,20 @@ pub struct Reply {
 }
 
 impl Caller {
-    /// The sender of a request to `/mcp`; `None` if the middleware before has not added its extensions.
+    /// The sender of a request to `/mcp` or to the assistant; `None` if the middleware before has not added its extensions.
     pub fn of(lab: &Lab, api: &Router, parts: &Parts) -> Option<Self> {
+        let of = |name: HeaderName| Some(Credential::Token(name.clone(), parts.headers.get(&name)?.clone()));
         Some(Self {
             lab: lab.clone(),
             api: api.clone(),
             identity: parts.extensions.get::<Identity>()?.clone(),
-            credential: Credential::Token(parts.headers.get(AUTHORIZATION)?.clone()),
+            credential: of(AUTHORIZATION).or_else(|| of(COOKIE))?,
             host: parts.headers.get(HOST)?.clone(),
             reached: parts.extensions.get::<Reached>()?.clone(),
             sender: parts.extensions.get::<Sender>()?.clone(),
             progress: Progress::default(),
             origin: agent::named(&parts.headers),
+            datasets: Arc::default(),
         })
     }
 
@@ -129,6 +139,7 @@ impl Caller {
             sender,
             progress: Progress::default(),
             origin,
+            datasets: Arc::default(),
         })
     }
 
@@ -140,7 +151,7 @@ impl Caller {
     /// Whether a call that acts becomes a proposal: the mode of the token says so, and nobody has approved the call.
     pub fn proposes(&self) -> bool {
         let mode = self.identity.limits.as_ref().map(|limits| limits.mode);
-        mode == Some(AgentMode::Propose) && matches!(self.credential, Credential::Token(_))
+        mode == Some(AgentMode::Propose) && matches!(self.credential, Credential::Token(..))
     }
 
     /// The agent and its rights.
@@ -151,6 +162,12 @@ impl Caller {
     /// The lab. Tools read and change it by requests; only proposals need it.
     pub fn lab(&self) -> &Lab {
         &self.lab
+    }
+
+    /// The datasets of which replies had text since the last call.
+    pub fn take_datasets(&self) -> BTreeSet<String> {
+        // A set is consistent even after a panic.
+        take(&mut self.datasets.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The store, which has the acts of the agent.
@@ -247,7 +264,7 @@ impl Caller {
     fn request(&self, method: Method, path: &str) -> axum::http::request::Builder {
         let request = Request::builder().method(method).uri(format!("{API}{path}"));
         let request = match &self.credential {
-            Credential::Token(authorization) => request.header(AUTHORIZATION, authorization.clone()),
+            Credential::Token(name, value) => request.header(name, value.clone()),
             Credential::Approved(approved) => request.extension(*approved),
         };
         let request = request.header(HOST, self.host.clone());
@@ -261,6 +278,7 @@ impl Caller {
             let error = ApiError::invalid("arguments_invalid", "the arguments are too long for the address of a route");
             error.hint("shorten names and lists of runs").source(source)
         })?;
+        let path = request.uri().path().trim_start_matches(API).to_owned();
         // A router cannot fail.
         let response = match self.api.clone().oneshot(request).await {
             Ok(response) => response,
@@ -268,10 +286,12 @@ impl Caller {
         };
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, ANSWER_BYTES).await.map_err(|source| failed(source.into()))?;
-        match parts.status.is_success() {
-            true => Ok(Reply { headers: parts.headers, body }),
-            false => Err(refused(parts.status, &body)),
+        if !parts.status.is_success() {
+            return Err(refused(parts.status, &body));
         }
+        let (body, datasets) = protected::withhold(&self.lab, &path, &parts.headers, body).await?;
+        self.datasets.lock().unwrap_or_else(PoisonError::into_inner).extend(datasets);
+        Ok(Reply { headers: parts.headers, body })
     }
 }
 

@@ -30,7 +30,7 @@ const MESSAGE_BYTES: usize = 1_000_000;
 /// Time between two notifications of the progress of a call, and before the first.
 const NOTIFIED_EVERY: Duration = Duration::from_secs(1);
 /// Instructions that a model reads before it calls a tool.
-const INSTRUCTIONS: &str = "Kindling trains small and medium language models; these tools watch and steer its runs. \
+pub const INSTRUCTIONS: &str = "Kindling trains small and medium language models; these tools watch and steer its runs. \
     Begin with lab_status, then call get_run, get_series and diagnose for a run. A tool that changes something needs \
     a reason and an idempotency_key: a new one for each act, and the same one to repeat an interrupted call. With \
     dry_run it only returns the plan. If your token only proposes, the call returns a proposal: wait_for waits until a \
