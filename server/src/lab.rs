@@ -5,6 +5,7 @@
 //! - [`settings`]: the settings of a server; [`open`]: opening its folder;
 //! - [`public_url`]: the address behind a proxy; [`network`]: addresses of proxies;
 //! - [`agents`]: limits of the calls of agents, and their current acts;
+//! - [`model_provider`]: the provider of the model behind the assistant; [`answers`]: its answers that are being written;
 //! - [`alerting`]: settings of alerts, and which channels are being sent to;
 //! - [`certificate`]: the certificate of a server that speaks TLS itself;
 //! - [`hosts`]: the names that the server answers to; [`slots`]: how many models are in memory at a time;
@@ -16,6 +17,7 @@
 
 pub mod agents;
 pub mod alerting;
+pub mod answers;
 pub mod audit;
 pub mod certificate;
 pub mod compute_slots;
@@ -24,6 +26,7 @@ pub mod evaluator;
 pub mod fit_slots;
 pub mod hosts;
 pub mod limits;
+pub mod model_provider;
 pub mod name;
 pub mod network;
 pub mod oidc;
@@ -50,6 +53,7 @@ use crate::data::disk_use::DiskUses;
 use crate::data::{Data, disk};
 use crate::lab::agents::Agents;
 use crate::lab::alerting::Alerting;
+use crate::lab::answers::Answers;
 use crate::lab::audit::AuditLog;
 use crate::lab::drawing::Drawings;
 use crate::lab::oidc::Provider;
@@ -137,6 +141,8 @@ pub struct LabParts {
     pub sockets: Places,
     /// Calls and acts of agents.
     pub agents: Agents,
+    /// Answers of the assistant that are being written.
+    pub answers: Answers,
 }
 
 impl Lab {
@@ -179,6 +185,7 @@ impl Lab {
             access: AccessChanges::default(),
             sockets: Places::new(SOCKETS),
             agents: Agents::default(),
+            answers: Answers::default(),
             settings,
             feed,
             diagnosis,

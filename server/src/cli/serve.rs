@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -12,6 +12,7 @@ use lettre::transport::smtp::authentication::Credentials;
 use openidconnect::url::ParseError;
 use openidconnect::{ClientId, ClientSecret, IssuerUrl};
 use wire::access::person::LabRole;
+use wire::assistant::ProviderKind;
 use wire::data::hub::HubToken;
 
 use super::data::DataArgs;
@@ -21,6 +22,8 @@ use crate::data::hub::{DEFAULT_URL, Hub};
 use crate::lab::alerting::{AlertSettings, DEFAULT_NTFY, SmtpSecurity, SmtpSettings};
 use crate::lab::certificate::CertificateSource;
 use crate::lab::evaluator::{self, Evaluator};
+use crate::lab::model_provider::secret::{Secret, SecretError};
+use crate::lab::model_provider::{ANTHROPIC_URL, CONTEXT_TOKENS, ModelProvider};
 use crate::lab::network::Network;
 use crate::lab::oidc::ProviderSettings;
 use crate::lab::open::ServeError;
@@ -42,10 +45,17 @@ Examples:
   Score checkpoints by a program of this machine too:
     kindling serve --evaluator my-test=/opt/my-test.sh
   Send alerts as e-mails by an SMTP server on this machine:
-    kindling serve --smtp-host localhost --smtp-security none --smtp-from lab@example.org";
+    kindling serve --smtp-host localhost --smtp-security none --smtp-from lab@example.org
+  Let a local model answer in the assistant:
+    kindling serve --assistant-kind openai --assistant-url http://127.0.0.1:8080/v1 --assistant-model qwen3";
 
 /// Environment variable with an access token of the hub, as its own tools read it.
 const HUB_TOKEN: &str = "HF_TOKEN";
+/// Address of a local model, as llama.cpp serves it.
+const LOCAL_MODEL_URL: &str = "http://127.0.0.1:8080/v1";
+/// Environment variables with the key of the assistant's provider; the second one only for Anthropic, as its own tools read it.
+const ASSISTANT_KEY: &str = "KINDLING_ASSISTANT_KEY";
+const ANTHROPIC_KEY: &str = "ANTHROPIC_API_KEY";
 
 /// A text that is not the address of a server.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +63,11 @@ const HUB_TOKEN: &str = "HF_TOKEN";
 pub struct ServerUrlError {
     example: &'static str,
 }
+
+/// A text that is not a price.
+#[derive(Debug, thiserror::Error)]
+#[error("expected a price in US dollars from 0 to 1000000, such as 3.0")]
+pub struct PriceError;
 
 /// The role in the whole lab of somebody new.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -144,6 +159,30 @@ pub struct ServeArgs {
     /// Server of the ntfy channels that name no server
     #[arg(long, value_name = "URL", env = "KINDLING_NTFY_URL", default_value = DEFAULT_NTFY, value_parser = parse_ntfy_url)]
     ntfy_url: String,
+    /// Model that answers in the assistant, by its name at the provider; without it, no text leaves the lab, and rules, fits and journal answer
+    /// [default: none]
+    #[arg(long, value_name = "NAME", env = "KINDLING_ASSISTANT_MODEL")]
+    assistant_model: Option<String>,
+    /// Programming interface of the provider: anthropic (Messages API), or openai (chat completions: llama.cpp, vLLM, Ollama)
+    #[arg(long, value_name = "KIND", env = "KINDLING_ASSISTANT_KIND", default_value = "anthropic", value_parser = parse_kind)]
+    assistant_kind: ProviderKind,
+    /// Address of the provider; with openai it ends before /chat/completions [default: https://api.anthropic.com with anthropic,
+    /// http://127.0.0.1:8080/v1 with openai]
+    #[arg(long, value_name = "URL", env = "KINDLING_ASSISTANT_URL", value_parser = parse_assistant_url)]
+    assistant_url: Option<String>,
+    /// File with the key of the provider, which only its owner can read (mode 0600) [default: the environment variable
+    /// KINDLING_ASSISTANT_KEY, or ANTHROPIC_API_KEY with anthropic]
+    #[arg(long, value_name = "FILE", env = "KINDLING_ASSISTANT_KEY_FILE", value_parser = read_key)]
+    assistant_key_file: Option<KeyFile>,
+    /// Tokens of a conversation that are sent to the model at most; beyond it the oldest answers of tools are left out
+    #[arg(long, value_name = "TOKENS", env = "KINDLING_ASSISTANT_CONTEXT", default_value_t = CONTEXT_TOKENS, value_parser = clap::value_parser!(u32).range(4_000..=2_000_000))]
+    assistant_context: u32,
+    /// Price of a million input tokens, US dollars, to show the cost of conversations [default: none]
+    #[arg(long, value_name = "DOLLARS", env = "KINDLING_ASSISTANT_INPUT_PRICE", value_parser = parse_price)]
+    assistant_input_price: Option<f64>,
+    /// Price of a million output tokens, US dollars [default: none]
+    #[arg(long, value_name = "DOLLARS", env = "KINDLING_ASSISTANT_OUTPUT_PRICE", value_parser = parse_price)]
+    assistant_output_price: Option<f64>,
     /// Program on this machine that scores checkpoints as the task NAME: it receives the folder of the exported checkpoint (as `kindling
     /// export hf` writes it) and prints a JSON object of numbers; it runs as the user of the server, for at most an hour; may be given
     /// several times [default: none]
@@ -187,6 +226,16 @@ impl ServeArgs {
             }),
             _ => None,
         };
+        let kind = self.assistant_kind;
+        let key = self.assistant_key_file.map(|KeyFile(key)| key).or_else(|| key_in_environment(kind));
+        let url = self.assistant_url.unwrap_or_else(|| usual_url(kind).to_owned());
+        let assistant = self.assistant_model.filter(|model| !model.trim().is_empty()).map(|model| ModelProvider {
+            key,
+            input_price: self.assistant_input_price,
+            output_price: self.assistant_output_price,
+            context_tokens: self.assistant_context,
+            ..ModelProvider::new(kind, url, model)
+        });
         let credentials = self.smtp_user.zip(self.smtp_password_file);
         let credentials = credentials.map(|(user, SmtpPassword(password))| Credentials::new(user, password));
         let security = self.smtp_security;
@@ -202,6 +251,7 @@ impl ServeArgs {
             trusted_proxies: self.trusted_proxies,
             hub: Hub { url: self.hub_url, token: self.hub_token_file.or_else(in_environment) },
             provider,
+            assistant,
             evaluators: self.evaluators,
             starts_workers: !self.no_workers,
             queue_limit: self.queue_limit,
@@ -217,6 +267,45 @@ fn parse_hub_url(text: &str) -> Result<String, ServerUrlError> {
 
 fn parse_ntfy_url(text: &str) -> Result<String, ServerUrlError> {
     parse_server_url(text, DEFAULT_NTFY)
+}
+
+/// Address of a provider that is not named.
+fn usual_url(kind: ProviderKind) -> &'static str {
+    match kind {
+        ProviderKind::Anthropic => ANTHROPIC_URL,
+        ProviderKind::Openai => LOCAL_MODEL_URL,
+    }
+}
+
+fn key_in_environment(kind: ProviderKind) -> Option<Secret> {
+    let names = [Some(ASSISTANT_KEY), (kind == ProviderKind::Anthropic).then_some(ANTHROPIC_KEY)];
+    names.into_iter().flatten().find_map(|name| Secret::new(&std::env::var(name).ok()?))
+}
+
+fn parse_kind(text: &str) -> Result<ProviderKind, wire::ParseError> {
+    text.parse()
+}
+
+fn parse_assistant_url(text: &str) -> Result<String, ServerUrlError> {
+    parse_server_url(text, LOCAL_MODEL_URL)
+}
+
+/// A key, which messages do not show.
+#[derive(Clone)]
+struct KeyFile(Secret);
+
+impl fmt::Debug for KeyFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyFile")
+    }
+}
+
+fn read_key(path: &str) -> Result<KeyFile, SecretError> {
+    Secret::read(Path::new(path)).map(KeyFile)
+}
+
+fn parse_price(text: &str) -> Result<f64, PriceError> {
+    text.parse().ok().filter(|price: &f64| (0.0..=1e6).contains(price)).ok_or(PriceError)
 }
 
 fn parse_server_url(text: &str, example: &'static str) -> Result<String, ServerUrlError> {

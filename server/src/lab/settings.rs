@@ -10,6 +10,7 @@ use super::network::Network;
 use super::public_url::PublicUrl;
 use crate::data::hub::Hub;
 use crate::lab::alerting::AlertSettings;
+use crate::lab::model_provider::ModelProvider;
 use crate::lab::oidc::ProviderSettings;
 
 /// Default address: this machine only.
@@ -49,6 +50,8 @@ pub struct Settings {
     pub hub: Hub,
     /// The provider of OpenID Connect that people sign in with.
     pub provider: Option<ProviderSettings>,
+    /// The provider of the model behind the assistant.
+    pub assistant: Option<ModelProvider>,
     /// Mail server and ntfy server of alert channels.
     pub alerts: AlertSettings,
     /// Programs that score exported checkpoints.
@@ -82,6 +85,7 @@ impl Settings {
             import_bytes: IMPORT_BYTES,
             hub: Hub::default(),
             provider: None,
+            assistant: None,
             alerts: AlertSettings::default(),
             evaluators: vec![],
             starts_workers: true,
