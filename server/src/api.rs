@@ -7,7 +7,7 @@
 //! - [`audited`]: which requests the audit log records;
 //! - [`listener`]: TLS connections;
 //! - [`share`]: opening a share link; [`embeds`]: charts in pages of other sites;
-//! - [`mcp`]: tools for agents;
+//! - [`mcp`]: tools for agents; [`assistant`]: conversations in the panel of the page;
 //! - [`notice`]: HTML pages that the server writes itself.
 
 pub mod account;
@@ -15,6 +15,7 @@ pub mod agents;
 pub mod alert_conditions;
 pub mod alerts;
 mod answer;
+pub mod assistant;
 pub mod audit;
 pub mod audited;
 pub mod backups;

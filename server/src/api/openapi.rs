@@ -31,6 +31,7 @@ use crate::export::archive::Checkpoints;
         (name = "alerts", description = "Alerts of runs and machines, conditions on metrics, and the channels to which alerts are sent."),
         (name = "agents", description = "Proposals: calls of agents that a person approves, edits or rejects."),
         (name = "fleet", description = "Pools, join tokens and workers."),
+        (name = "assistant", description = "Conversations with the assistant: a model at a configured provider, or rules, fits and journal."),
         (name = "lab", description = "Devices, jobs, and the whole lab in one answer."),
         (name = "transfer", description = "Datasets and checkpoints between the server and workers of other machines, with a worker's token."),
         (name = "sockets", description = "WebSockets of pages and workers, in postcard.")

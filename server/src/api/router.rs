@@ -21,11 +21,11 @@ use super::mcp::caller::InProcess;
 use super::openapi::Document;
 use super::routes::{Descriptions, Routes, routes};
 use super::{
-    account, agents, alert_conditions, alerts, audit, audited, backups, checkpoints, checks, commands, comparison,
-    completions, corpora, embeds, experiments, exports, figures, filters, findings, fits, guard, headers, hub,
-    inspections, journal, lab, links, mcp, metrics, oidc, openapi, page, people, planning, pools, projects, proposals,
-    reached, research_loops, runs, series, session, share, sockets, sweep_results, sweeps, tasks, telemetry, tokens,
-    transfer, uploads, workers,
+    account, agents, alert_conditions, alerts, assistant, audit, audited, backups, checkpoints, checks, commands,
+    comparison, completions, corpora, embeds, experiments, exports, figures, filters, findings, fits, guard, headers,
+    hub, inspections, journal, lab, links, mcp, metrics, oidc, openapi, page, people, planning, pools, projects,
+    proposals, reached, research_loops, runs, series, session, share, sockets, sweep_results, sweeps, tasks, telemetry,
+    tokens, transfer, uploads, workers,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -36,7 +36,7 @@ const BODY_BYTES: usize = 1_000_000;
 /// The routes of a lab.
 pub fn router(lab: Lab) -> Router {
     let (called, audited) = called_routes(&lab);
-    // The tools of agents call the other routes, and so do the decisions about their proposals.
+    // The tools of agents and of the assistant call the other routes, and so do the decisions about proposals.
     let routes = called.clone().merge(guarded(mcp::route(&lab, called.clone()), &lab, &audited));
     let routes = routes.layer(Extension(InProcess(called)));
     // Around all of it, because a public path is removed before routing.
@@ -103,7 +103,18 @@ fn describe(routes: &Descriptions) -> Description {
 fn api() -> Routes {
     let routes = access_routes().merge(fleet_routes()).merge(run_routes()).merge(data_routes());
     let routes = routes.merge(sweep_routes()).merge(experiment_routes()).merge(task_routes());
-    routes.merge(upload_routes()).merge(transfer_routes())
+    routes.merge(upload_routes()).merge(transfer_routes()).merge(assistant_routes())
+}
+
+fn assistant_routes() -> Routes {
+    Routes::default()
+        .routes(routes!(assistant::get_assistant))
+        .routes(routes!(assistant::set_corpus_protection))
+        .routes(routes!(assistant::list_conversations, assistant::create_conversation))
+        .routes(routes!(assistant::get_conversation, assistant::delete_conversation))
+        .routes(routes!(assistant::send_message))
+        .routes(routes!(assistant::decide_call))
+        .routes(routes!(assistant::stop_answer))
 }
 
 fn access_routes() -> Routes {

@@ -19,7 +19,8 @@ fn routes() -> Vec<(String, String)> {
                 .replace("{id}", "nobody")
                 .replace("{name}", "nothing")
                 .replace("{cid}", "0-1")
-                .replace("{file}", "loss.svg");
+                .replace("{file}", "loss.svg")
+                .replace("{call}", "nothing");
             methods.as_object().unwrap().keys().map(move |method| (method.to_uppercase(), path.clone()))
         })
         .collect()

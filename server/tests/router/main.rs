@@ -6,6 +6,7 @@ mod access;
 mod agents;
 mod alert_conditions;
 mod alerts;
+mod assistant;
 mod checks;
 mod comparison;
 mod completions;

@@ -250,6 +250,7 @@ pub(crate) fn filled(pattern: &str) -> String {
         .replace("{person}", "999999")
         .replace("{task}", "nothing")
         .replace("{checkpoint}", "0-1")
+        .replace("{call}", "nothing")
 }
 
 #[tokio::test(flavor = "multi_thread")]

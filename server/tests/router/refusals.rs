@@ -181,6 +181,7 @@ async fn the_api_document_lists_routes_and_schemas() {
                 "access",
                 "agents",
                 "alerts",
+                "assistant",
                 "evaluation",
                 "fleet",
                 "lab",

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
+use server::lab::settings::Settings;
 use server::runs::queue;
 use server::workers::{liveness, local};
 use tokio::net::TcpListener;
@@ -17,7 +18,7 @@ use wire::control::checkpoint::{Cause, CheckpointInfo};
 use wire::control::command::{Command, NumberedCommand};
 use wire::device::{DeviceInfo, DeviceKind};
 use wire::inspect::request::Inspection;
-use wire::inspect::result::InspectionResult;
+use wire::inspect::result::{BatchSequence, InspectionResult};
 use wire::inspect::update::{InspectionOverhead, InspectionUpdate};
 use wire::run::Cursor;
 use wire::series::{Row, name};
@@ -27,6 +28,9 @@ use wire::{CheckpointId, Event, RunId, RunState, encode};
 use worker::{Assignment, RunReporter, TrainError, Trainer, WorkerConfig};
 
 use crate::lab::{Lab, WITHIN};
+
+/// Text of the dataset, which samples and batches repeat.
+pub(crate) const SAMPLED: &str = "that is the question";
 
 /// Takes a step every few milliseconds and carries out commands, without computing.
 struct FakeTrainer;
@@ -103,6 +107,10 @@ impl Trainer for FakeTrainer {
                         let (checkpoint, skip_batches, best_valid) = (*checkpoint, *skip_batches, None);
                         (Event::RolledBack { checkpoint, from_segment, from_step, skip_batches, best_valid }, None)
                     }
+                    Command::Sample { .. } => {
+                        let text = || SAMPLED.to_owned();
+                        (Event::Sampled { prompt: text(), text: text(), temperature: 0.8 }, None)
+                    }
                     Command::Annotate { text } => (Event::Annotated { text: text.clone() }, None),
                     Command::Step { steps } => {
                         pauses_at = Some(step + steps);
@@ -162,13 +170,22 @@ impl Inspector {
                     InspectionUpdate::Failed { step, inspection, message: "there is no such block".into() }
                 }
                 inspection => {
-                    let (result, overhead) =
-                        (InspectionResult::Weights { matrices: vec![] }, InspectionOverhead::default());
+                    let result = match inspection {
+                        Inspection::Batch { .. } => batch(),
+                        _ => InspectionResult::Weights { matrices: vec![] },
+                    };
+                    let overhead = InspectionOverhead::default();
                     InspectionUpdate::Result { step, segment, inspection, result, overhead }
                 }
             });
         }
     }
+}
+
+fn batch() -> InspectionResult {
+    let sequence =
+        BatchSequence { corpus: "play".into(), row: 0, tokens: vec![SAMPLED.into()], losses: vec![1.0], mean: 1.0 };
+    InspectionResult::Batch { rows: vec![sequence], total: 1, gradients: vec![("embedding".into(), 0.5)] }
 }
 
 fn saved(id: CheckpointId, changes: u32) -> CheckpointInfo {
@@ -199,13 +216,17 @@ pub(crate) struct LabWithWorker {
 
 impl LabWithWorker {
     pub(crate) async fn open() -> Self {
-        let (lab, address) = Self::without_worker().await;
+        Self::open_with(|_| {}).await
+    }
+
+    /// As [`Self::open`], with other settings than the usual ones.
+    pub(crate) async fn open_with(change: impl FnOnce(&mut Settings)) -> Self {
+        let (lab, address) = Self::without_worker(Lab::open_with(change).await).await;
         Self::with_worker(lab, address).await
     }
 
     /// A lab with a dataset and an address, whose device has not reported.
-    async fn without_worker() -> (Lab, std::net::SocketAddr) {
-        let lab = Lab::open().await;
+    async fn without_worker(lab: Lab) -> (Lab, std::net::SocketAddr) {
         lab.upload("name=play", "to be or not to be that is the question\n".repeat(200).as_bytes()).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -276,7 +297,7 @@ fn start_worker(lab: &Lab) -> tokio::task::JoinHandle<Result<(), worker::WorkerE
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_posted_before_its_device_has_reported_waits_for_it_and_starts() {
-    let (lab, address) = LabWithWorker::without_worker().await;
+    let (lab, address) = LabWithWorker::without_worker(Lab::open().await).await;
     let spec = |device: &str| {
         format!(r#"{{"preset": "tiny", "corpus": "play", "steps": 20, "overrides": {{"model.seq": 16}}{device}}}"#)
     };

@@ -79,6 +79,11 @@ impl Tool {
         Self { definition, acts: false, call: Box::new(call) }
     }
 
+    /// Whether it changes something of the lab.
+    pub fn is_acting(&self) -> bool {
+        self.acts
+    }
+
     /// Whether a call with these arguments changes something of the lab.
     pub fn acts(&self, arguments: &JsonObject) -> bool {
         self.acts && !arguments.get("dry_run").and_then(Value::as_bool).unwrap_or(false)

@@ -54,7 +54,8 @@ fn images(results: &[ToolResult]) -> Option<Value> {
         return None;
     }
     let label = json!({ "type": "text", "text": "The images of the answers above:" });
-    Some(json!({ "role": "user", "content": [vec![label], images].concat() }))
+    let content = [vec![label], images].concat();
+    Some(json!({ "role": "user", "content": content }))
 }
 
 /// Adds a chunk of the stream to the reply.

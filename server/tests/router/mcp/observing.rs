@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{at, call, code, refused, result};
-use crate::scenarios::LabWithWorker;
+use crate::scenarios::{LabWithWorker, SAMPLED};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lab_its_runs_and_one_run_are_shown() {
@@ -139,8 +139,8 @@ async fn a_model_is_inspected() {
         wrong["image"] = json!(true);
         assert_eq!(refused(lab, &lab.view, "inspect", wrong).await, at("arguments_invalid", field));
     }
-    // The trainer answers every inspection with weights.
-    assert_eq!(refused(lab, &lab.view, "get_batch", json!({ "run": run, "step": 3 })).await, code("batch_unknown"));
+    let batch = call(lab, &lab.view, "get_batch", json!({ "run": run, "step": 3 })).await;
+    assert_eq!(batch["data"]["sequences"][0]["text"], format!("⟦data text⟧{SAMPLED}⟦end⟧"), "{batch:#}");
     let (refusal, _) = refused(lab, &lab.view, "inspect", args(json!({ "mood": {} }))).await;
     assert_eq!(refusal, "body_invalid");
     let missing = json!({ "run": run, "inspection": { "overview": {} }, "checkpoint": "0-777777" });

@@ -14,6 +14,8 @@ pub(super) enum Needs {
     SignedIn,
     /// A role in the lab or in any project.
     Member,
+    /// As [`Needs::Member`], and no guest.
+    Author,
     /// `steer` in the lab or in any project.
     Contributor,
     /// As [`Needs::Contributor`], for the project that the query names.
@@ -62,6 +64,8 @@ pub(super) fn needs(method: &str, path: &str) -> Needs {
         ("POST", "/research-loops") => Contributor,
         ("GET", "/experiments" | "/experiments/scores") => Member,
         ("POST", "/experiments") => Contributor,
+        ("GET", "/assistant") => Member,
+        (_, path) if path.starts_with("/conversations") => Needs::Author,
         ("GET", "/session") | ("POST", "/session" | "/session/password" | "/invitations/accept") => Nothing,
         ("GET", "/invitations/preview") => Nothing,
         (_, "/session" | "/me" | "/me/password" | "/live" | "/live/poll" | "/runs" | "/runs/facets" | "/lab") => {
@@ -156,6 +160,7 @@ pub(super) fn expected(sender: &Sender, needs: Needs) -> Outcome {
     match needs {
         Needs::Nothing | Needs::SignedIn => Outcome::Allowed,
         Needs::Member => only(sender.views_anything()),
+        Needs::Author => only(sender.views_anything() && !sender.name.starts_with("guest")),
         Needs::Contributor => only(sender.steers_anything()),
         Needs::ContributorTo if !sender.steers_anything() => Outcome::Forbidden,
         Needs::ContributorTo => by_role(sender.on_project(), Role::Steer),

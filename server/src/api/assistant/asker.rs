@@ -1,0 +1,61 @@
+//! The person who asks. Guests cannot: an answer costs money, and conversations need an author.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use store::Identity;
+use wire::access::{Role, TokenKind};
+
+use crate::api::mcp::caller::{Caller, InProcess};
+use crate::auth::{Member, forbidden};
+use crate::error::ApiError;
+use crate::lab::Lab;
+
+/// Name of the assistant in journals.
+const PROGRAM: &str = "assistant";
+
+/// The author of conversations.
+pub struct Author {
+    pub identity: Identity,
+}
+
+/// An author with their credential, with which tools are called.
+pub struct Asker {
+    pub author: Author,
+    pub caller: Caller,
+}
+
+impl Author {
+    /// Whose conversations are those of the sender: a person's, or those of the tokens with a name.
+    pub fn owner(&self) -> String {
+        match self.identity.person {
+            Some(person) => format!("person:{person}"),
+            None => format!("token:{}", self.identity.name),
+        }
+    }
+}
+
+impl FromRequestParts<Lab> for Author {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, lab: &Lab) -> Result<Self, ApiError> {
+        let Member(identity) = Member::from_request_parts(parts, lab).await?;
+        match identity.kind {
+            TokenKind::Guest => Err(forbidden(&identity, Role::View, None)),
+            _ => Ok(Self { identity }),
+        }
+    }
+}
+
+impl FromRequestParts<Lab> for Asker {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, lab: &Lab) -> Result<Self, ApiError> {
+        let author = Author::from_request_parts(parts, lab).await?;
+        parts.extensions.insert(author.identity.clone());
+        let api = parts.extensions.get::<InProcess>().cloned();
+        let caller = api.and_then(|InProcess(api)| Caller::of(lab, &api, parts));
+        let caller =
+            caller.ok_or_else(|| ApiError::internal("reading the sender of a message", "it has no credential"))?;
+        Ok(Self { author, caller: caller.with_client(Some(PROGRAM.to_owned())) })
+    }
+}
