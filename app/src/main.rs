@@ -9,13 +9,14 @@
 //! - [`curves`]: the time series of a run at any zoom;
 //! - [`components`]: what several pages use, with one chart and one canvas;
 //! - [`notices`]: new alerts in this browser;
-//! - [`share`]: share links and embeds; [`presenting`]: presentations and following them;
+//! - [`assistant`]: the panel that answers questions; [`share`]: share links and embeds; [`presenting`]: presentations and following them;
 //! - [`pages`]: one module for each page, which owns its state and its components;
 //! - [`shell`]: the header, the connection bar, messages, dialogs and keyboard help around every page.
 
 // The component macro writes its own public items.
 #![allow(unreachable_pub)]
 
+mod assistant;
 mod base;
 mod components;
 mod curves;

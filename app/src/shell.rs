@@ -10,6 +10,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::access::TokenKind;
 
+use crate::assistant::{Assistant, AssistantDock};
 use crate::base::at;
 use crate::components::number;
 use crate::components::{Confirm, ConfirmDialog, DismissedJobs, Empty, Failure, Skeleton, ToastList, Toasts};
@@ -100,6 +101,7 @@ fn SignedIn() -> impl IntoView {
     provide_context(Presenting::start(live, expect_context(), session));
     provide_context(Projects::start(session));
     provide_context(Notices::start(live, router, toasts));
+    provide_context(Assistant::new(router, expect_context()));
     follow_title(router, live);
     // The server says when roles have changed; while there was no connection it could not.
     let is_lost = Memo::new(move |_| matches!(live.connection.get(), Connection::Lost { .. }));
@@ -139,6 +141,7 @@ fn SignedIn() -> impl IntoView {
                 }
             }}
         </div>
+        <AssistantDock />
         <PresentationBar />
         <ToastList />
         <ConfirmDialog />

@@ -14,14 +14,14 @@ const program = process.env.KINDLING ?? fileURLToPath(new URL("../../target/rele
 const UNTIL_MS = 240_000;
 const browserPlaces = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
-/** Starts a server with a fresh data folder; `link` signs in once. */
-export async function openLab() {
+/** Starts a server with a fresh data folder and further arguments; `link` signs in once. */
+export async function openLab(...flags) {
   if (!existsSync(program)) {
     throw new Error(`${program} is not there: build it first with \`cargo build --release --bin kindling\``);
   }
   const folder = mkdtempSync(join(tmpdir(), "kindling-browser-test-"));
   const data = join(folder, "lab");
-  const server = spawn(program, ["serve", "--data", data, "--listen", "127.0.0.1:0"], { stdio: ["ignore", "pipe", "pipe"] });
+  const server = spawn(program, ["serve", "--data", data, "--listen", "127.0.0.1:0", ...flags], { stdio: ["ignore", "pipe", "pipe"] });
   let log = "";
   server.stderr.on("data", (part) => (log += part));
   const line = await new Promise((resolve, reject) => {

@@ -31,6 +31,7 @@ fn path(name: &str) -> &'static str {
         "present" => "M2 3h12v8H2ZM8 11v2M5 14.5 8 12l3 2.5M6.5 5.5v3L9.5 7Z",
         "screen" => "M2 3h12v8.5H2ZM5.5 14h5M5 8.5V6h2.5M11 6v2.5H8.5",
         "warning" => "M8 2.5 14.5 13.5h-13ZM8 6.5v3.5M8 11.8v.1",
+        "assistant" => "M2.5 3h11v8H7.5L4.5 13.5V11h-2ZM5 6h6M5 8.5h4",
         "download" => "M8 2v8M4.5 7 8 10.5 11.5 7M2.5 13.5h11",
         _ => "",
     }

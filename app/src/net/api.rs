@@ -6,12 +6,14 @@
 //! tokens in [`access`], agents in [`agents`], their proposals in [`proposals`], people in [`people`], projects in [`projects`], one's own
 //! account in [`account`], alerts in [`alerts`], share links in [`links`], device checks in [`checks`], rules and findings in [`diagnosis`],
 //! evaluation tasks in [`tasks`], experiments in [`experiments`], research loops in [`research_loops`], the research journal in [`journal`],
-//! sweeps in [`sweeps`], exports and imports in [`export`], devices and workers in [`fleet`]. All of them send through `request`.
+//! sweeps in [`sweeps`], exports and imports in [`export`], devices and workers in [`fleet`], the assistant in [`assistant`]. All of them send
+//! through `request`.
 
 pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod agents;
 pub(crate) mod alerts;
+pub(crate) mod assistant;
 pub(crate) mod checkpoints;
 pub(crate) mod checks;
 pub(crate) mod comparison;

@@ -7,6 +7,8 @@ mod import_options;
 mod preview;
 mod upload;
 
+use std::collections::BTreeSet;
+
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::CorpusId;
@@ -23,6 +25,8 @@ use upload::UploadDataset;
 #[derive(Clone, Copy)]
 struct Datasets {
     found: RwSignal<Option<Result<Vec<CorpusInfo>, ApiFailure>>>,
+    /// Ids of those whose text is never sent to a provider of a model; `None` until they are known.
+    protected: RwSignal<Option<BTreeSet<String>>>,
 }
 
 impl Datasets {
@@ -30,6 +34,9 @@ impl Datasets {
         spawn_local(async move {
             let found = api::datasets::list().await;
             self.found.try_set(Some(found));
+            if let Ok(info) = api::assistant::info().await {
+                self.protected.try_set(Some(info.protected.into_iter().collect()));
+            }
         });
     }
 
@@ -49,7 +56,7 @@ fn card_id(dataset: &CorpusId) -> String {
 #[component]
 pub(crate) fn DataPage() -> impl IntoView {
     let session = expect_context::<Session>();
-    let datasets = Datasets { found: RwSignal::new(None) };
+    let datasets = Datasets { found: RwSignal::new(None), protected: RwSignal::new(None) };
     provide_context(datasets);
     let running = running_jobs();
     Effect::new(move || {

@@ -5,6 +5,7 @@ use wire::access::link::{LinkScope, MAX_LINK_RUNS};
 
 use super::guest::{GuestNote, reaches};
 use super::keys::open_help;
+use crate::assistant::AssistantButton;
 use crate::base::at;
 use crate::components::number::grouped;
 use crate::components::{Flame, Icon, Menu, StateMark, isolated, name_of, show_nearest, shows};
@@ -138,6 +139,7 @@ pub(super) fn Header() -> impl IntoView {
             >
                 <Icon name="screen" />
             </button>
+            <AssistantButton />
             <GuestNote />
             <PresentButton />
             {move || scope.get().map(|scope| view! { <ShareButton scope=Signal::stored(scope) path /> })}

@@ -21,6 +21,7 @@ const KEYS: [(&str, &[(&str, &str)]); 6] = [
             ("/", "Search runs"),
             ("n", "Set up a new run"),
             ("h", "Open the Lab page"),
+            ("Shift + A", "Open or close the assistant"),
             ("Shift + P", "Present this page, or stop presenting"),
             ("Shift + L", "Layout for a projector, on or off"),
             ("Esc", "Stop following a presentation"),

@@ -70,10 +70,51 @@ fn Card(info: CorpusInfo) -> impl IntoView {
                 <DeleteButton info=info.clone() />
             </header>
             <p class="small dim wrap">{visible(&origin(&source)).into_owned()}</p>
+            <ProtectionSwitch id=info.id.clone() project=info.project.clone() />
             {skipped}
             <Counts info=info.clone() />
             <Tokenizations info />
         </article>
+    }
+}
+
+/// Keeps the text of the dataset from providers of models. Ending that needs an admin.
+#[component]
+fn ProtectionSwitch(id: CorpusId, project: Option<String>) -> impl IntoView {
+    let (datasets, toasts, session) =
+        (expect_context::<Datasets>(), expect_context::<Toasts>(), expect_context::<Session>());
+    let key = id.to_string();
+    let is_on = Memo::new(move |_| datasets.protected.read().as_ref().map(|protected| protected.contains(&key)));
+    let can_change = move || match (&project, is_on.get()) {
+        (_, None) => false,
+        (Some(project), Some(false)) => session.can_steer_in(project),
+        (None, Some(false)) => session.can_steer_lab(),
+        (Some(project), Some(true)) => session.is_admin_of(project),
+        (None, Some(true)) => session.is_admin(),
+    };
+    let change = move |is_on: bool| {
+        let id = id.clone();
+        spawn_local(async move {
+            if let Err(failure) = api::assistant::protect(&id, is_on).await {
+                toasts.fail("The protection was not changed", &failure);
+            }
+            datasets.fetch();
+        });
+    };
+    view! {
+        <label
+            class="row small"
+            title="Samples, batches, inspections and tokens of this dataset and of runs on it are withheld from the assistant's \
+                   model and from agents. An admin can end the protection."
+        >
+            <input
+                type="checkbox"
+                prop:checked=move || is_on.get() == Some(true)
+                disabled=move || !can_change()
+                on:change:target=move |event| change(event.target().checked())
+            />
+            "Never send text to a model provider"
+        </label>
     }
 }
 
