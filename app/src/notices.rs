@@ -6,14 +6,14 @@ use leptos::task::spawn_local;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Notification, NotificationOptions, NotificationPermission};
-use wire::alert::AlertView;
+use wire::alert::{AlertKind, AlertView};
 
 use crate::base::at;
 use crate::components::number::counted;
 use crate::components::{Toasts, visible};
 use crate::net::api;
 use crate::net::live::Live;
-use crate::route::Router;
+use crate::route::{Route, Router};
 
 const SHOWN_KEY: &str = "kindling.alerts";
 const NOTIFIES_KEY: &str = "kindling.alerts.browser";
@@ -88,10 +88,14 @@ impl Notices {
             let Ok(alerts) = api::alerts::list(after, FETCHED).await else { return };
             let at_least = if alerts.len() < FETCHED as usize { "" } else { "At least " };
             let on_screen = router.route.with_untracked(|route| route.run().cloned());
-            // The page of a run shows its findings and its state itself.
+            let is_approvals = router.route.with_untracked(|route| *route == Route::Approvals);
+            // The page of a run shows its findings and its state itself, and Approvals shows the proposals.
+            let is_on_screen = |alert: &AlertView| match alert.kind {
+                AlertKind::Proposal if is_approvals => true,
+                _ => on_screen.is_some() && alert.run == on_screen,
+            };
             let is_shown = |alert: &AlertView| {
-                (alert.is_urgent || shown == Shown::All)
-                    && (document().hidden() || on_screen.is_none() || alert.run != on_screen)
+                (alert.is_urgent || shown == Shown::All) && (document().hidden() || !is_on_screen(alert))
             };
             let alerts = by_source(alerts.into_iter().filter(is_shown));
             let notifies = self.notifies.get_untracked() && is_permitted();

@@ -4,13 +4,15 @@
 //! messages, in one transaction with the note that the alert is routed, so that no channel gets two. A message is sent after that, and again
 //! until [`Store::close_delivery`] is told that it was accepted. So each alert arrives at least once, or its message is marked as failed.
 //!
-//! - [`of_event`]: the alerts of the journal; [`of_finding`]: those of findings; [`conditions`]: those of metrics;
+//! - [`of_event`]: the alerts of the journal; [`of_finding`]: those of findings; [`conditions`]: those of metrics; [`of_proposal`]: those of
+//!   proposals;
 //! - [`channels`]: the channels; [`outbox`]: the messages.
 
 mod channels;
 mod conditions;
 mod of_event;
 mod of_finding;
+mod of_proposal;
 pub(crate) mod outbox;
 
 use wire::access::{Grants, Role};
@@ -23,15 +25,18 @@ use crate::store::Store;
 
 pub(crate) use of_event::of_event;
 pub(crate) use of_finding::of_finding;
+pub(crate) use of_proposal::of_proposal;
 
 /// How long alerts and their messages are kept, ms: 30 days.
 const KEPT_MS: i64 = 30 * 24 * 3600 * 1000;
 
-/// Whether somebody may see an alert: of a run for those who may see the run, of a machine for those who may see the lab.
+/// Whether somebody may see an alert: of a run for those who may see the run, of a project for those who may see the project, of a machine for
+/// those who may see the lab.
 pub(crate) fn is_visible(alert: &AlertView, grants: &Grants) -> bool {
     match (&alert.run, &alert.project) {
         (Some(run), Some(project)) => grants.on_run(run, project).is_some(),
-        _ => grants.has_lab(Role::View),
+        (None, Some(project)) => grants.in_project(project).is_some(),
+        (_, None) => grants.has_lab(Role::View),
     }
 }
 

@@ -6,6 +6,7 @@ use wire::RunId;
 use wire::access::Visible;
 use wire::proposal::{Proposal, ProposalOutcome, ProposalPreview};
 
+use crate::alerts::of_proposal;
 use crate::clock::now_ms;
 use crate::database::proposals::Filter;
 use crate::database::{self, commit};
@@ -32,7 +33,7 @@ pub struct ProposalQuery {
 }
 
 impl Store {
-    /// Stores a proposal. Returns it, and whether it is new: a known key returns the stored one.
+    /// Stores a proposal, and raises its alert. Returns it, and whether it is new: a known key returns the stored one.
     ///
     /// # Errors
     /// [`StoreError::TooManyProposals`].
@@ -48,9 +49,11 @@ impl Store {
             return Err(StoreError::TooManyProposals { most: MAX_PENDING });
         }
         let id = database::proposals::insert(&mut transaction, new).await?;
-        let stored = database::proposals::get(&mut transaction, id, now_ms).await?;
+        let found = database::proposals::get(&mut transaction, id, now_ms).await?;
+        let stored = found.ok_or(StoreError::UnknownProposal { id })?;
+        database::alerts::insert(&mut transaction, &of_proposal(&stored.proposal)).await?;
         commit(transaction).await?;
-        Ok((stored.ok_or(StoreError::UnknownProposal { id })?, true))
+        Ok((stored, true))
     }
 
     /// A proposal; `None` if it does not exist.

@@ -1,4 +1,4 @@
-//! Alerts: what happened to a run or a machine, and the channels by which people are told.
+//! Alerts: what happened to a run or a machine or waits for a person, and the channels by which people are told.
 //!
 //! - here: an alert and its kinds; [`condition`]: thresholds of metrics that raise alerts;
 //! - [`channel`]: where alerts are sent, which of them, and when; [`timing`]: quiet hours and digests;
@@ -26,7 +26,7 @@ pub use condition::{ConditionView, NewCondition, Side};
 pub use delivery::{DeliveryState, DeliveryView, TestResult};
 pub use timing::{QuietHours, Timing, Wait};
 
-/// The source of an alert: a rule, a run, a machine, or a condition on a metric.
+/// The source of an alert: a rule, a run, a machine, a condition on a metric, or an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -41,11 +41,14 @@ pub enum AlertKind {
     Machine,
     /// A value of a metric meets a condition that somebody has stated.
     Metric,
+    /// A proposal of an agent waits for a decision.
+    Proposal,
 }
 
 impl AlertKind {
     /// All, in the order shown.
-    pub const ALL: [Self; 5] = [Self::Finding, Self::RunEnded, Self::RunFailed, Self::Metric, Self::Machine];
+    pub const ALL: [Self; 6] =
+        [Self::Finding, Self::RunEnded, Self::RunFailed, Self::Metric, Self::Machine, Self::Proposal];
 
     /// The word in JSON.
     pub const fn word(self) -> &'static str {
@@ -55,6 +58,7 @@ impl AlertKind {
             Self::RunFailed => "run_failed",
             Self::Machine => "machine",
             Self::Metric => "metric",
+            Self::Proposal => "proposal",
         }
     }
 }
@@ -75,6 +79,9 @@ pub struct AlertContent {
     /// Step of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<u64>,
+    /// Project of an alert that is about no run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
 }
 
 /// An alert as lists and receivers get it.
@@ -94,7 +101,7 @@ pub struct AlertView {
     pub text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
-    /// Project of the run.
+    /// Project of the run, or of the proposal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,18 +122,20 @@ impl AlertView {
         of_run: Option<(String, String)>,
         content: AlertContent,
     ) -> Self {
-        let AlertContent { kind, is_urgent, phrase, text, device, step } = content;
-        let (name, project) = of_run.unzip();
+        let AlertContent { kind, is_urgent, phrase, text, device, step, project } = content;
+        let (name, of_run) = of_run.unzip();
+        let project = of_run.or(project);
         let subject = match (name, &run, &device) {
             (Some(name), ..) => name,
             (None, Some(run), _) => run.to_string(),
             (None, None, Some(device)) => device.to_string(),
             (None, None, None) => "Kindling".to_owned(),
         };
-        let path = match (&run, &device) {
-            (Some(run), _) => format!("/runs/{run}"),
-            (None, Some(device)) => format!("/fleet/{device}"),
-            (None, None) => "/settings".to_owned(),
+        let path = match (kind, &run, &device) {
+            (AlertKind::Proposal, ..) => "/approvals".to_owned(),
+            (_, Some(run), _) => format!("/runs/{run}"),
+            (_, None, Some(device)) => format!("/fleet/{device}"),
+            (_, None, None) => "/settings".to_owned(),
         };
         Self {
             id,

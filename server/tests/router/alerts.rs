@@ -56,7 +56,7 @@ async fn channel(lab: &Lab, target: Value, more: Value) -> i64 {
 /// Raises an alert of a machine.
 async fn raise(store: &Store, phrase: &str, is_urgent: bool) {
     let (kind, text, device) = (AlertKind::Machine, format!("It is {phrase}."), Some("cpu".parse().unwrap()));
-    let content = AlertContent { kind, is_urgent, phrase: phrase.to_owned(), text, device, step: None };
+    let content = AlertContent { kind, is_urgent, phrase: phrase.to_owned(), text, device, step: None, project: None };
     let alert = NewAlert { source: format!("test/{phrase}"), at_ms: DAY, run: None, content };
     assert!(store.raise_alert(&alert).await.unwrap());
     assert!(!store.raise_alert(&alert).await.unwrap(), "the same source raises no second alert");

@@ -150,6 +150,7 @@ fn alert(run: &RunId, condition: &ConditionView, row: &Row, value: f64, at_ms: i
         text,
         device: None,
         step: Some(row.step),
+        project: None,
     };
     let source = format!("condition/{id}/{run}/{}/{}", row.segment, row.step);
     NewAlert { source, at_ms, run: Some(run.clone()), content }

@@ -34,7 +34,7 @@ pub(crate) fn of_event(run: &RunId, number: u64, report: &Report, progress: &Pro
         }
         _ => return None,
     };
-    let content = AlertContent { kind, is_urgent, phrase, text, device: None, step: Some(step) };
+    let content = AlertContent { kind, is_urgent, phrase, text, device: None, step: Some(step), project: None };
     Some(NewAlert { source: format!("run/{run}/{number}"), at_ms: report.at_ms, run: Some(run.clone()), content })
 }
 

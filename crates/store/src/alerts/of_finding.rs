@@ -22,6 +22,7 @@ pub(crate) fn of_finding(run: &RunId, found: &RunFinding) -> Option<NewAlert> {
         text: found.text.clone(),
         device: None,
         step: Some(finding.step),
+        project: None,
     };
     let source = format!("finding/{run}/{}", found.id);
     Some(NewAlert { source, at_ms: found.at_ms, run: Some(run.clone()), content })

@@ -7,6 +7,7 @@ use store::{DecisionRecord, NewProposal, ProposalQuery, Store, StoreError};
 use wire::Event;
 use wire::access::agent::AgentOrigin;
 use wire::access::{Grants, Role, TokenKind, Visible};
+use wire::alert::AlertKind;
 use wire::proposal::{ProposalOutcome, ProposalPreview, ProposalState};
 
 use crate::setup::{report, store_with_run};
@@ -134,6 +135,11 @@ async fn a_proposal_belongs_to_the_project_of_its_run_and_counts_newer_events() 
     let new = NewProposal { run: Some(run.clone()), preview, ..proposal(agent, "a") };
     let id = store.propose(&new).await.unwrap().0.proposal.id;
     store.append(&run, report(0, Event::Annotated { text: "hm".into() }, None)).await.unwrap();
+    let alerts = async |grants: &Grants| store.alerts(grants, 0, 10).await.unwrap();
+    let raised = alerts(&Grants::of_lab(Role::View)).await;
+    let shown: Vec<_> = raised.iter().map(|alert| (alert.kind, alert.run.as_ref(), alert.path.as_str())).collect();
+    assert_eq!(shown, [(AlertKind::Proposal, Some(&run), "/approvals")], "{raised:?}");
+    assert!(raised[0].title.ends_with(": proposal of tuner"), "{raised:?}");
     let newer = store.proposal(id).await.unwrap().unwrap().proposal.newer_events;
     assert_eq!((newer, last().await), (1, event + 1));
     let fresh = ProposalPreview { event: event + 1, ..new.preview };
@@ -150,6 +156,10 @@ async fn a_proposal_belongs_to_the_project_of_its_run_and_counts_newer_events() 
         listed
     };
     assert_eq!((count(of("default")).await, count(of("other")).await), (1, 0));
-    assert_eq!(store.proposals_of(agent, 10).await.unwrap().len(), 1);
+    // One about no run is of its project.
+    store.propose(&NewProposal { project: "other".into(), ..proposal(agent, "b") }).await.unwrap();
+    assert_eq!((alerts(&of("default")).await.len(), alerts(&of("other")).await.len()), (1, 1));
+    assert_eq!(alerts(&of("other")).await[0].title, "Kindling: proposal of tuner");
+    assert_eq!(store.proposals_of(agent, 10).await.unwrap().len(), 2);
     assert_eq!(store.proposals_of(agent + 1, 10).await.unwrap().len(), 0);
 }

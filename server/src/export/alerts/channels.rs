@@ -146,6 +146,7 @@ fn test_message(lab: &Lab, delivery: &str, name: &str) -> WebhookBody {
         text: format!("This is a test of the channel {name}. Nothing has happened."),
         device: None,
         step: None,
+        project: None,
     };
     let alert = AlertView::new(0, now_ms(), None, None, content);
     let address = local::read_browser_address(&lab.settings.data);

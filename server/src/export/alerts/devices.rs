@@ -101,6 +101,7 @@ fn alert(device: &FleetDevice, kind: FindingKind, text: String, now_ms: i64) -> 
         text,
         device: Some(id.clone()),
         step: None,
+        project: None,
     };
     NewAlert { source: format!("device/{id}/{}/{of}", kind.word()), at_ms: now_ms, run: None, content }
 }

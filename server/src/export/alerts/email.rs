@@ -75,6 +75,7 @@ mod tests {
             text: "Größe 1.\r\n.\r\nQUIT".to_owned(),
             device: None,
             step: None,
+            project: None,
         };
         let alert = AlertView::new(1, 0, Some("fox".parse().unwrap()), Some(("fox".into(), "default".into())), content);
         let message =

@@ -125,7 +125,8 @@ mod tests {
 
     fn alert(id: i64, name: &str, is_urgent: bool, text: &str) -> AlertView {
         let (kind, phrase) = (AlertKind::RunFailed, "failed".to_owned());
-        let content = AlertContent { kind, is_urgent, phrase, text: text.to_owned(), device: None, step: Some(1) };
+        let content =
+            AlertContent { kind, is_urgent, phrase, text: text.to_owned(), device: None, step: Some(1), project: None };
         AlertView::new(id, 0, Some("fox".parse().unwrap()), Some((name.to_owned(), "default".to_owned())), content)
     }
 

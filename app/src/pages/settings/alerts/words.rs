@@ -14,6 +14,7 @@ pub(super) fn kind_word(kind: AlertKind) -> &'static str {
         AlertKind::RunFailed => "Failures",
         AlertKind::Machine => "Machines",
         AlertKind::Metric => "Metrics",
+        AlertKind::Proposal => "Proposals",
     }
 }
 
@@ -25,6 +26,7 @@ pub(super) fn kind_meaning(kind: AlertKind) -> &'static str {
         AlertKind::Metric => {
             "A value of a metric, such as the score of a task, meets a condition that somebody has set"
         }
+        AlertKind::Proposal => "An agent has proposed an action, which waits for a decision on the page Approvals",
         AlertKind::RunFailed => "A run has failed, has lost its worker, or was paused by a non-finite value",
         AlertKind::Machine => {
             "A worker has stopped reporting, or the memory, the disk or the clock of its machine needs attention"
