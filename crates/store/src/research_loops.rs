@@ -5,6 +5,7 @@ use wire::Author;
 use wire::access::{Grants, Role, Visible};
 use wire::research_loop::record::{
     LoopDecision, LoopHints, LoopProposal, LoopRound, LoopState, LoopSummary, LoopVeto, LoopView, RoundKind,
+    RoundOutcome,
 };
 
 use crate::access::{check_project, creator_grants};
@@ -150,11 +151,14 @@ impl Store {
         Ok(())
     }
 
-    /// Decides a round: stores it with its results. A veto that was stored meanwhile stays. Returns false, and nothing changes, if it is decided
-    /// already.
+    /// Decides a round: stores it with its results. Returns false, and nothing changes, if it is decided already, or was vetoed and the decision
+    /// is another one: a veto that was accepted counts.
     pub async fn decide_round(&self, id: u64, round: &LoopRound, decision: LoopDecision) -> Result<bool, StoreError> {
         let mut transaction = self.database().write().await?;
         let Some(stored) = open_round(&mut transaction, id, round.number).await? else { return Ok(false) };
+        if stored.veto.is_some() && decision.outcome != RoundOutcome::Vetoed {
+            return Ok(false);
+        }
         let text = format!("round {}: {}. {}", round.number, decision.outcome.word(), decision.sentence);
         let round = LoopRound { veto: stored.veto, decision: Some(decision), ..round.clone() };
         research_loops::set_round(&mut transaction, id, &round).await?;

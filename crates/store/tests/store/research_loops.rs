@@ -119,7 +119,8 @@ async fn a_test_begins_once_and_not_after_a_veto() {
     let veto = LoopVeto { author: ada(), reason: "Too slow.".into() };
     assert!(store.veto_round(id, 1, veto.clone()).await.unwrap());
     assert!(!store.veto_round(id, 1, veto.clone()).await.unwrap(), "once");
-    // The veto stays when the round is decided by somebody who has read it before.
+    // Somebody who has read the round before the veto cannot keep the change; a veto stays with its decision.
+    assert!(!store.decide_round(id, &tested, decision(RoundOutcome::Kept)).await.unwrap());
     assert!(store.decide_round(id, &tested, decision(RoundOutcome::Vetoed)).await.unwrap());
     let view = store.research_loop(id).await.unwrap().unwrap();
     assert_eq!((view.rounds[0].veto.as_ref(), view.rounds[0].experiment), (Some(&veto), Some(1)));
