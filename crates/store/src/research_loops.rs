@@ -90,7 +90,8 @@ impl Store {
         runs: &NewRoundRuns,
     ) -> Result<Option<LoopRound>, StoreError> {
         let mut transaction = self.database().write().await?;
-        if known(&mut transaction, id).await?.summary.state != LoopState::Running {
+        let before = known(&mut transaction, id).await?.summary;
+        if before.state != LoopState::Running {
             return Ok(None);
         }
         let mut round = round.clone();
@@ -104,7 +105,8 @@ impl Store {
         };
         let author = round.proposal.as_ref().map_or(Author::System, |proposal| proposal.author.clone());
         research_loops::add_event(&mut transaction, id, now_ms(), &author, &text).await?;
-        if round.kind == RoundKind::Change {
+        // The round of a suggested value leaves the proposal of an agent for the next one.
+        if before.queued.is_some() && before.queued == round.proposal {
             research_loops::set_queued(&mut transaction, id, None).await?;
         }
         set_reason(&mut transaction, id, None).await?;
@@ -221,6 +223,21 @@ impl Store {
         research_loops::add_event(&mut transaction, id, now_ms(), &proposal.author, &text).await?;
         commit(transaction).await?;
         Ok(true)
+    }
+
+    /// Removes a proposal that cannot begin any more, and says why in the journal. Nothing changes if another one or none waits.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownLoop`].
+    pub async fn drop_proposal(&self, id: u64, proposal: &LoopProposal, why: &str) -> Result<(), StoreError> {
+        let mut transaction = self.database().write().await?;
+        if known(&mut transaction, id).await?.summary.queued.as_ref() == Some(proposal) {
+            research_loops::set_queued(&mut transaction, id, None).await?;
+            let text = format!("the proposal of {} was dropped: {why}", proposal.author.name());
+            research_loops::add_event(&mut transaction, id, now_ms(), &Author::System, &text).await?;
+            commit(transaction).await?;
+        }
+        Ok(())
     }
 
     /// Changes the state of a loop, with the reason. Returns false, and nothing changes, if its state is none of `from`.

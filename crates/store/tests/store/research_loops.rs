@@ -155,7 +155,17 @@ async fn hints_and_a_proposal_wait_for_the_next_round() {
     let of_loop = async || store.research_loop(id).await.unwrap().unwrap().summary;
     assert!(of_loop().await.queued.is_some(), "the noise floor is no change");
     assert!(store.decide_round(id, &round(1, RoundKind::NoiseFloor), decision(RoundOutcome::Measured)).await.unwrap());
-    store.begin_round(id, &round(2, RoundKind::Change), &sweep()).await.unwrap().unwrap();
+    let suggested = round(2, RoundKind::Change);
+    store.begin_round(id, &suggested, &sweep()).await.unwrap().unwrap();
+    assert_eq!(of_loop().await.queued, Some(proposal(1e-3)), "a round of another proposal leaves it");
+    assert!(store.decide_round(id, &suggested, decision(RoundOutcome::NotPromising)).await.unwrap());
+    let own = LoopRound { proposal: Some(proposal(1e-3)), ..round(3, RoundKind::Change) };
+    store.begin_round(id, &own, &sweep()).await.unwrap().unwrap();
+    assert_eq!(of_loop().await.queued, None);
+    assert!(store.queue_proposal(id, &proposal(1e-4)).await.unwrap());
+    store.drop_proposal(id, &proposal(1e-3), "it is pinned").await.unwrap();
+    assert!(of_loop().await.queued.is_some(), "another one waits");
+    store.drop_proposal(id, &proposal(1e-4), "it is pinned").await.unwrap();
     assert_eq!(of_loop().await.queued, None);
     assert!(store.move_loop(id, &[LoopState::Running], LoopState::Stopped, &ada(), Some("no time")).await.unwrap());
     assert!(!store.change_loop_hints(id, &ada(), "pinned", pin).await.unwrap());

@@ -1,9 +1,9 @@
 //! Begins the next round of a loop: the decision of the strategy, and the sweep or the experiment that trains it.
 
-use research::research_loop::{Next, next, specs};
+use research::research_loop::{Next, is_tried, next, specs};
 use store::{LoopStanding, NewExperiment, NewRoundRuns, NewSweep};
 use wire::experiment::ExperimentSpec;
-use wire::research_loop::record::{LoopProposal, LoopRound, LoopState, RoundKind};
+use wire::research_loop::record::{LoopProposal, LoopRound, LoopState, LoopSummary, RoundKind};
 use wire::sweep::spec::SweepSpec;
 use wire::{Author, RunSpec};
 
@@ -22,7 +22,10 @@ pub(super) async fn begin(lab: &Lab, standing: &LoopStanding) -> Result<(), ApiE
     match (next(summary, rounds), &summary.queued) {
         (Next::NoiseFloor, _) => screen(lab, standing, RoundKind::NoiseFloor, None).await,
         (Next::Change(proposal), _) => screen(lab, standing, RoundKind::Change, Some(proposal)).await,
-        (Next::AwaitProposal, Some(queued)) => screen(lab, standing, RoundKind::Change, Some(queued.clone())).await,
+        (Next::AwaitProposal, Some(queued)) => match obstacle(summary, rounds, queued) {
+            None => screen(lab, standing, RoundKind::Change, Some(queued.clone())).await,
+            Some(why) => Ok(lab.store().drop_proposal(summary.id, queued, &why).await?),
+        },
         (Next::AwaitProposal, None) => wait(lab, standing, "it waits for the proposal of an agent").await,
         (Next::Confirm(prediction), _) => {
             let round = round(standing, RoundKind::Confirmation, None);
@@ -35,6 +38,16 @@ pub(super) async fn begin(lab: &Lab, standing: &LoopStanding) -> Result<(), ApiE
             Ok(())
         }
     }
+}
+
+/// Why a proposal that waits cannot begin any more: hints and rounds have followed since it was checked.
+fn obstacle(summary: &LoopSummary, rounds: &[LoopRound], queued: &LoopProposal) -> Option<String> {
+    let path = &queued.parameter;
+    if summary.hints.pinned.contains(path) {
+        return Some(format!("{path} is pinned"));
+    }
+    let tried = queued.values.iter().find(|value| is_tried(summary, rounds, path, value))?;
+    Some(format!("{path} = {tried} was tried meanwhile"))
 }
 
 fn round(standing: &LoopStanding, kind: RoundKind, proposal: Option<LoopProposal>) -> LoopRound {
