@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 use tower::ServiceExt;
 
 use super::device::Simulation;
+use crate::auth::token_of;
 
 /// Largest message and answer, bytes.
 const MESSAGE_BYTES: usize = 1 << 20;
@@ -34,6 +35,8 @@ const ABOUT_FINISH: &str = "Ends the scenario: call it when you have done what t
 const WAIT: &str = "wait_for";
 const WAIT_CALLS: u64 = 5;
 const WAIT_SECS: u64 = 2;
+/// JSON-RPC code of a method that is not offered.
+const METHOD_NOT_FOUND: i32 = -32601;
 
 /// The limits of a scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -72,7 +75,7 @@ pub(super) struct Gate {
     lab: Router,
     simulation: Arc<Simulation>,
     limits: Limits,
-    bearer: String,
+    token: String,
     goal: String,
     began: Instant,
     /// Calls that were begun, `finish` not counted.
@@ -85,10 +88,10 @@ pub(super) struct Gate {
 impl Gate {
     /// The gate of a lab with this router for the agent with this token.
     pub(super) fn new(lab: Router, simulation: Arc<Simulation>, limits: Limits, token: &str, goal: &str) -> Arc<Self> {
-        let (bearer, goal, began) = (format!("Bearer {token}"), goal.to_owned(), Instant::now());
+        let (token, goal, began) = (token.to_owned(), goal.to_owned(), Instant::now());
         let (made, is_over, over) = (AtomicU64::new(0), AtomicBool::new(false), Notify::new());
         let transcript = Mutex::default();
-        Arc::new(Self { lab, simulation, limits, bearer, goal, began, made, transcript, is_over, over })
+        Arc::new(Self { lab, simulation, limits, token, goal, began, made, transcript, is_over, over })
     }
 
     /// Its route.
@@ -193,9 +196,12 @@ async fn answer(State(gate): State<Arc<Gate>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(bytes) = to_bytes(body, MESSAGE_BYTES).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
     let message: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    let is_agent = parts.headers.get(AUTHORIZATION).is_some_and(|sent| sent.as_bytes() == gate.bearer.as_bytes());
+    // The agents route reads the header alone, so the name of the cookie does not matter.
+    let is_agent = token_of(&parts.headers, "").is_some_and(|token| token == gate.token);
     match message["method"].as_str().filter(|_| is_agent) {
         Some("tools/call") => gate.call(&parts, message).await,
+        // Resources are answers of tools, which no limit would count.
+        Some("resources/read") => uncounted(&message),
         Some("tools/list") => gate.pass_changed(&parts, &message, add_finish).await,
         Some("initialize") => {
             let goal = format!("\nYour goal: {}", gate.goal);
@@ -223,9 +229,49 @@ fn refused(code: &str, message: &str) -> Value {
     json!({ "error": { "code": code, "message": message } })
 }
 
+/// The refusal of a resource.
+fn uncounted(message: &Value) -> Response {
+    let text = "the scenario counts calls of tools: get_run, get_journal and write_report return what resources have";
+    let error = json!({ "code": METHOD_NOT_FOUND, "message": text });
+    Json(json!({ "jsonrpc": "2.0", "id": message["id"], "error": error })).into_response()
+}
+
 /// An answer of the gate itself, in the form of the protocol.
 fn own_answer(message: &Value, content: &Value, is_error: bool) -> Response {
     let text = json!([{ "type": "text", "text": content.to_string() }]);
     let result = json!({ "content": text, "structuredContent": content, "isError": is_error });
     Json(json!({ "jsonrpc": "2.0", "id": message["id"], "result": result })).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::path::PathBuf;
+
+    use axum::http::header::AUTHORIZATION;
+
+    use super::*;
+
+    async fn sent(gate: &Arc<Gate>, bearer: &str, method: &str) -> String {
+        let params = json!({ "name": "get_run", "uri": "kindling://runs/amber-fox" });
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let request = axum::http::Request::post("/mcp").header(AUTHORIZATION, bearer);
+        let request = request.body(Body::from(message.to_string())).unwrap();
+        let response = gate.router().oneshot(request).await.unwrap();
+        String::from_utf8(to_bytes(response.into_body(), ANSWER_BYTES).await.unwrap().to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn neither_another_spelling_of_the_header_nor_a_resource_avoids_the_limit_of_calls() {
+        let lab = Router::new().route("/mcp", any(|| async { "lab" }));
+        let limits = Limits { calls: 1, secs: 1, steps_per_call: 1 };
+        let simulation = Simulation::new(HashMap::new(), PathBuf::new());
+        let gate = Gate::new(lab, simulation, limits, "abc", "Look.");
+        assert_eq!(sent(&gate, "bearer  abc", "tools/call").await, "lab");
+        assert!(sent(&gate, "Bearer abc", "resources/read").await.contains("-32601"));
+        assert!(sent(&gate, "bearer abc", "tools/call").await.contains("calls_exhausted"));
+        assert_eq!(sent(&gate, "Bearer other", "tools/call").await, "lab", "the lab refuses other tokens");
+        let transcript = gate.close();
+        assert_eq!((transcript.calls.len(), transcript.is_exceeded), (1, true));
+    }
 }
