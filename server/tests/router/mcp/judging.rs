@@ -42,6 +42,8 @@ async fn runs_are_diagnosed_compared_and_fitted() {
         assert_eq!((&first["rank"], &first["mean"], &first["runs"][0]["step"]), (&json!(1), &json!(0.2), &json!(19)));
         assert!(ranked["notes"].to_string().contains("two seeds"), "one seed of each shows no noise: {ranked:#}");
     }
+    let twice = call(lab, &lab.view, "rank", json!({ "runs": [one, one], "metric": "loss.train" })).await;
+    assert_eq!(twice["data"]["ranking"][0]["seeds"], 1, "a run is no second seed: {twice:#}");
     let earlier = json!({ "runs": [one], "metric": "loss.train", "equal": "step", "at": 9 });
     let earlier = call(lab, &lab.view, "rank", earlier).await;
     assert_eq!(earlier["data"]["ranking"][0]["mean"], 0.4, "{earlier:#}");

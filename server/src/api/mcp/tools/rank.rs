@@ -1,7 +1,7 @@
 //! Ranking runs by a metric at an equal budget.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use research::compare::NoiseFloor;
 use research::statistics::sample::mean;
@@ -30,6 +30,8 @@ const POINTS: u32 = 2_000;
 const LEVEL: f64 = 0.95;
 /// The last value before the budget is used if it lies within this fraction of the budget.
 const TOLERANCE: f64 = 0.05;
+/// Why a run is not ranked whose configuration has a run with its seed: the two show no spread over seeds.
+const REPEATED: &str = "another run with its configuration and its seed is ranked";
 /// Metric without an argument: the validation loss.
 const METRIC: &str = "loss.valid";
 
@@ -121,6 +123,7 @@ struct Measured {
 #[derive(Default)]
 struct Configuration {
     runs: Vec<Value>,
+    seeds: BTreeSet<u64>,
     values: Vec<f64>,
 }
 
@@ -156,6 +159,7 @@ async fn wanted(caller: &Caller, args: Rank) -> Result<Wanted, ApiError> {
                 .hint("give the name of a project, the id of a sweep, or ids of runs"));
         }
     };
+    let runs = each_once(runs);
     let has_more = runs.len() > MOST_RUNS;
     let default = of_sweep.as_ref().is_none_or(|metric| metric.direction == Direction::Lower);
     Ok(Wanted {
@@ -164,6 +168,13 @@ async fn wanted(caller: &Caller, args: Rank) -> Result<Wanted, ApiError> {
         metric: metric.or_else(|| of_sweep.map(|metric| metric.name)).unwrap_or_else(|| METRIC.to_owned()),
         is_lower_better: is_lower_better.unwrap_or(default),
     })
+}
+
+/// Each run once: a second copy would count as another seed without a difference.
+fn each_once(mut runs: Vec<String>) -> Vec<String> {
+    let mut known = HashSet::new();
+    runs.retain(|run| known.insert(run.clone()));
+    runs
 }
 
 /// The newest finished runs of a project.
@@ -229,12 +240,17 @@ fn ranking(wanted: &Wanted, measured: &[Measured], equal: EqualAxis, at: Option<
     let mut not_ranked = vec![];
     for run in measured {
         let summary = &run.view.summary;
+        let seed = run.view.plan.seed;
         match at.and_then(|at| on_path(&run.windows, at)) {
             Some(bucket) => {
                 let configuration = configurations.entry(run.configuration()).or_default();
+                if !configuration.seeds.insert(seed) {
+                    not_ranked.push(json!({ "run": summary.id, "why": REPEATED }));
+                    continue;
+                }
                 configuration.values.push(bucket.mean);
                 configuration.runs.push(json!({
-                    "run": summary.id, "name": summary.name, "seed": run.view.plan.seed, "value": rounded(bucket.mean),
+                    "run": summary.id, "name": summary.name, "seed": seed, "value": rounded(bucket.mean),
                     "step": bucket.last_step,
                 }));
             }
@@ -324,7 +340,7 @@ mod tests {
 
     #[test]
     fn configurations_are_compared_with_the_best_by_the_pooled_noise() {
-        let of = |values: &[f64]| Configuration { runs: vec![], values: values.to_vec() };
+        let of = |values: &[f64]| Configuration { values: values.to_vec(), ..Configuration::default() };
         let (best, near, far) = (of(&[3.0, 3.02]), of(&[3.01, 3.03]), of(&[4.0]));
         let noise = NoiseFloor::pooled(&[&best.values, &near.values, &far.values]).unwrap();
         let shown = |rank: usize, own: &Configuration| configuration(rank, own, &best, Some(&noise));
