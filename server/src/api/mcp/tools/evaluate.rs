@@ -1,7 +1,10 @@
 //! Evaluating a model: its validation loss or a task, and texts that it generates.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use store::AgentAct;
+use tokio::time::sleep;
 use wire::RunView;
 use wire::completion::CompletionLine;
 use wire::task::lab::{RunTasks, WaitingScore};
@@ -17,6 +20,8 @@ use crate::error::ApiError;
 
 /// Tokens of a completion by default, as on the page.
 const TOKENS: u32 = 200;
+/// Time after which a score that was in no list is looked for again.
+const AGAIN: Duration = Duration::from_millis(500);
 /// The place in which the token needs its role.
 const PLACE: &str = "on the run";
 
@@ -139,31 +144,66 @@ async fn tasks(caller: &Caller, run: &str) -> Result<RunTasks, ApiError> {
     caller.get(&format!("/runs/{}/tasks", encoded(run))).await
 }
 
+/// What became of a score that was requested.
+#[derive(Debug, PartialEq)]
+enum Standing {
+    Computed(Value),
+    Failed(Value),
+    Waiting,
+    /// In no list: it begins or ends at this moment, was cancelled while it waited, or was requested from a server that has stopped.
+    Absent,
+}
+
 /// Waits for the score that a call has requested, and adds it.
 async fn with_score(caller: &Caller, run: &str, mut answer: Answer, secs: u64) -> Result<Answer, ApiError> {
     let mut changes = Changes::follow(caller, &run_id(run)?, secs);
+    let mut was_absent = false;
     loop {
         let found = tasks(caller, run).await?;
-        let is_it =
-            |task: &str, checkpoint: &str| answer.data["task"] == task && answer.data["checkpoint"] == checkpoint;
-        let mut results = found.results.iter();
-        if let Some(stored) = results.find(|stored| is_it(stored.result.task.as_str(), &stored.checkpoint.to_string()))
-        {
-            let result = json!(stored.result);
-            (answer.data["state"], answer.data["result"]) = (json!("computed"), result);
-            return Ok(answer.next("get_series with the series eval/TASK/METRIC shows it over steps"));
-        }
-        let mut failed = found.failed.iter();
-        if let Some(failed) = failed.find(|failed| is_it(failed.task.as_str(), &failed.checkpoint.to_string())) {
-            let error = json!(failed.error);
-            (answer.data["state"], answer.data["error"]) = (json!("failed"), error);
-            return Ok(answer);
-        }
+        let is_absent = match standing(&found, &answer.data) {
+            Standing::Computed(result) => {
+                (answer.data["state"], answer.data["result"]) = (json!("computed"), result);
+                return Ok(answer.next("get_series with the series eval/TASK/METRIC shows it over steps"));
+            }
+            Standing::Failed(error) => {
+                (answer.data["state"], answer.data["error"]) = (json!("failed"), error);
+                return Ok(answer);
+            }
+            Standing::Absent if was_absent => {
+                let message = "it was cancelled, or the server has stopped since the request";
+                let error = json!({ "code": "score_forgotten", "message": message });
+                (answer.data["state"], answer.data["error"]) = (json!("failed"), error);
+                return Ok(answer.next("evaluate with a new idempotency_key requests the score again"));
+            }
+            other => other == Standing::Absent,
+        };
         if changes.is_over() {
             return Ok(answer.next("the same call with the same idempotency_key waits again"));
         }
         caller.progress().say(format!("{} scores are queued or being computed", found.waiting.len()));
-        changes.next().await;
+        match is_absent {
+            true => sleep(AGAIN).await,
+            false => changes.next().await,
+        }
+        was_absent = is_absent;
+    }
+}
+
+/// What became of the score whose task and checkpoint an answer has.
+fn standing(found: &RunTasks, data: &Value) -> Standing {
+    let is_it = |task: &str, checkpoint: &str| data["task"] == task && data["checkpoint"] == checkpoint;
+    let mut results = found.results.iter();
+    if let Some(stored) = results.find(|stored| is_it(stored.result.task.as_str(), &stored.checkpoint.to_string())) {
+        return Standing::Computed(json!(stored.result));
+    }
+    let mut failed = found.failed.iter();
+    if let Some(failed) = failed.find(|failed| is_it(failed.task.as_str(), &failed.checkpoint.to_string())) {
+        return Standing::Failed(json!(failed.error));
+    }
+    let mut waiting = found.waiting.iter();
+    match waiting.any(|waiting| is_it(waiting.task.as_str(), &waiting.checkpoint.to_string())) {
+        true => Standing::Waiting,
+        false => Standing::Absent,
     }
 }
 
@@ -221,4 +261,23 @@ async fn complete(caller: &Caller, run: &str, request: &Value) -> Result<Answer,
         "stopped": end.map(|end| end.stopped),
     }));
     Ok(Answer::new(data).units(&[("tokens", "tokens"), ("mean_probability", "0 to 1")]).more("ask for fewer tokens"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_score_that_no_list_has_is_not_waited_for() {
+        let waiting = json!({ "task": "copy", "checkpoint": "0-1200", "is_running": false });
+        let failed =
+            json!({ "task": "copy", "checkpoint": "0-900", "at_ms": 1, "error": { "code": "x", "message": "gone" } });
+        let lists =
+            json!({ "tasks": [], "schedules": [], "results": [], "waiting": [waiting], "failed": [failed.clone()] });
+        let found: RunTasks = serde_json::from_value(lists).unwrap();
+        let of = |checkpoint: &str| standing(&found, &json!({ "task": "copy", "checkpoint": checkpoint }));
+        assert_eq!(of("0-1200"), Standing::Waiting);
+        assert_eq!(of("0-900"), Standing::Failed(failed["error"].clone()));
+        assert_eq!(of("0-600"), Standing::Absent);
+    }
 }
