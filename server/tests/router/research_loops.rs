@@ -173,6 +173,8 @@ async fn a_vetoed_round_and_a_stopped_loop_train_no_more() {
     assert_eq!(second.unwrap(), None, "the first round is not decided");
     let stopped = act(lab, &path, json!({ "action": "stop", "reason": "no time" })).await.json();
     assert_eq!((&stopped["state"], &stopped["reason"]), (&json!("stopped"), &json!("no time")));
+    // Time that deleted runs have used.
+    store.set_round_secs(id, 1, 1e6).await.unwrap();
     let began = std::time::Instant::now();
     let decided = loop {
         research_loops::advance(&lab.state, id).await.unwrap();
@@ -184,6 +186,7 @@ async fn a_vetoed_round_and_a_stopped_loop_train_no_more() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     };
     assert_eq!(decided["rounds"][0]["decision"]["outcome"], "failed");
+    assert_eq!(decided["rounds"][0]["device_secs"], json!(1e6), "it stays used");
     let runs = lab.get("/api/v1/runs", &lab.view).await.json();
     let is_over = |run: &Value| run["state"] == "stopped";
     assert!(runs.as_array().unwrap().iter().all(is_over), "{runs:#}");

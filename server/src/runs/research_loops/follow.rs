@@ -36,12 +36,13 @@ struct Followed<'a> {
 pub(super) async fn follow(lab: &Lab, standing: &LoopStanding, round: &LoopRound) -> Result<(), ApiError> {
     let trained = Trained::read(lab, round).await?;
     let summary = &standing.view.summary;
-    let is_new = (trained.device_secs - round.device_secs).abs() >= NEW_SECS;
-    if is_new {
-        lab.store().set_round_secs(summary.id, round.number, trained.device_secs).await?;
+    // A run that was deleted or trained again has used its time of the budget nevertheless.
+    let device_secs = trained.device_secs.max(round.device_secs);
+    if device_secs - round.device_secs >= NEW_SECS {
+        lab.store().set_round_secs(summary.id, round.number, device_secs).await?;
     }
     let earlier = &standing.view.rounds[..standing.view.rounds.len() - 1];
-    let round = LoopRound { device_secs: trained.device_secs, ..round.clone() };
+    let round = LoopRound { device_secs, ..round.clone() };
     let followed = Followed { lab, standing, earlier, round, trained };
     if let Some(veto) = &followed.round.veto {
         let sentence = format!("{} vetoed it: {}", veto.author.name(), veto.reason);
