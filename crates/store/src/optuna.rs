@@ -7,7 +7,7 @@ mod ranges;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wire::RunSpec;
 use wire::number::grouped;
@@ -55,7 +55,8 @@ impl Store {
         project: &str,
         creator: Creator<'_>,
     ) -> Result<Sweep, StoreError> {
-        let reading = tokio::time::timeout(WITHIN, read(file, wanted, MAX_TRIALS as usize));
+        let reading = read(file, wanted, MAX_TRIALS as usize, Instant::now() + 2 * WITHIN);
+        let reading = tokio::time::timeout(WITHIN, reading);
         let rows = match reading.await {
             Ok(rows) => rows.map_err(|error| invalid(in_words(error, wanted)))?,
             Err(_) => return Err(invalid("it could not be read within a minute".to_owned())),

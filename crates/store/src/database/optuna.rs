@@ -2,6 +2,7 @@
 //! tables have to be plain tables, and each query has a limit.
 
 use std::path::Path;
+use std::time::Instant;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
@@ -12,6 +13,8 @@ const SCHEMA: i64 = 12;
 const MAX_STUDIES: i64 = 1_000;
 /// Values of a trial that are read, from the first to the last.
 const POINTS: i64 = 100;
+/// Operations of SQLite between two looks at the clock.
+const OPERATIONS: i32 = 10_000;
 
 /// A study with the rows of its trials, as they stand in the tables.
 #[derive(Debug, Default)]
@@ -80,15 +83,27 @@ impl From<sqlx::Error> for StudyError {
     }
 }
 
-/// Reads the study of this name, or the only one. Of more than `most` trials it reads `most` + 1.
-pub(crate) async fn read(file: &Path, wanted: Option<&str>, most: usize) -> Result<StudyRows, StudyError> {
-    let options = SqliteConnectOptions::new().filename(file).read_only(true).immutable(true);
-    let options = options.pragma("trusted_schema", "OFF").pragma("cell_size_check", "ON").disable_statement_logging();
-    let mut connection = SqliteConnection::connect_with(&options).await?;
+/// Reads the study of this name, or the only one. Of more than `most` trials it reads `most` + 1. A query is interrupted after `until`.
+pub(crate) async fn read(
+    file: &Path,
+    wanted: Option<&str>,
+    most: usize,
+    until: Instant,
+) -> Result<StudyRows, StudyError> {
+    let mut connection = open(file, until).await?;
     let found = read_open(&mut connection, wanted, most as i64).await;
     // Nothing was written, so a failed close loses nothing.
     let _ = connection.close().await;
     found
+}
+
+async fn open(file: &Path, until: Instant) -> Result<SqliteConnection, sqlx::Error> {
+    let options = SqliteConnectOptions::new().filename(file).read_only(true).immutable(true);
+    let options = options.pragma("trusted_schema", "OFF").pragma("cell_size_check", "ON").disable_statement_logging();
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    // Whoever waits no more does not end a query, and pages that refer to each other can make one endless.
+    connection.lock_handle().await?.set_progress_handler(OPERATIONS, move || Instant::now() < until);
+    Ok(connection)
 }
 
 async fn read_open(file: &mut SqliteConnection, wanted: Option<&str>, most: i64) -> Result<StudyRows, StudyError> {
@@ -207,4 +222,18 @@ async fn points(file: &mut SqliteConnection, study: i64, most: i64) -> Result<Ve
     };
     let rows = sqlx::query(sql).bind(study).bind(most).bind(POINTS).bind(most * (POINTS + 1)).fetch_all(file).await?;
     Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_endless_query_is_interrupted() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/optuna-4.5.db");
+        let mut file = open(&file, Instant::now()).await.unwrap();
+        let endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x FROM n) SELECT count(*) FROM n";
+        let counted: Result<i64, sqlx::Error> = sqlx::query_scalar(endless).fetch_one(&mut file).await;
+        assert!(counted.unwrap_err().to_string().contains("interrupted"));
+    }
 }
