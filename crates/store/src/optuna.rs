@@ -102,6 +102,10 @@ fn in_words(error: StudyError, wanted: Option<&str>) -> String {
             )
         }
         StudyError::Table(name) => format!("the file has no plain table {name} as in files of Optuna"),
+        StudyError::Texts => {
+            "its texts are larger than a file may be, so the file is damaged; copy it with sqlite3 FILE .recover"
+                .to_owned()
+        }
         StudyError::Schema(found) => {
             let found = found.map_or_else(|| "no version".to_owned(), |found| format!("version {found}"));
             format!(

@@ -13,6 +13,8 @@ const SCHEMA: i64 = 12;
 const MAX_STUDIES: i64 = 1_000;
 /// Values of a trial that are read, from the first to the last.
 const POINTS: i64 = 100;
+/// Texts of a file that are read at most, bytes: more than a file may have, so only a damaged one has more.
+const TEXT_BYTES: i64 = 100_000_000;
 /// Operations of SQLite between two looks at the clock.
 const OPERATIONS: i32 = 10_000;
 
@@ -71,6 +73,8 @@ pub(crate) enum StudyError {
     Sqlite(sqlx::Error),
     /// It lacks this table of Optuna, or it is not a plain table.
     Table(&'static str),
+    /// Its texts are larger than a file may be.
+    Texts,
     /// It has another version of the schema.
     Schema(Option<i64>),
     /// It has no study of this name, or it has several and none was named. Contains the names of its studies.
@@ -108,6 +112,7 @@ async fn open(file: &Path, until: Instant) -> Result<SqliteConnection, sqlx::Err
 
 async fn read_open(file: &mut SqliteConnection, wanted: Option<&str>, most: i64) -> Result<StudyRows, StudyError> {
     check_tables(file).await?;
+    check_texts(file, TEXT_BYTES).await?;
     let version: Option<i64> = sqlx::query_scalar("SELECT CAST(max(schema_version) AS INTEGER) FROM version_info")
         .fetch_one(&mut *file)
         .await?;
@@ -150,6 +155,18 @@ async fn check_tables(file: &mut SqliteConnection) -> Result<(), StudyError> {
         }
     }
     Ok(())
+}
+
+/// Rows of a damaged file can share pages: then its texts are larger than the file, and do not fit into memory.
+async fn check_texts(file: &mut SqliteConnection, most: i64) -> Result<(), StudyError> {
+    // Lengths are read without the texts.
+    let sql = "SELECT CAST((SELECT total(octet_length(study_name)) FROM studies) \
+               + (SELECT total(octet_length(direction)) FROM study_directions) \
+               + (SELECT total(octet_length(state)) FROM trials) \
+               + (SELECT total(octet_length(param_name)) + total(octet_length(distribution_json)) FROM trial_params) \
+               AS INTEGER)";
+    let bytes: i64 = sqlx::query_scalar(sql).fetch_one(file).await?;
+    if bytes <= most { Ok(()) } else { Err(StudyError::Texts) }
 }
 
 async fn study(file: &mut SqliteConnection, wanted: Option<&str>) -> Result<(i64, String), StudyError> {
@@ -226,14 +243,27 @@ async fn points(file: &mut SqliteConnection, study: i64, most: i64) -> Result<Ve
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    async fn opened(within: Duration) -> SqliteConnection {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/optuna-4.5.db");
+        open(&file, Instant::now() + within).await.unwrap()
+    }
 
     #[tokio::test]
     async fn an_endless_query_is_interrupted() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/optuna-4.5.db");
-        let mut file = open(&file, Instant::now()).await.unwrap();
         let endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x FROM n) SELECT count(*) FROM n";
+        let mut file = opened(Duration::ZERO).await;
         let counted: Result<i64, sqlx::Error> = sqlx::query_scalar(endless).fetch_one(&mut file).await;
         assert!(counted.unwrap_err().to_string().contains("interrupted"));
+    }
+
+    #[tokio::test]
+    async fn texts_that_do_not_fit_are_not_read() {
+        let mut file = opened(Duration::from_secs(600)).await;
+        assert!(check_texts(&mut file, TEXT_BYTES).await.is_ok());
+        assert!(matches!(check_texts(&mut file, 10).await, Err(StudyError::Texts)));
     }
 }
