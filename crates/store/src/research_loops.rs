@@ -184,7 +184,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Changes the hints of a loop that has not ended, and adds a line to its journal. Returns false if it has ended.
+    /// Changes the hints of a loop that has not ended, and adds a line to its journal if they differ. Returns false if it has ended.
     ///
     /// # Errors
     /// [`StoreError::UnknownLoop`].
@@ -196,11 +196,15 @@ impl Store {
         change: impl FnOnce(&mut LoopHints),
     ) -> Result<bool, StoreError> {
         let mut transaction = self.database().write().await?;
-        let LoopSummary { state, mut hints, .. } = known(&mut transaction, id).await?.summary;
+        let LoopSummary { state, hints: before, .. } = known(&mut transaction, id).await?.summary;
         if state.is_over() {
             return Ok(false);
         }
+        let mut hints = before.clone();
         change(&mut hints);
+        if hints == before {
+            return Ok(true);
+        }
         research_loops::set_hints(&mut transaction, id, &hints).await?;
         research_loops::add_event(&mut transaction, id, now_ms(), author, text).await?;
         commit(transaction).await?;

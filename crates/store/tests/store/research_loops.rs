@@ -147,6 +147,8 @@ async fn hints_and_a_proposal_wait_for_the_next_round() {
         hints.pinned.insert(RATE.into());
     };
     assert!(store.change_loop_hints(id, &ada(), "pinned", pin).await.unwrap());
+    assert!(store.change_loop_hints(id, &ada(), "pinned", pin).await.unwrap(), "again");
+    assert_eq!(store.research_loop(id).await.unwrap().unwrap().events.len(), 2, "created and pinned once");
     assert!(store.queue_proposal(id, &proposal(1e-3)).await.unwrap());
     assert!(!store.queue_proposal(id, &proposal(1e-3)).await.unwrap(), "one waits already");
     let summary = store.research_loop(id).await.unwrap().unwrap().summary;

@@ -92,7 +92,10 @@ fn add(hints: &mut LoopHints, action: &LoopAction) {
             hints.pinned.remove(parameter);
         }
         LoopAction::Suggest { parameter, value } => {
-            hints.suggested.push(SuggestedValue { parameter: parameter.clone(), value: value.clone() });
+            let new = SuggestedValue { parameter: parameter.clone(), value: value.clone() };
+            if !hints.suggested.contains(&new) {
+                hints.suggested.push(new);
+            }
         }
         _ => hints.is_concluding = true,
     }
