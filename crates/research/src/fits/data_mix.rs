@@ -6,9 +6,11 @@
 //! ```
 //!
 //! w is on the simplex. The coefficients are those of ridge regression, b = (X'X + λ I)⁻¹ X'y with centered terms X; b_0 is not shrunk. Order and λ
-//! are those with the least leave-one-out error, which has a closed form: e_i / (1 - h_ii) with H = 11'/n + X (X'X + λ I)⁻¹ X'. The fit is
-//! refused if this error is not below that of the mean of the other runs. The best mix moves weight between two datasets at a time, each time to
-//! the minimum of the parabola between them, from each dataset alone, equal weights and the best run. Intervals: refits with resampled residuals.
+//! are those with the least error of fits without one mix, which has a closed form: e_i + h_ii s / (1 - m h_ii), where s is the sum of the errors
+//! of the m runs of the mix, and H = 11'/n + X (X'X + λ I)⁻¹ X'. All runs of a mix are left out at once: its other seeds would predict its loss,
+//! whatever the fit. The fit is refused if this error is not below that of the mean of the runs of the other mixes. The best mix moves weight
+//! between two datasets at a time, each time to the minimum of the parabola between them, from each dataset alone, equal weights and the best
+//! run. Intervals: refits with resampled residuals.
 //!
 //! Sources: RegMix (Liu et al. 2024, arXiv 2407.01492): regression over short runs on Dirichlet mixes; the polynomials on the simplex are Scheffé's
 //! (Experiments with Mixtures, 1958); ridge regression with its leave-one-out error: Golub, Heath, Wahba 1979.
@@ -30,6 +32,8 @@ const ROUNDS: usize = 200;
 const IMPROVEMENT: f64 = 1e-12;
 /// Two mixes whose weights differ by less count as the same mix.
 const SAME: f64 = 1e-6;
+/// Fraction of the variance below which a fit predicts nothing but rounding errors.
+const LEAST_EXPLAINED: f64 = 1e-9;
 
 /// A run: the weights of the datasets, which sum to 1, and the loss of the target.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,9 +78,9 @@ pub struct DataMix {
     pub loss: Estimate,
     /// Loss at equal weights, nats per token.
     pub uniform_loss: Estimate,
-    /// Fraction of the variance of ln L that the fit predicts of runs that it has not seen (leave-one-out), at most 1.
+    /// Fraction of the variance of ln L that the fit predicts of the runs of a mix that it has not seen, at most 1.
     pub explained: f64,
-    /// Relative error of the prediction of a run that the fit has not seen (root mean square of the leave-one-out error of ln L).
+    /// Relative error of the prediction of a run of a mix that the fit has not seen (root mean square of the error of ln L).
     pub error: f64,
     /// Predicted loss of each run, in their order, nats per token.
     pub predicted: Vec<f64>,
@@ -93,15 +97,15 @@ pub fn data_mix(runs: &[MixRun], seed: u64) -> Result<DataMix, Refusal> {
         return Err(Refusal::TooFew { what: "datasets in the mix", found: datasets, needed: 2 });
     }
     let needed = FEWEST.max(FEWEST_PER_DATASET * datasets);
-    let found = different(&runs);
+    let weights: Vec<&[f64]> = runs.iter().map(|run| run.weights.as_slice()).collect();
+    let found = first_of_mix(&weights).iter().enumerate().filter(|(at, first)| at == *first).count();
     if found < needed {
         return Err(Refusal::TooFew { what: "runs with different mixes", found, needed });
     }
     let logs: Vec<f64> = runs.iter().map(|run| run.loss.ln()).collect();
-    let weights: Vec<&[f64]> = runs.iter().map(|run| run.weights.as_slice()).collect();
     let ridge = Ridge::best(&weights, &logs).ok_or_else(unpredicted)?;
-    let explained = 1.0 - ridge.error().powi(2) / error_of_mean(&logs).powi(2);
-    if !(explained > 0.0) {
+    let explained = 1.0 - ridge.error().powi(2) / error_of_mean(&weights, &logs).powi(2);
+    if !(explained > LEAST_EXPLAINED) {
         return Err(unpredicted());
     }
     Ok(described(&ridge, &weights, &logs, explained, seed))
@@ -114,17 +118,28 @@ fn unpredicted() -> Refusal {
     }
 }
 
-/// The number of different mixes.
-fn different(runs: &[&MixRun]) -> usize {
-    let is_same =
-        |a: &MixRun, b: &MixRun| a.weights.iter().zip(&b.weights).all(|(one, other)| (one - other).abs() < SAME);
-    (0..runs.len()).filter(|at| !runs[..*at].iter().any(|earlier| is_same(earlier, runs[*at]))).count()
+/// For each run the first one with its mix.
+fn first_of_mix(weights: &[&[f64]]) -> Vec<usize> {
+    let is_same = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(one, other)| (one - other).abs() < SAME);
+    let first = |at: usize| (0..at).find(|earlier| is_same(weights[*earlier], weights[at])).unwrap_or(at);
+    (0..weights.len()).map(first).collect()
 }
 
-/// The leave-one-out error of the mean of the values.
-fn error_of_mean(values: &[f64]) -> f64 {
-    let (count, mean) = (values.len() as f64, mean(values));
-    root_mean_square(values.iter().map(|value| (value - mean) * count / (count - 1.0)))
+/// For each run the sum of the values of the runs with its mix, and their number.
+fn over_mix(weights: &[&[f64]], values: &[f64]) -> Vec<(f64, f64)> {
+    let first = first_of_mix(weights);
+    let mut sums = vec![(0.0, 0.0); values.len()];
+    for (at, value) in first.iter().zip(values) {
+        sums[*at] = (sums[*at].0 + value, sums[*at].1 + 1.0);
+    }
+    first.iter().map(|at| sums[*at]).collect()
+}
+
+/// The error of the mean of the values of the other mixes.
+fn error_of_mean(weights: &[&[f64]], values: &[f64]) -> f64 {
+    let (count, total) = (values.len() as f64, values.iter().sum::<f64>());
+    let of_mix = over_mix(weights, values);
+    root_mean_square(values.iter().zip(&of_mix).map(|(value, (sum, runs))| value - (total - sum) / (count - runs)))
 }
 
 fn root_mean_square(values: impl ExactSizeIterator<Item = f64>) -> f64 {
@@ -155,7 +170,7 @@ struct Ridge {
     law: Polynomial,
     /// The trace of H, including that of the mean: the effective number of parameters.
     freedom: f64,
-    /// The error of the prediction of each run by the fit without it.
+    /// The error of the prediction of each run by the fit without its mix.
     left_out: Vec<f64>,
 }
 
@@ -187,13 +202,15 @@ impl Ridge {
         ridge.law = ridge.law_of(values);
         let leverage = |row: &Vec<f64>| 1.0 / count + dot(row, &solve(&ridge.factor, row));
         let leverages: Vec<f64> = ridge.rows.iter().map(leverage).collect();
-        let residuals = ridge.rows.iter().zip(values).map(|(row, y)| y - ridge.fitted(row));
-        ridge.left_out = residuals.zip(&leverages).map(|(residual, h)| residual / (1.0 - h)).collect();
+        let residuals: Vec<f64> = ridge.rows.iter().zip(values).map(|(row, y)| y - ridge.fitted(row)).collect();
+        let of_mix = over_mix(weights, &residuals);
+        let each = residuals.iter().zip(&leverages).zip(&of_mix);
+        ridge.left_out = each.map(|((residual, h), (sum, runs))| residual + h * sum / (1.0 - runs * h)).collect();
         ridge.freedom = leverages.iter().sum();
         Some(ridge)
     }
 
-    /// Root mean square of the leave-one-out errors.
+    /// Root mean square of the errors of the fits without a mix.
     fn error(&self) -> f64 {
         root_mean_square(self.left_out.iter().copied())
     }
@@ -379,6 +396,30 @@ mod tests {
                 assert!((gradient - lambda * coefficient).abs() < 1e-9, "{order:?} {term}");
             }
         }
+    }
+
+    #[test]
+    fn all_runs_of_a_mix_are_left_out_at_once() {
+        let seeds =
+            |run: MixRun| [-0.02, 0.0, 0.03].map(|more| MixRun { loss: run.loss * f64::exp(more), ..run.clone() });
+        let of_mixes = runs(|w| 0.5 + 0.3 * w[0] + 0.05 * (20.0 * w[0] + 9.0 * w[1]).sin());
+        let runs: Vec<MixRun> = of_mixes.into_iter().flat_map(seeds).collect();
+        let weights: Vec<&[f64]> = runs.iter().map(|run| run.weights.as_slice()).collect();
+        let logs: Vec<f64> = runs.iter().map(|run| run.loss.ln()).collect();
+        let ridge = Ridge::fit(&weights, &logs, Order::Quadratic, 1e-3).unwrap();
+        let of_mean = error_of_mean(&weights, &logs).powi(2) * logs.len() as f64;
+        let mut of_means = 0.0;
+        for mix in (0..runs.len()).step_by(3) {
+            let others: Vec<&[f64]> = [&weights[..mix], &weights[mix + 3..]].concat();
+            let of_others = [&logs[..mix], &logs[mix + 3..]].concat();
+            let other = Ridge::fit(&others, &of_others, Order::Quadratic, 1e-3).unwrap();
+            for at in mix..mix + 3 {
+                let error = logs[at] - other.loss(&other.law, weights[at]).ln();
+                assert!((error - ridge.left_out[at]).abs() < 1e-9, "{at}: {error} {}", ridge.left_out[at]);
+                of_means += (logs[at] - mean(&of_others)).powi(2);
+            }
+        }
+        assert!((of_mean - of_means).abs() < 1e-9, "{of_mean} {of_means}");
     }
 
     #[test]
