@@ -320,9 +320,11 @@ impl<'a> Search<'a> {
         LoopProposal { parameter: path.to_owned(), values, prediction, reason, source, author }
     }
 
-    /// The first suggested value that was not tried.
+    /// The first suggested value that was not tried. Those of a pinned hyperparameter wait until it is unpinned.
     fn suggested(self) -> Option<LoopProposal> {
-        let open = self.of.hints.suggested.iter().find(|one| !self.is_tried(&one.parameter, &one.value))?;
+        let hints = &self.of.hints;
+        let mut free = hints.suggested.iter().filter(|one| !hints.pinned.contains(&one.parameter));
+        let open = free.find(|one| !self.is_tried(&one.parameter, &one.value))?;
         let reason = format!("{} = {} was suggested.", open.parameter, open.value);
         Some(self.of_values(&open.parameter, vec![open.value.clone()], reason, ProposalSource::Hint))
     }

@@ -111,6 +111,7 @@ async fn hints_and_proposals_stay_within_the_goal() {
         (json!({ "action": "pin", "parameter": "model.layers" }), "parameter"),
         (json!({ "action": "suggest", "parameter": "model.layers", "value": 2 }), "parameter"),
         (json!({ "action": "suggest", "parameter": "optimizer.learning_rate", "value": 2 }), "value"),
+        (json!({ "action": "suggest", "parameter": "optimizer.weight_decay", "value": 0.2 }), "parameter"),
         (json!({ "action": "stop", "reason": " " }), "reason"),
     ] {
         let refused = act(lab, &path, action.clone()).await;

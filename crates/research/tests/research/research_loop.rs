@@ -212,6 +212,7 @@ fn a_planted_effect_is_found_and_confirmed() {
 fn no_value_is_proposed_twice_and_hints_are_followed() {
     let mut one = Simulated::new(0.3, 7);
     one.of.hints.pinned.insert("batch.size".into());
+    one.of.hints.suggested.push(SuggestedValue { parameter: "batch.size".into(), value: 4.into() });
     one.of.hints.suggested.push(SuggestedValue { parameter: DECAY.into(), value: 0.33.into() });
     let one = one.run();
     let mut proposed = BTreeSet::new();

@@ -4,7 +4,8 @@ use research::research_loop::is_tried;
 use wire::research_loop::Proposer;
 use wire::research_loop::check::check_reason;
 use wire::research_loop::record::{
-    LoopAction, LoopHints, LoopProposal, LoopState, LoopVeto, LoopView, NewLoopProposal, ProposalSource, SuggestedValue,
+    LoopAction, LoopHints, LoopProposal, LoopState, LoopSummary, LoopVeto, LoopView, NewLoopProposal, ProposalSource,
+    SuggestedValue,
 };
 use wire::{Author, PlanError};
 
@@ -70,6 +71,7 @@ async fn hint(lab: &Lab, before: &LoopView, author: &Author, action: &LoopAction
             format!("{parameter} is no longer pinned")
         }
         LoopAction::Suggest { parameter, value } => {
+            check_free(summary, parameter, "suggest a value of another hyperparameter, or unpin it")?;
             summary.goal.check_value(parameter, value, "value")?;
             check_new(before, parameter, value, "value")?;
             if summary.hints.suggested.len() >= MAX_SUGGESTED {
@@ -101,6 +103,14 @@ fn add(hints: &mut LoopHints, action: &LoopAction) {
     }
 }
 
+/// Checks that a hyperparameter is not pinned.
+fn check_free(summary: &LoopSummary, parameter: &str, hint: &str) -> Result<(), PlanError> {
+    match summary.hints.pinned.contains(parameter) {
+        true => Err(PlanError::new("parameter", format!("{parameter} is pinned")).hint(hint)),
+        false => Ok(()),
+    }
+}
+
 /// Checks that a value was not tried before.
 fn check_new(view: &LoopView, parameter: &str, value: &serde_json::Value, field: &str) -> Result<(), PlanError> {
     match is_tried(&view.summary, &view.rounds, parameter, value) {
@@ -124,10 +134,7 @@ pub async fn propose(lab: &Lab, id: u64, author: Author, new: NewLoopProposal) -
     }
     summary.goal.check_proposal(&new)?;
     new.values.iter().try_for_each(|value| check_new(&before, &new.parameter, value, "values"))?;
-    if summary.hints.pinned.contains(&new.parameter) {
-        let error = PlanError::new("parameter", format!("{} is pinned", new.parameter));
-        return Err(error.hint("propose another hyperparameter, or unpin it").into());
-    }
+    check_free(summary, &new.parameter, "propose another hyperparameter, or unpin it")?;
     let NewLoopProposal { parameter, values, prediction, reason } = new;
     let source = ProposalSource::Request;
     let proposal = LoopProposal { parameter, values, prediction, reason, source, author };
