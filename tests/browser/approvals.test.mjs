@@ -103,7 +103,7 @@ test("a viewer reads the proposals on a phone, and cannot decide", async () => {
   await propose(0.3, "for-viewer-1");
   const page = await openAs(browser, lab, "view", { viewport: { width: 390, height: 844 } });
   await page.goto(`${lab.url}/approvals`);
-  await page.getByText("clip at 0.3").waitFor();
+  await page.locator(".approval-reason", { hasText: "clip at 0.3" }).waitFor();
   assert.equal(await page.getByRole("button", { name: "Approve" }).isDisabled(), true);
   assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= 390), "nothing is wider than the window");
   assert.deepEqual(await violations(page), []);

@@ -70,6 +70,7 @@ test("an API token works until it is revoked", async () => {
   await page.locator("dialog[open]").getByRole("button", { name: "Revoke" }).click();
   await line("a script").waitFor({ state: "detached" });
   assert.equal(await status(), 401);
+  await page.getByRole("button", { name: "Done" }).click();
 });
 
 test("an agent acts within its limits, is stopped, and what it did is undone", async () => {

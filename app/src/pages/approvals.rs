@@ -69,7 +69,7 @@ impl Queue {
         let changes =
             Memo::new(move |_| live.lab.read().as_ref().map(|lab| (lab.proposal_changes, lab.pending_proposals)));
         Effect::new(move || {
-            changes.track();
+            changes.get();
             queue.fetch();
         });
         queue
