@@ -164,6 +164,16 @@ impl Caller {
         &self.lab
     }
 
+    /// Counts the datasets of a run among those of which replies had text: its checkpoint has written the text of a reply.
+    ///
+    /// # Errors
+    /// An error of the store.
+    pub async fn has_text_of(&self, run: &str) -> Result<(), ApiError> {
+        let datasets = protected::of_run(&self.lab, run).await?;
+        self.datasets.lock().unwrap_or_else(PoisonError::into_inner).extend(datasets);
+        Ok(())
+    }
+
     /// The datasets of which replies had text since the last call.
     pub fn take_datasets(&self) -> BTreeSet<String> {
         // A set is consistent even after a panic.

@@ -76,10 +76,14 @@ pub async fn withhold(
         _ => is_protected,
     };
     if !is_touched {
+        let datasets = match texts {
+            Texts::Dataset(None) => serde_json::from_slice(&body).as_ref().map(ids).unwrap_or_default(),
+            _ => datasets,
+        };
         return Ok((body, datasets));
     }
     if matches!(texts, Texts::Inspection(_)) && content_is(headers, POSTCARD) {
-        return Ok((without_text(&body)?, datasets));
+        return Ok((without_text(&body)?, BTreeSet::new()));
     }
     let is_json = content_is(headers, "application/json");
     let mut value: Value = match serde_json::from_slice(&body) {
@@ -92,7 +96,14 @@ pub async fn withhold(
         Texts::Dataset(_) => hide_datasets(&mut value, &protected),
         Texts::Completion => {}
     }
-    Ok((Bytes::from(value.to_string()), datasets))
+    let left = if matches!(texts, Texts::Dataset(None)) { &ids(&value) - &protected } else { BTreeSet::new() };
+    Ok((Bytes::from(value.to_string()), left))
+}
+
+/// The datasets of a list.
+fn ids(list: &Value) -> BTreeSet<String> {
+    let items = list.as_array().into_iter().flatten();
+    items.filter_map(|item| item["id"].as_str()).map(str::to_owned).collect()
 }
 
 fn content_is(headers: &HeaderMap, kind: &str) -> bool {

@@ -238,6 +238,7 @@ async fn sample(caller: Caller, args: Sample) -> Result<Answer, ApiError> {
 /// Completes a prompt with a checkpoint.
 async fn complete(caller: &Caller, run: &str, request: &Value) -> Result<Answer, ApiError> {
     let reply = caller.submit("/completions", request, "application/x-ndjson").await?;
+    caller.has_text_of(run).await?;
     let (mut text, mut sum, mut tokens, mut end) = (String::new(), 0.0, 0_u32, None);
     for line in reply.body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let line: CompletionLine =

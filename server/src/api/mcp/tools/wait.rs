@@ -107,9 +107,10 @@ async fn wait_for(caller: Caller, args: WaitFor) -> Result<Answer, ApiError> {
     let kinds = (!args.kinds.is_empty()).then(|| args.kinds.join(","));
     loop {
         let fields = [("since", Some(seen.to_string())), ("kinds", kinds.clone()), ("limit", Some(EVENTS.to_string()))];
+        // The state before the events: a run that is over has all of its events.
+        let summary = caller.summary(&run).await?;
         let new = caller.events(&args.run, &query(fields)).await?;
         seen = new.records.last().map_or(new.last.max(seen), |record| record.number);
-        let summary = caller.summary(&run).await?;
         let is_reached = args.step.is_some_and(|step| summary.step >= step);
         let ended_by = match (new.records.is_empty(), is_reached, summary.state.is_over(), changes.is_over()) {
             (false, ..) => "event",
