@@ -3,7 +3,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::kernels::fused::lanes;
+use crate::kernels::fused::lanes::{sum, wide_fn};
 use crate::kernels::random::Counter;
 
 /// Maximum dimension of the Krylov space of one restart.
@@ -91,35 +91,49 @@ fn restart(matrix: &[f32], width: usize, without: &[&Eigenpair], start: Vec<f32>
     (Eigenpair { value, vector: direction }, residual)
 }
 
-/// `A^T A v`; each row is read once, and the result once for four rows.
+/// `A^T A v`.
 fn apply(matrix: &[f32], width: usize, v: &[f32]) -> Vec<f32> {
-    let (v, mut image) = (&v[..width], vec![0f32; width]);
-    lanes::wide(|| {
-        let along = |row: &[f32]| {
-            let row = &row[..width];
-            lanes::sum(width, |i| row[i] * v[i])
-        };
+    let mut image = vec![0f32; width];
+    add_image(matrix, &v[..width], &mut image);
+    image
+}
+
+wide_fn! {
+    /// Adds `A^T A v` to `image`; each row is read once, and `image` once for four rows.
+    fn add_image(matrix: &[f32], v: &[f32], image: &mut [f32]) {
+        let width = v.len();
         let fours = matrix.chunks_exact(4 * width);
         for row in fours.remainder().chunks_exact(width) {
-            let along = along(row);
-            image.iter_mut().zip(row).for_each(|(sum, x)| *sum += along * x);
+            let along = sum(width, |i| row[i] * v[i]);
+            for (sum, x) in image.iter_mut().zip(row) {
+                *sum += along * x;
+            }
         }
         for four in fours {
             let (ab, cd) = four.split_at(2 * width);
             let ((a, b), (c, d)) = (ab.split_at(width), cd.split_at(width));
-            let along = [a, b, c, d].map(along);
+            let mut along = [0f32; 4];
+            for (along, row) in along.iter_mut().zip([a, b, c, d]) {
+                *along = sum(width, |i| row[i] * v[i]);
+            }
             for ((((sum, a), b), c), d) in image.iter_mut().zip(a).zip(b).zip(c).zip(d) {
                 *sum += (along[0] * a + along[1] * b) + (along[2] * c + along[3] * d);
             }
         }
-    });
-    image
-}
+    }
 
-/// Uses sixteen partial sums, because reorthogonalization takes most of the time.
-fn dot(a: &[f32], b: &[f32]) -> f64 {
-    let b = &b[..a.len()];
-    lanes::wide(|| lanes::sum(a.len(), |i| a[i] * b[i])).into()
+    /// `v -= along direction`.
+    fn subtract_multiple(v: &mut [f32], direction: &[f32], along: f32) {
+        for (v, d) in v.iter_mut().zip(direction) {
+            *v -= along * d;
+        }
+    }
+
+    /// Uses sixteen partial sums, because reorthogonalization takes most of the time.
+    fn dot(a: &[f32], b: &[f32]) -> f64 {
+        let b = &b[..a.len()];
+        sum(a.len(), |i| a[i] * b[i]).into()
+    }
 }
 
 fn norm(v: &[f32]) -> f64 {
@@ -132,8 +146,7 @@ fn project_out(v: &mut [f32], direction: &[f32]) {
 }
 
 fn subtract(v: &mut [f32], direction: &[f32], along: f64) {
-    let along = along as f32;
-    lanes::wide(|| v.iter_mut().zip(direction).for_each(|(v, d)| *v -= along * d));
+    subtract_multiple(v, direction, along as f32);
 }
 
 /// The largest eigenpair of a symmetric tridiagonal matrix: the value by bisection (Sturm count), the vector by inverse iteration just above

@@ -1,7 +1,7 @@
 //! Operators that pass over memory once on the CPU, where burn makes several passes: GELU, norms, attention, causal softmax, cross-entropy.
 //!
 //! Each has a reference implementation in burn's operators, which other devices use; a test compares forward and backward of both. The kernels
-//! are plain loops over slices in `fused/`, compiled for the widest vectors of the processor (`pulp`). Sums have sixteen lanes on every
+//! are plain loops over slices in `fused/`, compiled for the widest vectors of the processor (`wide_fn`). Sums have sixteen lanes on every
 //! processor, so that every machine gets the same bits.
 
 use std::fmt::Debug;

@@ -2,18 +2,12 @@
 
 use wire::inspect::statistics::Moments;
 
-use crate::kernels::fused::lanes;
+use crate::kernels::fused::lanes::{sum, wide_fn};
 
 /// Moments and extrema of values on the host: the reference implementation of `moments.wgsl`. Sums are in 64 bits, where no
 /// square of a 32-bit float overflows or underflows, over eight lanes, so that an addition does not wait for the previous one.
 pub fn moments(values: &[f32]) -> Moments {
-    let mut lanes = Lanes::default();
-    lanes::wide(|| {
-        let whole = values.chunks_exact(LANES);
-        let rest = whole.remainder();
-        whole.for_each(|chunk| lanes.take(chunk));
-        lanes.take(rest);
-    });
+    let lanes = lanes_of(values);
     let count: u64 = lanes.count.iter().sum();
     let non_finite = values.len() as u64 - count;
     if count == 0 {
@@ -26,10 +20,25 @@ pub fn moments(values: &[f32]) -> Moments {
     Moments { count, non_finite, mean: sum / n, rms: (squares / n).sqrt(), min: f64::from(min), max: f64::from(max) }
 }
 
-/// Sum of the squares of values on the host: in 32 bits over pieces of 4,096 values, whose sums are added in 64 bits.
-pub fn sum_of_squares(values: &[f32]) -> f64 {
-    let of_piece = |piece: &[f32]| f64::from(lanes::sum(piece.len(), |at| piece[at] * piece[at]));
-    lanes::wide(|| values.chunks(4096).map(of_piece).sum())
+wide_fn! {
+    fn lanes_of(values: &[f32]) -> Lanes {
+        let (mut lanes, whole) = (Lanes::default(), values.chunks_exact(LANES));
+        let rest = whole.remainder();
+        for chunk in whole {
+            lanes.take(chunk);
+        }
+        lanes.take(rest);
+        lanes
+    }
+
+    /// Sum of the squares of values on the host: in 32 bits over pieces of 4,096 values, whose sums are added in 64 bits.
+    pub fn sum_of_squares(values: &[f32]) -> f64 {
+        let mut total = 0.0;
+        for piece in values.chunks(4096) {
+            total += f64::from(sum(piece.len(), |at| piece[at] * piece[at]));
+        }
+        total
+    }
 }
 
 const LANES: usize = 8;

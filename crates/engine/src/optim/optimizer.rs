@@ -8,6 +8,7 @@ use wire::hyperparameters::recipe::OptimizerKind;
 use crate::device::host_values;
 use crate::device::replicas::Replicas;
 use crate::error::EngineError;
+use crate::kernels::fused::lanes::wide_fn;
 use crate::model::gradient::Gradient;
 use crate::model::params::ParamSpec;
 use crate::optim::muon;
@@ -245,32 +246,39 @@ fn adamw_in_place(
     (wrap(weight), wrap(first), wrap(second), update)
 }
 
-fn adamw(weight: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32], step: Coefficients) -> Update {
-    let (beta1, beta2, scale) = (step.beta1 as f32, step.beta2 as f32, step.scale as f32);
-    let (rest1, rest2) = ((1.0 - step.beta1) as f32, (1.0 - step.beta2) as f32);
-    let (rate, second_scale, eps, keep) =
-        (step.rate as f32, step.second_scale as f32, step.eps as f32, step.keep as f32);
-    let mut update = Update::default();
-    const CHUNK: usize = 1024;
-    for (((weight, first), second), gradient) in
-        weight.chunks_mut(CHUNK).zip(first.chunks_mut(CHUNK)).zip(second.chunks_mut(CHUNK)).zip(gradient.chunks(CHUNK))
-    {
-        let mut change_squared = [0f32; 8];
-        let mut weight_squared = [0f32; 8];
-        for (i, (((w, m), v), g)) in weight.iter_mut().zip(first).zip(second).zip(gradient).enumerate() {
-            let g = g * scale;
-            *m = flush_subnormal(*m * beta1 + g * rest1);
-            *v = flush_subnormal(*v * beta2 + g * g * rest2);
-            let new = *w * keep - *m / (v.sqrt() * second_scale + eps) * rate;
-            let change = new - *w;
-            change_squared[i % 8] += change * change;
-            weight_squared[i % 8] += new * new;
-            *w = new;
+wide_fn! {
+    fn adamw(
+        weight: &mut [f32],
+        first: &mut [f32],
+        second: &mut [f32],
+        gradient: &[f32],
+        step: Coefficients,
+    ) -> Update {
+        let (beta1, beta2, scale) = (step.beta1 as f32, step.beta2 as f32, step.scale as f32);
+        let (rest1, rest2) = ((1.0 - step.beta1) as f32, (1.0 - step.beta2) as f32);
+        let (rate, second_scale, eps, keep) =
+            (step.rate as f32, step.second_scale as f32, step.eps as f32, step.keep as f32);
+        let mut update = Update::default();
+        const CHUNK: usize = 1024;
+        let chunks = weight.chunks_mut(CHUNK).zip(first.chunks_mut(CHUNK)).zip(second.chunks_mut(CHUNK));
+        for (((weight, first), second), gradient) in chunks.zip(gradient.chunks(CHUNK)) {
+            let mut change_squared = [0f32; 8];
+            let mut weight_squared = [0f32; 8];
+            for (i, (((w, m), v), g)) in weight.iter_mut().zip(first).zip(second).zip(gradient).enumerate() {
+                let g = g * scale;
+                *m = flush_subnormal(*m * beta1 + g * rest1);
+                *v = flush_subnormal(*v * beta2 + g * g * rest2);
+                let new = *w * keep - *m / (v.sqrt() * second_scale + eps) * rate;
+                let change = new - *w;
+                change_squared[i % 8] += change * change;
+                weight_squared[i % 8] += new * new;
+                *w = new;
+            }
+            update.change_squared += f64::from(change_squared.iter().sum::<f32>());
+            update.weight_squared += f64::from(weight_squared.iter().sum::<f32>());
         }
-        update.change_squared += f64::from(change_squared.iter().sum::<f32>());
-        update.weight_squared += f64::from(weight_squared.iter().sum::<f32>());
+        update
     }
-    update
 }
 
 /// Zero for a subnormal number. The moments of a parameter without a gradient decay until rounding keeps them at a few times the smallest

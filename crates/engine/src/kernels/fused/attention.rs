@@ -13,7 +13,7 @@ use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Shape, TensorData};
 use rayon::prelude::*;
 
-use super::lanes::{exp, fraction, max, sum, wide};
+use super::lanes::{exp, fraction, max, sum, wide_fn};
 use super::products::{Matrix, multiply};
 use super::{Fused, Values};
 
@@ -100,21 +100,10 @@ impl CausalAttention {
             let mut scores = tile(scratch, queries, keys);
             multiply(scores.all(), false, head.query.rows(from, queries), head.key.rows(0, keys).transposed());
             let mut parts = [0.0; TILE];
-            wide(|| {
-                for (row, scores) in scores.values.chunks_exact_mut(keys).enumerate() {
-                    let (seen, future) = scores.split_at_mut(from + row + 1);
-                    future.fill(0.0);
-                    let top = max(seen);
-                    seen.iter_mut().for_each(|score| *score = fraction(exp((*score - top) * self.scale)));
-                    let total = sum(seen.len(), |i| seen[i]);
-                    log_sums[from + row] = top * self.scale + total.ln();
-                    parts[row] = 1.0 / total;
-                }
-            });
+            let (log_sums, parts) = (&mut log_sums[from..keys], &mut parts[..queries]);
+            exponentials(self.scale, scores.values, keys, log_sums, parts);
             multiply(out.rows(from, queries), false, scores.view(), head.value.rows(0, keys));
-            for (row, part) in parts[..queries].iter().enumerate() {
-                out.row(from + row).iter_mut().for_each(|value| *value *= part);
-            }
+            scale_rows(out.rows(from, queries), parts);
         }
     }
 }
@@ -144,21 +133,58 @@ impl CausalAttention {
             let (query, dy) = (head.query.rows(from, queries), dy.rows(from, queries));
             multiply(p.all(), false, query, head.key.rows(0, keys).transposed());
             multiply(ds.all(), false, dy, head.value.rows(0, keys).transposed());
-            wide(|| {
-                let rows = p.values.chunks_exact_mut(keys).zip(ds.values.chunks_exact_mut(keys));
-                for (row, (p, ds)) in rows.enumerate() {
-                    let (log_sum, seen) = (log_sums[from + row], from + row + 1);
-                    p[seen..].fill(0.0);
-                    ds[seen..].fill(0.0);
-                    let (p, ds) = (&mut p[..seen], &mut ds[..seen]);
-                    p.iter_mut().for_each(|p| *p = fraction(exp(*p * self.scale - log_sum)));
-                    let mean = sum(seen, |i| p[i] * ds[i]);
-                    ds.iter_mut().zip(p).for_each(|(ds, p)| *ds = self.scale * *p * (*ds - mean));
-                }
-            });
+            score_gradients(self.scale, [&mut *p.values, &mut *ds.values], keys, &log_sums[from..keys]);
             multiply(to.query.rows(from, queries), false, ds.view(), head.key.rows(0, keys));
             multiply(to.key.rows(0, keys), true, ds.view().transposed(), query);
             multiply(to.value.rows(0, keys), true, p.view().transposed(), dy);
+        }
+    }
+}
+
+wide_fn! {
+    /// Scores of a tile of queries, the last of which sees all keys, to `exp(scale (s - max s))`, zero after the key of the query. Writes
+    /// `l` and `1 / sum` of each query.
+    fn exponentials(scale: f32, scores: &mut [f32], keys: usize, log_sums: &mut [f32], parts: &mut [f32]) {
+        let first = keys - parts.len();
+        for (row, scores) in scores.chunks_exact_mut(keys).enumerate() {
+            let (seen, future) = scores.split_at_mut(first + row + 1);
+            future.fill(0.0);
+            let top = max(seen);
+            for score in seen.iter_mut() {
+                *score = fraction(exp((*score - top) * scale));
+            }
+            let total = sum(seen.len(), |i| seen[i]);
+            log_sums[row] = top * scale + total.ln();
+            parts[row] = 1.0 / total;
+        }
+    }
+
+    /// Multiplies each row by its factor.
+    fn scale_rows(rows: Matrix<&mut [f32]>, factors: &[f32]) {
+        let mut rows = rows;
+        for (row, factor) in factors.iter().enumerate() {
+            for value in rows.row(row) {
+                *value *= factor;
+            }
+        }
+    }
+
+    /// Scores and `dP` of a tile of queries, the last of which sees all keys, to `P` and `dS`, zero after the key of the query.
+    fn score_gradients(scale: f32, tiles: [&mut [f32]; 2], keys: usize, log_sums: &[f32]) {
+        let ([p, ds], first) = (tiles, keys - log_sums.len());
+        let rows = p.chunks_exact_mut(keys).zip(ds.chunks_exact_mut(keys)).zip(log_sums);
+        for (row, ((p, ds), log_sum)) in rows.enumerate() {
+            let seen = first + row + 1;
+            p[seen..].fill(0.0);
+            ds[seen..].fill(0.0);
+            let (p, ds) = (&mut p[..seen], &mut ds[..seen]);
+            for p in p.iter_mut() {
+                *p = fraction(exp(*p * scale - log_sum));
+            }
+            let mean = sum(seen, |i| p[i] * ds[i]);
+            for (ds, p) in ds.iter_mut().zip(p) {
+                *ds = scale * *p * (*ds - mean);
+            }
         }
     }
 }

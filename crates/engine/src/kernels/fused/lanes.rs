@@ -20,11 +20,13 @@ pub(super) const LANES: usize = 16;
 pub(super) fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to an integer
     let x = x.clamp(-87.0, 88.0);
-    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    // The last bits of the rounded number are the integer, so that it needs no conversion.
+    let rounded = x * std::f32::consts::LOG2_E + ROUND;
+    let n = rounded - ROUND;
     let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4; // ln 2 in two parts
     let p =
         1.0 + r * (1.0 + r * (0.5 + r * (0.166_666_65 + r * (0.041_665_796 + r * (0.008_333_452 + r * 0.001_398_2)))));
-    f32::from_bits((((n as i32) + 127) << 23) as u32) * p
+    f32::from_bits((rounded.to_bits() << 23).wrapping_add(1f32.to_bits())) * p
 }
 
 /// Sum of `f` over the indices of a row, in lanes.
@@ -55,11 +57,35 @@ pub(super) fn max(row: &[f32]) -> f32 {
     lanes.iter().copied().fold(rest, f32::max)
 }
 
-/// Runs a loop compiled for the widest vectors of this processor.
-#[inline(always)]
-pub(crate) fn wide<R>(work: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(work)
+/// Declares functions whose bodies are compiled for the widest vectors of the processor. Loops in them are `for` loops: the compiler may
+/// keep a closure of many operations as a function of its own, which it compiles for any processor, with vectors of four numbers.
+macro_rules! wide_fn {
+    ($(
+        $(#[$meta:meta])*
+        $vis:vis fn $name:ident($($arg:ident: $kind:ty),+ $(,)?) $(-> $result:ty)? $body:block
+    )+) => {$(
+        $(#[$meta])*
+        $vis fn $name($($arg: $kind),+) $(-> $result)? {
+            #[allow(non_camel_case_types, reason = "each type parameter has the name of its argument")]
+            struct Work<$($arg),+>($($arg),+);
+
+            impl pulp::WithSimd for Work<$($kind),+> {
+                type Output = $crate::kernels::fused::lanes::wide_fn!(@output $($result)?);
+
+                #[inline(always)]
+                fn with_simd<S: pulp::Simd>(self, _simd: S) -> Self::Output {
+                    let Self($($arg),+) = self;
+                    $body
+                }
+            }
+
+            pulp::Arch::new().dispatch(Work($($arg),+))
+        }
+    )+};
+    (@output) => { () };
+    (@output $result:ty) => { $result };
 }
+pub(crate) use wide_fn;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,66 @@
 //! Cross-entropy, with its gradient computed in the same pass: `softmax(logits) - onehot(target)`.
+//!
+//! Layout: logits and their gradients `[rows, vocab]`, targets and losses `[rows]`.
 
-use super::lanes::{exp, fraction, max, sum, wide};
+use super::lanes::{exp, fraction, max, sum, wide_fn};
 use super::{Fused, Values};
+
+wide_fn! {
+    /// Writes the gradient of the sum of the losses; returns that sum, nats.
+    fn sum_with_gradient(logits: &[f32], targets: &[usize], vocab: usize, d: &mut [f32]) -> f64 {
+        let mut nats = 0.0;
+        for ((d, logits), &target) in d.chunks_exact_mut(vocab).zip(logits.chunks_exact(vocab)).zip(targets) {
+            let top = exponentials(logits, d);
+            let total = sum(vocab, |i| d[i]);
+            let part = 1.0 / total;
+            for d in d.iter_mut() {
+                *d *= part;
+            }
+            d[target] -= 1.0;
+            nats += f64::from(top) + f64::from(total.ln()) - f64::from(logits[target]);
+        }
+        nats
+    }
+
+    /// Writes the loss of each row, nats. `exps` has room for one row.
+    fn losses(logits: &[f32], targets: &[usize], exps: &mut [f32], nats: &mut [f32]) {
+        let vocab = exps.len();
+        for ((logits, &target), nats) in logits.chunks_exact(vocab).zip(targets).zip(nats) {
+            let top = exponentials(logits, exps);
+            let total = sum(vocab, |i| exps[i]);
+            *nats = (f64::from(top) + f64::from(total.ln()) - f64::from(logits[target])) as f32;
+        }
+    }
+
+    /// Writes the gradient of the sum of the losses, each times a factor.
+    fn gradients(logits: &[f32], targets: &[usize], factors: &[f32], vocab: usize, d: &mut [f32]) {
+        let rows = d.chunks_exact_mut(vocab).zip(logits.chunks_exact(vocab));
+        for ((d, logits), (&target, &factor)) in rows.zip(targets.iter().zip(factors)) {
+            exponentials(logits, d);
+            let part = factor / sum(vocab, |i| d[i]);
+            for d in d.iter_mut() {
+                *d *= part;
+            }
+            d[target] -= factor;
+        }
+    }
+
+    fn scale(values: &mut [f32], factor: f32) {
+        for value in values {
+            *value *= factor;
+        }
+    }
+}
+
+/// Writes `exp(logit - largest logit)` of a row; returns the largest logit.
+#[inline(always)]
+fn exponentials(logits: &[f32], exps: &mut [f32]) -> f32 {
+    let top = max(logits);
+    for (exp_of, logit) in exps.iter_mut().zip(logits) {
+        *exp_of = fraction(exp(logit - top));
+    }
+    top
+}
 
 #[derive(Debug, Clone)]
 pub(super) struct CrossEntropy {
@@ -13,27 +72,14 @@ impl Fused<1> for CrossEntropy {
     fn forward(&self, [logits]: [Values; 1]) -> (Values, Vec<Values>) {
         let vocab = logits.last();
         let mut d = vec![0.0; logits.get().len()];
-        let nats: f64 = wide(|| {
-            let rows = d.chunks_exact_mut(vocab).zip(logits.get().chunks_exact(vocab)).zip(&self.targets);
-            rows.map(|((d, logits), &target)| {
-                let top = max(logits);
-                d.iter_mut().zip(logits).for_each(|(d, logit)| *d = fraction(exp(logit - top)));
-                let total = sum(vocab, |i| d[i]);
-                let part = 1.0 / total;
-                d.iter_mut().for_each(|d| *d *= part);
-                d[target] -= 1.0;
-                f64::from(top) + f64::from(total.ln()) - f64::from(logits[target])
-            })
-            .sum()
-        });
+        let nats = sum_with_gradient(logits.get(), &self.targets, vocab, &mut d);
         (Values::from_vec(vec![nats as f32], &[1]), vec![Values::from_vec(d, &logits.shape)])
     }
 
     fn backward(&self, kept: &[Values], gradient: &Values) -> [Values; 1] {
         let [d] = kept else { unreachable!("forward keeps the logits' gradient") };
-        let scale = gradient.get().first().copied().unwrap_or_default();
         let mut scaled = d.get().to_vec();
-        wide(|| scaled.iter_mut().for_each(|d| *d *= scale));
+        scale(&mut scaled, gradient.get().first().copied().unwrap_or_default());
         [Values::from_vec(scaled, &d.shape)]
     }
 }
@@ -47,36 +93,16 @@ pub(super) struct RowCrossEntropy {
 
 impl Fused<1> for RowCrossEntropy {
     fn forward(&self, [logits]: [Values; 1]) -> (Values, Vec<Values>) {
-        let vocab = logits.last();
-        let mut exps = vec![0.0; vocab];
-        let nats: Vec<f32> = wide(|| {
-            let rows = logits.get().chunks_exact(vocab).zip(&self.targets);
-            rows.map(|(logits, &target)| {
-                let top = max(logits);
-                exps.iter_mut().zip(logits).for_each(|(exp_of, logit)| *exp_of = fraction(exp(logit - top)));
-                let total = sum(vocab, |i| exps[i]);
-                (f64::from(top) + f64::from(total.ln()) - f64::from(logits[target])) as f32
-            })
-            .collect()
-        });
-        let rows = nats.len();
+        let rows = self.targets.len();
+        let (mut exps, mut nats) = (vec![0.0; logits.last()], vec![0.0; rows]);
+        losses(logits.get(), &self.targets, &mut exps, &mut nats);
         (Values::from_vec(nats, &[rows]), vec![logits])
     }
 
     fn backward(&self, kept: &[Values], gradient: &Values) -> [Values; 1] {
         let [logits] = kept else { unreachable!("forward keeps the logits") };
-        let vocab = logits.last();
         let mut d = vec![0.0; logits.get().len()];
-        wide(|| {
-            let rows = d.chunks_exact_mut(vocab).zip(logits.get().chunks_exact(vocab));
-            for ((d, logits), (&target, &scale)) in rows.zip(self.targets.iter().zip(gradient.get())) {
-                let top = max(logits);
-                d.iter_mut().zip(logits).for_each(|(d, logit)| *d = fraction(exp(logit - top)));
-                let part = scale / sum(vocab, |i| d[i]);
-                d.iter_mut().for_each(|d| *d *= part);
-                d[target] -= scale;
-            }
-        });
+        gradients(logits.get(), &self.targets, gradient.get(), logits.last(), &mut d);
         [Values::from_vec(d, &logits.shape)]
     }
 }

@@ -38,6 +38,7 @@ impl Matrix<&mut [f32]> {
     }
 
     /// A row whose columns are side by side.
+    #[inline(always)]
     pub(super) fn row(&mut self, row: usize) -> &mut [f32] {
         let from = row * self.strides[0];
         &mut self.values[from..from + self.shape[1]]
