@@ -3,7 +3,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::kernels::fused::lanes::{sum, wide_fn};
+use crate::kernels::fused::lanes::{self, wide_fn};
 use crate::kernels::random::Counter;
 
 /// Maximum dimension of the Krylov space of one restart.
@@ -104,7 +104,7 @@ wide_fn! {
         let width = v.len();
         let fours = matrix.chunks_exact(4 * width);
         for row in fours.remainder().chunks_exact(width) {
-            let along = sum(width, |i| row[i] * v[i]);
+            let along = lanes::dot(row, v);
             for (sum, x) in image.iter_mut().zip(row) {
                 *sum += along * x;
             }
@@ -114,7 +114,7 @@ wide_fn! {
             let ((a, b), (c, d)) = (ab.split_at(width), cd.split_at(width));
             let mut along = [0f32; 4];
             for (along, row) in along.iter_mut().zip([a, b, c, d]) {
-                *along = sum(width, |i| row[i] * v[i]);
+                *along = lanes::dot(row, v);
             }
             for ((((sum, a), b), c), d) in image.iter_mut().zip(a).zip(b).zip(c).zip(d) {
                 *sum += (along[0] * a + along[1] * b) + (along[2] * c + along[3] * d);
@@ -131,8 +131,7 @@ wide_fn! {
 
     /// Uses sixteen partial sums, because reorthogonalization takes most of the time.
     fn dot(a: &[f32], b: &[f32]) -> f64 {
-        let b = &b[..a.len()];
-        sum(a.len(), |i| a[i] * b[i]).into()
+        lanes::dot(a, b).into()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use wire::inspect::statistics::Moments;
 
-use crate::kernels::fused::lanes::{sum, wide_fn};
+use crate::kernels::fused::lanes::{dot, wide_fn};
 
 /// Moments and extrema of values on the host: the reference implementation of `moments.wgsl`. Sums are in 64 bits, where no
 /// square of a 32-bit float overflows or underflows, over eight lanes, so that an addition does not wait for the previous one.
@@ -35,7 +35,7 @@ wide_fn! {
     pub fn sum_of_squares(values: &[f32]) -> f64 {
         let mut total = 0.0;
         for piece in values.chunks(4096) {
-            total += f64::from(sum(piece.len(), |at| piece[at] * piece[at]));
+            total += f64::from(dot(piece, piece));
         }
         total
     }

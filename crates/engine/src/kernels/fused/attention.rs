@@ -13,7 +13,7 @@ use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Shape, TensorData};
 use rayon::prelude::*;
 
-use super::lanes::{exp, fraction, max, sum, wide_fn};
+use super::lanes::{dot, exp, fraction, max, sum, wide_fn};
 use super::products::{Matrix, multiply};
 use super::{Fused, Values};
 
@@ -153,7 +153,7 @@ wide_fn! {
             for score in seen.iter_mut() {
                 *score = fraction(exp((*score - top) * scale));
             }
-            let total = sum(seen.len(), |i| seen[i]);
+            let total = sum(seen, |exp| exp);
             log_sums[row] = top * scale + total.ln();
             parts[row] = 1.0 / total;
         }
@@ -181,7 +181,7 @@ wide_fn! {
             for p in p.iter_mut() {
                 *p = fraction(exp(*p * scale - log_sum));
             }
-            let mean = sum(seen, |i| p[i] * ds[i]);
+            let mean = dot(p, ds);
             for (ds, p) in ds.iter_mut().zip(p) {
                 *ds = scale * *p * (*ds - mean);
             }

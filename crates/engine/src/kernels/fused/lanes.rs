@@ -29,17 +29,47 @@ pub(super) fn exp(x: f32) -> f32 {
     f32::from_bits((rounded.to_bits() << 23).wrapping_add(1f32.to_bits())) * p
 }
 
-/// Sum of `f` over the indices of a row, in lanes.
+/// Sum of `f` over the values of a row, in lanes. It takes chunks instead of an index, which the compiler would check for each value, one
+/// addition after the other.
 #[inline(always)]
-pub(crate) fn sum(len: usize, f: impl Fn(usize) -> f32) -> f32 {
+pub(crate) fn sum(row: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0f32; LANES];
-    let whole = len / LANES * LANES;
-    for from in (0..whole).step_by(LANES) {
-        for (lane, sum) in lanes.iter_mut().enumerate() {
-            *sum += f(from + lane);
+    let chunks = row.chunks_exact(LANES);
+    let rest: f32 = chunks.remainder().iter().map(|value| f(*value)).sum();
+    for chunk in chunks {
+        for (sum, value) in lanes.iter_mut().zip(chunk) {
+            *sum += f(*value);
         }
     }
-    let rest: f32 = (whole..len).map(&f).sum();
+    lanes.iter().sum::<f32>() + rest
+}
+
+/// `a.b` of two rows of one length, in the lanes of [`sum`].
+#[inline(always)]
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0f32; LANES];
+    let (chunks_of_a, chunks_of_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let rest: f32 = chunks_of_a.remainder().iter().zip(chunks_of_b.remainder()).map(|(a, b)| a * b).sum();
+    for (a, b) in chunks_of_a.zip(chunks_of_b) {
+        for ((sum, a), b) in lanes.iter_mut().zip(a).zip(b) {
+            *sum += a * b;
+        }
+    }
+    lanes.iter().sum::<f32>() + rest
+}
+
+/// Sum of `f` over the places of three rows of one length, in the lanes of [`sum`].
+#[inline(always)]
+pub(super) fn sum_of_three([a, b, c]: [&[f32]; 3], f: impl Fn(f32, f32, f32) -> f32) -> f32 {
+    let mut lanes = [0f32; LANES];
+    let (chunks_of_a, chunks_of_b, chunks_of_c) = (a.chunks_exact(LANES), b.chunks_exact(LANES), c.chunks_exact(LANES));
+    let rest = chunks_of_a.remainder().iter().zip(chunks_of_b.remainder()).zip(chunks_of_c.remainder());
+    let rest: f32 = rest.map(|((a, b), c)| f(*a, *b, *c)).sum();
+    for ((a, b), c) in chunks_of_a.zip(chunks_of_b).zip(chunks_of_c) {
+        for (((sum, a), b), c) in lanes.iter_mut().zip(a).zip(b).zip(c) {
+            *sum += f(*a, *b, *c);
+        }
+    }
     lanes.iter().sum::<f32>() + rest
 }
 
@@ -113,7 +143,10 @@ mod tests {
     fn sums_and_maxima_take_every_value_once() {
         for len in [0, 1, 15, 16, 17, 100] {
             let row: Vec<f32> = (0..len).map(|i| (i % 7) as f32).collect();
-            assert_eq!(sum(len, |i| row[i]), row.iter().sum::<f32>());
+            assert_eq!(sum(&row, |value| 2.0 * value), 2.0 * row.iter().sum::<f32>());
+            assert_eq!(dot(&row, &row), row.iter().map(|value| value * value).sum::<f32>());
+            let cubes = row.iter().map(|value| value * value * value).sum::<f32>();
+            assert_eq!(sum_of_three([&row[..]; 3], |a, b, c| a * b * c), cubes);
             assert_eq!(max(&row), row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
         }
     }

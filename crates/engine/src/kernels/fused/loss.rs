@@ -11,7 +11,7 @@ wide_fn! {
         let mut nats = 0.0;
         for ((d, logits), &target) in d.chunks_exact_mut(vocab).zip(logits.chunks_exact(vocab)).zip(targets) {
             let top = exponentials(logits, d);
-            let total = sum(vocab, |i| d[i]);
+            let total = sum(d, |exp| exp);
             let part = 1.0 / total;
             for d in d.iter_mut() {
                 *d *= part;
@@ -27,7 +27,7 @@ wide_fn! {
         let vocab = exps.len();
         for ((logits, &target), nats) in logits.chunks_exact(vocab).zip(targets).zip(nats) {
             let top = exponentials(logits, exps);
-            let total = sum(vocab, |i| exps[i]);
+            let total = sum(exps, |exp| exp);
             *nats = (f64::from(top) + f64::from(total.ln()) - f64::from(logits[target])) as f32;
         }
     }
@@ -37,7 +37,7 @@ wide_fn! {
         let rows = d.chunks_exact_mut(vocab).zip(logits.chunks_exact(vocab));
         for ((d, logits), (&target, &factor)) in rows.zip(targets.iter().zip(factors)) {
             exponentials(logits, d);
-            let part = factor / sum(vocab, |i| d[i]);
+            let part = factor / sum(d, |exp| exp);
             for d in d.iter_mut() {
                 *d *= part;
             }

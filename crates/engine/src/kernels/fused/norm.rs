@@ -2,7 +2,7 @@
 //!
 //! Layout: values and their gradients `[rows, d]`; `centres` `[rows, 2]`, mean and `1 / deviation` of each row.
 
-use super::lanes::{sum, wide_fn};
+use super::lanes::{dot, sum, sum_of_three, wide_fn};
 use super::{Fused, Values};
 
 #[derive(Debug, Clone, Copy)]
@@ -16,8 +16,8 @@ wide_fn! {
     fn normalize(norm: Normalize, x: &[f32], gain: &[f32], y: &mut [f32], centres: &mut [f32]) {
         let d = gain.len();
         for ((y, x), centre) in y.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(centres.chunks_exact_mut(2)) {
-            let mean = if norm.is_centred { sum(d, |i| x[i]) / d as f32 } else { 0.0 };
-            let variance = sum(d, |i| (x[i] - mean) * (x[i] - mean)) / d as f32;
+            let mean = if norm.is_centred { sum(x, |x| x) / d as f32 } else { 0.0 };
+            let variance = sum(x, |x| (x - mean) * (x - mean)) / d as f32;
             let scale = 1.0 / (variance + norm.eps).sqrt();
             for ((y, x), gain) in y.iter_mut().zip(x).zip(gain) {
                 *y = (x - mean) * scale * gain;
@@ -39,8 +39,8 @@ wide_fn! {
         let rows = dx.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(dy.chunks_exact(d));
         for (((dx, x), dy), centre) in rows.zip(centres.chunks_exact(2)) {
             let (mean, scale) = (centre[0], centre[1]);
-            let along = sum(d, |i| dy[i] * gain[i] * (x[i] - mean) * scale) / d as f32;
-            let level = if norm.is_centred { sum(d, |i| dy[i] * gain[i]) / d as f32 } else { 0.0 };
+            let along = sum_of_three([dy, gain, x], |dy, gain, x| dy * gain * (x - mean) * scale) / d as f32;
+            let level = if norm.is_centred { dot(dy, gain) / d as f32 } else { 0.0 };
             for ((((dx, dgain), x), dy), gain) in dx.iter_mut().zip(dgain.iter_mut()).zip(x).zip(dy).zip(gain) {
                 let unit = (x - mean) * scale;
                 *dx = scale * (dy * gain - level - unit * along);

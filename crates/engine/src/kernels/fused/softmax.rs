@@ -3,7 +3,7 @@
 //! Layout: scores, probabilities and their gradients `[rows, seq]`, where row `r` belongs to the query at `r % seq`. What is written is zero
 //! after the key of the query already.
 
-use super::lanes::{exp, fraction, max, sum, wide_fn};
+use super::lanes::{dot, exp, fraction, max, sum, wide_fn};
 use super::{Fused, Values};
 
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ wide_fn! {
             for (p, s) in p.iter_mut().zip(s) {
                 *p = fraction(exp((s - top) * scale));
             }
-            let part = 1.0 / sum(keys, |i| p[i]);
+            let part = 1.0 / sum(p, |p| p);
             for p in p {
                 *p *= part;
             }
@@ -33,7 +33,7 @@ wide_fn! {
         for (row, (ds, (p, dp))) in ds.chunks_exact_mut(seq).zip(rows).enumerate() {
             let keys = row % seq + 1;
             let (p, dp) = (&p[..keys], &dp[..keys]);
-            let mean = sum(keys, |i| p[i] * dp[i]);
+            let mean = dot(p, dp);
             for ((ds, p), dp) in ds.iter_mut().zip(p).zip(dp) {
                 *ds = scale * p * (dp - mean);
             }
