@@ -89,6 +89,7 @@ pub struct SweepArgs {
     #[arg(long, conflicts_with = "to")]
     detach: bool,
     /// Give this sweep the stopping rule of the file, or none if the file has none, and start nothing; needs a running server
+    /// [default: start a new sweep]
     #[arg(long, value_name = "ID", conflicts_with_all = ["preview", "detach", "to", "json"])]
     set_stopping: Option<i64>,
     /// File to write the trials to when the sweep has ended; Parquet if its name ends in .parquet, else CSV [default: none]
