@@ -31,7 +31,8 @@ impl Part {
 
 /// The score of a scenario, 0 to 1: the sum of its parts within these limits.
 pub(super) fn total(parts: &[Part]) -> f64 {
-    let sum: f64 = parts.iter().map(|part| part.points).sum();
+    // `Iterator::sum` of no floating-point numbers is -0, which is printed with its sign.
+    let sum = parts.iter().fold(0.0, |sum, part| sum + part.points);
     (sum.clamp(0.0, 1.0) * 1000.0).round() / 1000.0
 }
 
