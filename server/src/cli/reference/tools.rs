@@ -10,6 +10,8 @@ use crate::api::mcp::tools;
 
 /// Arguments of all tools that change something; the reference describes them once.
 const OF_ACTS: [&str; 4] = ["dry_run", "expected_effect", "idempotency_key", "reason"];
+/// Maximum number of characters of a line of a description.
+const WIDTH: usize = 120;
 
 /// Writes the section of the tools.
 pub(super) fn write(text: &mut String) {
@@ -28,13 +30,31 @@ pub(super) fn write(text: &mut String) {
         let schema = Value::Object((*definition.input_schema).clone());
         let acts = schema["properties"].get(OF_ACTS[0]).is_some();
         let about = definition.description.as_deref().unwrap_or_default();
-        let _ = writeln!(text, "\n### {}\n\n{}{about}", definition.name, if acts { "*acts*: " } else { "" });
+        let about = lines(&format!("{}{about}", if acts { "*acts*: " } else { "" }));
+        let _ = writeln!(text, "\n### {}\n\n{about}", definition.name);
         let of_tool = |name: &str| !acts || !OF_ACTS.contains(&name);
         if schema["properties"].as_object().is_some_and(|fields| fields.keys().any(|name| of_tool(name))) {
             header(text);
             arguments(text, &schema, of_tool);
         }
     }
+}
+
+/// A paragraph in lines.
+fn lines(paragraph: &str) -> String {
+    let (mut text, mut width) = (String::new(), 0);
+    for word in paragraph.split_whitespace() {
+        let length = word.chars().count();
+        let separator = match width {
+            0 => "",
+            _ if width + 1 + length > WIDTH => "\n",
+            _ => " ",
+        };
+        width = if separator == " " { width + 1 + length } else { length };
+        text.push_str(separator);
+        text.push_str(word);
+    }
+    text
 }
 
 fn header(text: &mut String) {
