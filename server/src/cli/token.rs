@@ -53,16 +53,17 @@ pub struct TokenArgs {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Agents")]
 pub(super) struct AgentArgs {
-    /// Make it the token of an agent, a language model, with this mode
+    /// Make it the token of an agent, a language model, with this mode [default: not an agent]
     #[arg(long, value_enum, value_name = "MODE", conflicts_with_all = ["role", "sign_in"])]
     agent: Option<ModeArg>,
-    /// Limit the agent to this project; can be repeated
+    /// Limit the agent to this project; can be repeated [default: all projects]
     #[arg(long, value_name = "NAME", requires = "agent")]
     project: Vec<String>,
-    /// Let the agent change this run besides those that it has started, and no other; can be repeated
+    /// Let the agent change this run besides those that it has started, and no other; can be repeated [default: all runs]
     #[arg(long, value_name = "ID", requires = "agent")]
     run: Vec<RunId>,
     /// Permit this command, such as start_run, fork, set_hyperparameter, pause or add_note, and no other; can be repeated
+    /// [default: all commands]
     #[arg(long, value_name = "NAME", requires = "agent", value_parser = command_of)]
     command: Vec<AgentCommand>,
     /// Training time of its runs on devices, hours [default: no limit]
