@@ -52,7 +52,7 @@ test("what an agent proposes is approved, edited and rejected on the page", asyn
   await page.getByText("No proposals wait for a decision").waitFor();
   const first = await propose(0.5, "approve-this-1");
   const entry = (id) => page.locator(`#proposal-${id}`);
-  await entry(first).getByText("clip at 0.5").waitFor();
+  await entry(first).locator(".approval-reason", { hasText: "clip at 0.5" }).waitFor();
   await entry(first).getByText("loss.valid -0.02 nats/token by step 500").waitFor();
   assert.equal(await entry(first).locator(".approval-diff ins").innerText(), "0.5");
   await page.getByRole("link", { name: "Approvals 1 pending" }).first().waitFor();
