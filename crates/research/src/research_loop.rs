@@ -35,8 +35,8 @@ use wire::experiment::record::{Outcome, Verdict};
 use wire::number::{brief, counted, in_sentence};
 use wire::research_loop::check::is_same_value;
 use wire::research_loop::record::{
-    LoopProposal, LoopRound, LoopSummary, PromotedValue, ProposalSource, RoundKind, RoundOutcome, kept_changes,
-    used_secs,
+    LoopProposal, LoopRound, LoopState, LoopSummary, LoopView, PromotedValue, ProposalSource, RoundKind, RoundOutcome,
+    kept_changes, used_secs,
 };
 use wire::research_loop::{Proposer, UNIT};
 use wire::sweep::space::{Dimension, Values};
@@ -92,7 +92,7 @@ pub fn next(of: &LoopSummary, rounds: &[LoopRound]) -> Next {
     if let Some(reason) = search.ending() {
         return search.conclude(reason);
     }
-    match (search.suggested(), of.goal.proposer) {
+    match (search.suggested(), of.proposer()) {
         (Some(proposal), _) => Next::Change(proposal),
         (None, Proposer::Agent) => Next::AwaitProposal,
         (None, Proposer::Builtin) => match search.proposal() {
@@ -170,6 +170,19 @@ pub fn decided(round: &LoopRound, verdict: &Verdict) -> (RoundOutcome, String) {
 /// Whether a value of a hyperparameter was trained or proposed before.
 pub fn is_tried(of: &LoopSummary, rounds: &[LoopRound], path: &str, value: &Value) -> bool {
     Search { of, rounds }.is_tried(path, value)
+}
+
+/// Estimated training time of a screening trial and of a full-length run, seconds; 0 before the noise floor is measured.
+pub fn run_secs(of: &LoopSummary, rounds: &[LoopRound]) -> [f64; 2] {
+    let search = Search { of, rounds };
+    [search.short_secs(), search.full_secs()]
+}
+
+/// Whether a loop waits for the proposal of an agent.
+pub fn awaits_proposal(view: &LoopView) -> bool {
+    let LoopView { summary, rounds, .. } = view;
+    let is_idle = summary.state == LoopState::Running && summary.queued.is_none() && view.current().is_none();
+    is_idle && next(summary, rounds) == Next::AwaitProposal
 }
 
 /// The standard deviation of the noise floor of a loop, bits/byte; `None` before it is measured.

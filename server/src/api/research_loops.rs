@@ -52,8 +52,8 @@ pub async fn get_research_loop(
     research_loops::view(&lab, id).await.map(Json)
 }
 
-/// Pauses, resumes, concludes or stops a research loop, vetoes the proposal of its current round, pins or unpins a hyperparameter, or suggests a
-/// value for the next round.
+/// Pauses, resumes, concludes or stops a research loop, vetoes the proposal of its current round, pins or unpins a hyperparameter, suggests a
+/// value for the next round, or sets who makes the proposals from the next round on.
 #[utoipa::path(patch, path = "/research-loops/{id}", tag = "experiments", params(("id" = u64, Path)), request_body = LoopAction,
     responses((status = 200, body = LoopView),
         (status = 409, description = "Its state does not allow it.", body = ApiErrorBody)))]

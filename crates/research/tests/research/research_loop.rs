@@ -7,11 +7,11 @@ use research::research_loop::{Next, decided, next, replay, screen, specs};
 use serde_json::Value;
 use wire::Author;
 use wire::experiment::ExperimentSpec;
-use wire::research_loop::LoopGoal;
 use wire::research_loop::record::{
     LoopDecision, LoopHints, LoopRound, LoopStart, LoopState, LoopSummary, RoundKind, RoundOutcome, ScreenedTrial,
     SuggestedValue, kept_changes,
 };
+use wire::research_loop::{LoopGoal, Proposer};
 
 const RATE: &str = "optimizer.learning_rate";
 const DECAY: &str = "optimizer.weight_decay";
@@ -230,6 +230,17 @@ fn no_value_is_proposed_twice_and_hints_are_followed() {
     let rates: Vec<f64> = values.iter().map(|value| value.as_f64().unwrap()).collect();
     // A quarter of the logarithmic range of 1e-4 to 1e-1 is a factor of 10^0.75; the values have three digits.
     assert_eq!(rates, [1.78e-4, 4.22e-4, 2.37e-3, 5.62e-3]);
+}
+
+#[test]
+fn an_agent_takes_over_the_proposing_and_hands_it_back() {
+    let mut one = Simulated::new(0.3, 7);
+    assert!(one.step() && one.step());
+    one.of.hints.proposer = Some(Proposer::Agent);
+    assert_eq!(next(&one.of, &one.rounds), Next::AwaitProposal);
+    assert_eq!(replay(&one.of, &one.rounds).differences, Vec::<String>::new(), "earlier rounds have their own hints");
+    one.of.hints.proposer = Some(Proposer::Builtin);
+    assert!(matches!(next(&one.of, &one.rounds), Next::Change(_)));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::LoopGoal;
+use super::{LoopGoal, Proposer};
 use crate::control::author::Author;
 use crate::experiment::Prediction;
 use crate::experiment::record::Verdict;
@@ -61,7 +61,7 @@ pub struct LoopStart {
     pub values: BTreeMap<String, Value>,
 }
 
-/// Instructions of people for the proposer.
+/// Instructions of people and agents for the loop.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
@@ -72,6 +72,9 @@ pub struct LoopHints {
     pub suggested: Vec<SuggestedValue>,
     /// Whether the search ends after the current round. The confirmation follows if a change was kept.
     pub is_concluding: bool,
+    /// Who proposes from the next round on; that of the goal by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proposer: Option<Proposer>,
 }
 
 /// A value that a person suggests.
@@ -323,6 +326,13 @@ pub struct LoopSummary {
     pub ended_ms: Option<i64>,
 }
 
+impl LoopSummary {
+    /// Who proposes the next change: the hints replace the goal.
+    pub fn proposer(&self) -> Proposer {
+        self.hints.proposer.unwrap_or(self.goal.proposer)
+    }
+}
+
 /// A research loop in full.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -381,6 +391,8 @@ pub enum LoopAction {
     Unpin { parameter: String },
     /// Try a value in the next round.
     Suggest { parameter: String, value: Value },
+    /// Let an agent propose from the next round on, or the strategy of the lab again.
+    SetProposer { proposer: Proposer },
 }
 
 #[cfg(test)]
@@ -401,6 +413,7 @@ mod tests {
                 r#"{"action":"suggest","parameter":"batch.size","value":16}"#,
                 LoopAction::Suggest { parameter: "batch.size".into(), value: 16.into() },
             ),
+            (r#"{"action":"set_proposer","proposer":"agent"}"#, LoopAction::SetProposer { proposer: Proposer::Agent }),
         ] {
             assert_eq!(serde_json::to_string(&action).unwrap(), text);
             assert_eq!(serde_json::from_str::<LoopAction>(text).unwrap(), action);
