@@ -134,6 +134,8 @@ pub async fn permit_tool(
     let Some(limits) = &identity.limits else { return Ok(()) };
     let command = match tool {
         "propose_experiment" => Some(AgentCommand::StartExperiment),
+        "start_loop" => Some(AgentCommand::StartResearchLoop),
+        "steer_loop" | "propose_change" => Some(AgentCommand::ChangeResearchLoop),
         "evaluate" if arguments.get("task").is_some_and(|task| !task.is_null()) => Some(AgentCommand::Score),
         // The other tools have the names of their commands.
         _ => AgentCommand::of_word(tool),

@@ -1,12 +1,13 @@
 //! Agents: the Model Context Protocol at `/mcp`, its tools, and what a token may do with them.
 //!
-//! - here: connecting, the list of tools, the limit of calls; `observing`, `judging`, `acting`: the tools; `proposing`: calls that a person
-//!   approves; `bounds`: size and hostile texts;
+//! - here: connecting, the list of tools, the limit of calls; `observing`, `judging`, `acting`, `loops`: the tools; `proposing`: calls that a
+//!   person approves; `bounds`: size and hostile texts;
 //! - `protocol`: resources, prompts, progress, cancellation, and the recorded descriptions of all of them.
 
 mod acting;
 mod bounds;
 mod judging;
+mod loops;
 mod observing;
 mod proposing;
 mod protocol;
@@ -19,7 +20,7 @@ use crate::lab::{Answer, Lab, ask};
 use crate::reach::open_link;
 
 const VERSION: &str = "2025-11-25";
-const READING: [&str; 21] = [
+const READING: [&str; 23] = [
     "lab_status",
     "list_runs",
     "get_run",
@@ -40,10 +41,12 @@ const READING: [&str; 21] = [
     "get_experiment",
     "rank",
     "noise_floor",
+    "list_loops",
+    "get_loop",
     "get_proposal",
 ];
 const CHANGING: [&str; 1] = ["withdraw_proposal"];
-const ACTING: [&str; 15] = [
+const ACTING: [&str; 18] = [
     "start_run",
     "fork",
     "start_sweep",
@@ -59,6 +62,9 @@ const ACTING: [&str; 15] = [
     "add_note",
     "evaluate",
     "sample",
+    "start_loop",
+    "steer_loop",
+    "propose_change",
 ];
 
 /// Sends a message of the protocol.

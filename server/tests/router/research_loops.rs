@@ -25,7 +25,7 @@ pub(crate) fn loop_of(project: &str) -> NewLoop {
     }
 }
 
-fn goal() -> Value {
+pub(crate) fn goal() -> Value {
     json!({
         "title": "Tune", "base": { "preset": "tiny", "corpus": "play", "steps": 20, "seed": 3, "overrides": { "model.seq": 16 } },
         "parameters": { "optimizer.learning_rate": { "log": [1e-4, 1e-1] }, "optimizer.weight_decay": { "float": [0, 0.4] } },

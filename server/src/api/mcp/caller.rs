@@ -265,9 +265,24 @@ impl Caller {
         unpack(&self.submit(path, body, POSTCARD).await?.body)
     }
 
+    /// As [`Self::post`], with the method PATCH.
+    pub async fn patch<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, ApiError> {
+        parse(&self.with_body(Method::PATCH, path, body, JSON).await?.body)
+    }
+
     /// As [`Self::post`], for an answer in another format.
     pub async fn submit(&self, path: &str, body: &Value, accept: &'static str) -> Result<Reply, ApiError> {
-        let request = self.request(Method::POST, path).header(CONTENT_TYPE, JSON).header(ACCEPT, accept);
+        self.with_body(Method::POST, path, body, accept).await
+    }
+
+    async fn with_body(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+        accept: &'static str,
+    ) -> Result<Reply, ApiError> {
+        let request = self.request(method, path).header(CONTENT_TYPE, JSON).header(ACCEPT, accept);
         self.send(request.body(Body::from(body.to_string()))).await
     }
 

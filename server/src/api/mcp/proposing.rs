@@ -9,6 +9,7 @@ use wire::access::Role;
 use wire::access::project::DEFAULT_PROJECT;
 use wire::number::grouped;
 use wire::proposal::{Proposal, ProposalPreview, ProposalState};
+use wire::research_loop::record::LoopView;
 use wire::{RunId, RunView};
 
 use super::acts::ExpectedEffect;
@@ -147,13 +148,18 @@ async fn place(caller: &Caller, arguments: &JsonObject) -> Result<(Option<RunId>
     // The dry run refuses what is no id.
     let run = text("/run").and_then(|run| run.parse().ok());
     let named = PROJECTS.into_iter().find_map(text).map(str::to_owned);
-    let project = match (named, RUNS.into_iter().find_map(text)) {
-        (Some(project), _) => project,
-        (None, Some(of_run)) => {
+    let of_loop = arguments.pointer("/loop").and_then(Value::as_u64);
+    let project = match (named, RUNS.into_iter().find_map(text), of_loop) {
+        (Some(project), ..) => project,
+        (None, Some(of_run), _) => {
             let view: RunView = caller.get(&format!("/runs/{}", encoded(of_run))).await?;
             view.summary.project
         }
-        (None, None) => DEFAULT_PROJECT.to_owned(),
+        (None, None, Some(id)) => {
+            let view: LoopView = caller.get(&format!("/research-loops/{id}")).await?;
+            view.summary.project
+        }
+        (None, None, None) => DEFAULT_PROJECT.to_owned(),
     };
     Ok((run, project))
 }

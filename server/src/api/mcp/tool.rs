@@ -47,8 +47,8 @@ impl Tool {
         F: Fn(Caller, A) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Answer, ApiError>> + Send + 'static,
     {
-        // No tool deletes anything; these two end or abandon training that a person may want to continue.
-        let interrupts = matches!(name, "stop" | "rollback");
+        // No tool deletes anything; these end or abandon training that a person may want to continue.
+        let interrupts = matches!(name, "stop" | "rollback" | "steer_loop");
         let hints = ToolAnnotations::new().read_only(false).destructive(interrupts).idempotent(true).open_world(false);
         Self { acts: true, ..Self::new(name, title, about, hints, call) }
     }

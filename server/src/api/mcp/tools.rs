@@ -5,7 +5,8 @@
 //!   for an event; [`inspect`]: inside the model, and its batches;
 //! - [`judge`]: findings, comparisons, scaling laws, costs; [`rank`]: rankings; [`noise`]: the noise floor;
 //! - [`proposals`]: calls that a person decides about;
-//! - [`steer`]: commands to runs; [`evaluate`]: scores and generated texts; [`create`]: runs, forks, sweeps and experiments.
+//! - [`steer`]: commands to runs; [`evaluate`]: scores and generated texts; [`create`]: runs, forks, sweeps and experiments;
+//! - [`loops`]: research loops, how they are started and steered, and the proposals of an agent.
 
 pub mod create;
 pub mod curves;
@@ -13,6 +14,7 @@ pub mod evaluate;
 pub mod inspect;
 pub mod journal;
 pub mod judge;
+pub mod loops;
 pub mod noise;
 pub mod proposals;
 pub mod rank;
@@ -34,10 +36,12 @@ static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
         judge::tools(),
         rank::tools(),
         noise::tools(),
+        loops::tools(),
         proposals::tools(),
         create::tools(),
         steer::tools(),
         evaluate::tools(),
+        loops::acts::tools(),
     ];
     groups.into_iter().flatten().collect()
 });

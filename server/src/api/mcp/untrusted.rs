@@ -17,7 +17,7 @@ const OPEN: char = '⟦';
 const CLOSE: char = '⟧';
 
 /// Fields whose values are ids, words of enums or paths of the program.
-const WORDS: [&str; 43] = [
+const WORDS: [&str; 45] = [
     "act",
     "before",
     "cause",
@@ -39,12 +39,14 @@ const WORDS: [&str; 43] = [
     "norm",
     "now",
     "outcome",
+    "parameter",
     "parent",
     "path",
     "pool",
     "positions",
     "preset",
     "project",
+    "proposer",
     "rule",
     "run",
     "sampler",

@@ -33,7 +33,8 @@ pub async fn create(lab: &Lab, identity: &Identity, goal: LoopGoal) -> Result<Lo
     permit_order(lab, identity, &project).await?;
     let planned = plan(lab, &base).await.map_err(of_base)?;
     let start = start(&goal, base, &planned.plan)?;
-    check_short(lab, &goal, &start, &project).await?;
+    // A screening trial must be valid before a device hour is used.
+    plan(lab, &short(&goal, &start)).await.map_err(of_base)?;
     let creator = identity.creator();
     let (person, token) = (creator.person, creator.token);
     let new = NewLoop { project, author: author(identity), person, token, goal, start };
@@ -41,14 +42,18 @@ pub async fn create(lab: &Lab, identity: &Identity, goal: LoopGoal) -> Result<Lo
 }
 
 /// The error of a plan with the path of its field within the goal.
-fn of_base(error: ApiError) -> ApiError {
+pub fn of_base(error: ApiError) -> ApiError {
     match error.body.field.clone() {
         Some(field) => error.field(format!("base.{field}")),
         None => error,
     }
 }
 
-fn start(goal: &LoopGoal, base: RunSpec, plan: &RunPlan) -> Result<LoopStart, ApiError> {
+/// The recipe at the beginning of a loop. `base` is the one of the goal with the project; `plan` is its plan.
+///
+/// # Errors
+/// 422 for a base with too few steps for screening trials.
+pub fn start(goal: &LoopGoal, base: RunSpec, plan: &RunPlan) -> Result<LoopStart, ApiError> {
     let short_steps = (plan.steps as f64 * goal.screening.fraction).round() as u64;
     if short_steps == 0 {
         let message = format!("{} steps are too few for screening trials", grouped(plan.steps));
@@ -70,11 +75,11 @@ fn start(goal: &LoopGoal, base: RunSpec, plan: &RunPlan) -> Result<LoopStart, Ap
     })
 }
 
-/// Plans a screening trial, so that an invalid one is refused before any device time is used.
-async fn check_short(lab: &Lab, goal: &LoopGoal, start: &LoopStart, project: &str) -> Result<(), ApiError> {
+/// The specification of a screening trial of the default recipe.
+pub fn short(goal: &LoopGoal, start: &LoopStart) -> RunSpec {
     let summary = LoopSummary {
         id: 0,
-        project: project.to_owned(),
+        project: goal.project.clone().unwrap_or_default(),
         author: wire::Author::System,
         goal: goal.clone(),
         start: start.clone(),
@@ -85,8 +90,7 @@ async fn check_short(lab: &Lab, goal: &LoopGoal, start: &LoopStart, project: &st
         created_ms: 0,
         ended_ms: None,
     };
-    let round = new_round(1, RoundKind::NoiseFloor);
-    plan(lab, &specs::sweep(&summary, &[], &round).base).await.map_err(of_base).map(drop)
+    specs::sweep(&summary, &[], &new_round(1, RoundKind::NoiseFloor)).base
 }
 
 /// A round that has not begun.

@@ -17,7 +17,7 @@ pub(super) fn with(arguments: Value, key: &str) -> Value {
 }
 
 /// Arguments of a call that only plans.
-fn dry(arguments: Value) -> Value {
+pub(super) fn dry(arguments: Value) -> Value {
     let mut whole = with(arguments, "only-a-plan");
     whole["dry_run"] = json!(true);
     whole

@@ -4,6 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use server::api::mcp::untrusted::{TEXT_CHARS, fenced};
+use store::NewRoundRuns;
+use wire::experiment::Prediction;
+use wire::research_loop::Proposer;
+use wire::research_loop::record::{
+    LoopDecision, LoopHints, LoopProposal, LoopRound, ProposalSource, RoundKind, RoundOutcome, ScreenedTrial,
+};
 use wire::transport::link::Report;
 use wire::{Author, Event, RunId};
 
@@ -80,7 +86,57 @@ async fn crowded() -> Lab {
             lab.state.store().append(&run, report).await.unwrap();
         }
     }
+    add_loop(&lab).await;
     lab
+}
+
+/// A research loop with 60 rounds whose title, reasons and decisions are injections.
+async fn add_loop(lab: &Lab) {
+    let (store, author) = (lab.state.store(), Author::Person(injection(1)));
+    let mut new = crate::research_loops::loop_of("default");
+    (new.author, new.goal.title, new.goal.proposer) = (author.clone(), injection(0), Proposer::Agent);
+    let id = store.create_loop(&new).await.unwrap().summary.id;
+    let values: Vec<Value> = (1..=16).map(|at| json!(f64::from(at) * 1e-3)).collect();
+    for number in 1..=60 {
+        let text = injection(number as usize);
+        let prediction = Prediction { difference: -0.1, probability: 0.5 };
+        let source = ProposalSource::Request;
+        let parameter = "optimizer.learning_rate".to_owned();
+        let proposal = LoopProposal {
+            parameter,
+            values: values.clone(),
+            prediction,
+            reason: text.clone(),
+            source,
+            author: author.clone(),
+        };
+        let trial = |value: &Value| ScreenedTrial {
+            value: Some(value.clone()),
+            seed: 1,
+            run: None,
+            loss: Some(1.0),
+            device_secs: 1.0,
+        };
+        let round = LoopRound {
+            number,
+            kind: RoundKind::Change,
+            proposal: Some(proposal),
+            hints: LoopHints::default(),
+            created_ms: 1,
+            sweep: None,
+            screened: values.iter().map(trial).collect(),
+            promoted: None,
+            experiment: None,
+            pairs: vec![],
+            veto: None,
+            decision: None,
+            device_secs: 16.0,
+        };
+        let runs = NewRoundRuns::Sweep(crate::sweeps::new_sweep("default"));
+        let begun = store.begin_round(id, &round, &runs).await.unwrap().unwrap();
+        let decision = LoopDecision { outcome: RoundOutcome::NotPromising, verdict: None, sentence: text, at_ms: 1 };
+        assert!(store.decide_round(id, &begun, decision).await.unwrap());
+    }
 }
 
 /// Characters that hide or reorder text. Numbers in texts of the program have a narrow space, U+202F, which `clean` removes from others.
@@ -145,13 +201,19 @@ fn arguments(tool: &str) -> Value {
         "get_sweep" => json!({ "sweep": 7 }),
         "get_experiment" => json!({ "experiment": 7 }),
         "write_report" => json!({}),
+        "list_loops" => json!({ "limit": 1_000_000 }),
+        "get_loop" => json!({ "loop": 1, "limit": 1_000_000 }),
         "set_hyperparameter" => json!({ "run": run, "path": "optimizer.grad_clip", "value": 0.5 }),
         "set_schedule" => json!({ "run": run, "schedule": { "accumulation": { "changes": [[9, 2]] } } }),
         "rollback" => json!({ "run": run, "checkpoint": "0-1" }),
         "add_note" => json!({ "run": run, "text": "a" }),
         "start_run" => json!({ "spec": { "corpus": "absent" } }),
         "start_sweep" => json!({ "spec": { "name": "a", "trials": 1, "base": {}, "space": { "parameters": {} } } }),
-        "propose_experiment" => json!({ "spec": {} }),
+        "propose_experiment" | "start_loop" => json!({ "spec": {} }),
+        "steer_loop" => json!({ "loop": 1, "action": "stop" }),
+        "propose_change" => {
+            json!({ "loop": 1, "parameter": "optimizer.learning_rate", "values": [0.05], "difference": -0.1, "probability": 0.5 })
+        }
         _ => json!({ "run": run }),
     }
 }
@@ -164,6 +226,9 @@ async fn every_tool_stays_within_its_bound_and_fences_hostile_texts_on_a_lab_wit
     }
     check("get_journal", &result(&lab, &lab.view, "get_journal", json!({ "project": "default", "limit": 50 })).await);
     check("rank", &result(&lab, &lab.view, "rank", json!({ "project": "default" })).await);
+    let events = json!({ "loop": 1, "since": 0, "timeout_s": 0 });
+    check("wait_for", &result(&lab, &lab.view, "wait_for", events).await);
+    every_round_is_reached(&lab).await;
     for tool in ACTING {
         let mut planned = arguments(tool);
         for (name, value) in
@@ -205,6 +270,19 @@ async fn every_run_is_reached(lab: &Lab) {
         }
     }
     assert_eq!(seen.len(), 500);
+}
+
+/// The rounds of an answer are the newest ones before a number, and together the answers have all of them.
+async fn every_round_is_reached(lab: &Lab) {
+    let (mut seen, mut before) = (vec![], 61);
+    while before > 1 {
+        let page = call(lab, &lab.admin, "get_loop", json!({ "loop": 1, "before": before, "limit": 20 })).await;
+        let shown = page["data"]["rounds"].as_array().unwrap().iter().map(|round| round["number"].as_u64().unwrap());
+        seen.extend(shown);
+        assert!(seen.last().is_some_and(|last| *last < before), "{page:#}");
+        before = seen.last().copied().unwrap_or_default();
+    }
+    assert_eq!(seen, (1..=60).rev().collect::<Vec<u64>>());
 }
 
 async fn resources_are_fenced(lab: &Lab) {

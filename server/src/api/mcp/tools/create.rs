@@ -24,11 +24,11 @@ use crate::api::mcp::tool::Tool;
 use crate::error::ApiError;
 
 /// How many of the newest runs, sweeps or experiments are searched for the one whose result was not stored.
-const NEWEST: usize = 50;
+pub(super) const NEWEST: usize = 50;
 /// How many of the newest acts of a token are searched for the calls that created something.
 const ACTS: u32 = 1_000;
 /// Where these calls need their role.
-const PLACE: &str = "in the project";
+pub(super) const PLACE: &str = "in the project";
 
 pub fn tools() -> Vec<Tool> {
     vec![
@@ -242,7 +242,7 @@ pub fn plan(view: &PlanView) -> Answer {
 
 /// The ids of the runs, sweeps or experiments that the calls of this agent whose results are stored have created. `pointer` is the JSON
 /// pointer of the id in a result.
-async fn created_by_other_calls(caller: &Caller, pointer: &str) -> Result<Vec<Value>, ApiError> {
+pub(super) async fn created_by_other_calls(caller: &Caller, pointer: &str) -> Result<Vec<Value>, ApiError> {
     let acts = caller.store().agent_acts(caller.token(), ACTS).await?;
     let id = |act: AgentAct| {
         let answer: Value = serde_json::from_str(&act.answer?).ok()?;
@@ -376,7 +376,7 @@ async fn plan_experiment(caller: &Caller, spec: &ExperimentSpec) -> Result<Answe
 }
 
 /// A parsed specification, for code that needs its fields. The routes check it again.
-fn parse<T: serde::de::DeserializeOwned>(spec: &Value) -> Result<T, ApiError> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(spec: &Value) -> Result<T, ApiError> {
     read(spec.to_string().as_bytes()).map_err(|error| match error.body.field.clone() {
         Some(field) => error.field(format!("spec.{field}")),
         None => error.field("spec"),

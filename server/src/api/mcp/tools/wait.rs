@@ -1,5 +1,5 @@
-//! Waiting for an event of a run, or for the decision about a proposal. The store is read when something of the run has changed, at most
-//! once per [`APART`].
+//! Waiting for an event of a run or of a research loop, or for the decision about a proposal. The events of a run are read when something of
+//! the run has changed, at most once per [`APART`].
 
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use crate::api::mcp::answer::Answer;
 use crate::api::mcp::brief;
 use crate::api::mcp::caller::{Caller, query, run_id};
 use crate::api::mcp::tool::Tool;
+use crate::api::mcp::tools::loops::wait_for_loop;
 use crate::error::ApiError;
 
 /// Time to wait, seconds: the default and the maximum. Clients give up after 60 s.
@@ -29,12 +30,18 @@ const EVENTS: usize = 20;
 
 pub fn tools() -> Vec<Tool> {
     let about = "Waits until a run has an event, reaches a step or ends, or a person has decided about a proposal, or \
-                 until a time of at most 50 s has passed. Use it instead of calling get_run repeatedly.";
+                 until a time of at most 50 s has passed. With loop, it waits until a research loop has an event, needs \
+                 your proposal or ends. Use it instead of calling get_run or get_loop repeatedly.";
     vec![Tool::reading("wait_for", "Wait for an event", about, wait_for).returns(&[
-        ("until", "What ended the wait: event, step, end_of_the_run, decision or timeout."),
+        (
+            "until",
+            "What ended the wait: event, step, end_of_the_run, decision or timeout; for a loop event, proposal_needed, \
+             end_of_the_loop or timeout.",
+        ),
         ("last_number", "Number of the last event that was read; the since of the next call."),
         ("events", "The events that were waited for."),
         ("run", "The run now."),
+        ("loop", "With loop: the research loop now, and whether it waits for a proposal."),
         ("proposal", "With proposal: its number; get_proposal describes the other fields."),
     ])]
 }
@@ -42,9 +49,11 @@ pub fn tools() -> Vec<Tool> {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WaitFor {
-    /// Id of the run; not needed with proposal.
+    /// Id of the run; not needed with loop or proposal.
     #[serde(default)]
     run: String,
+    /// Id of a research loop, a number. Its events have no kinds and no step.
+    r#loop: Option<u64>,
     /// Number of a proposal: the wait ends when a person has decided about it, and an approved one was carried out.
     proposal: Option<i64>,
     /// Only events after this number end the wait; by default those after the call.
@@ -94,6 +103,13 @@ impl Changes {
 async fn wait_for(caller: Caller, args: WaitFor) -> Result<Answer, ApiError> {
     let secs = args.timeout_s.unwrap_or(WAITS).min(MOST);
     caller.progress().limit(Duration::from_secs(secs));
+    if let Some(id) = args.r#loop {
+        if !args.run.is_empty() || !args.kinds.is_empty() || args.step.is_some() {
+            let message = "run, kinds and step cannot be given together with loop";
+            return Err(ApiError::invalid("arguments_invalid", message).field("loop").hint("give loop and since"));
+        }
+        return wait_for_loop(&caller, id, args.since, Instant::now() + Duration::from_secs(secs)).await;
+    }
     if let Some(id) = args.proposal {
         caller.progress().say(format!("proposal {id}: waiting for a decision"));
         return wait_for_decision(&caller, id, Instant::now() + Duration::from_secs(secs)).await;
