@@ -141,6 +141,24 @@ async def reach_a_verdict(lab):
     return sweep["sweep"], [side["run"] for side in found["runs"]]
 
 
+async def lead_a_loop(lab):
+    """Starts a research loop, takes over the proposing, and sends its first proposal. Stops it when the proposal is being screened."""
+    rate = "optimizer.learning_rate"
+    loop = (await lab.act("start_loop", spec={"title": "Rates", "base": SPEC, "parameters": {rate: {"log": [1e-4, 1e-1]}},
+                                              "budget": {"device_hours": 1.0}, "screening": {"seeds": 2}}))["loop"]["id"]
+    await lab.act("steer_loop", loop=loop, action="set_proposer", proposer="agent")
+    begun, since = time.monotonic(), 0
+    while (found := await lab.call("wait_for", loop=loop, since=since, timeout_s=20))["until"] != "proposal_needed":
+        assert time.monotonic() - begun < WITHIN_S and found["until"] in ("event", "timeout"), found
+        since = found["last_number"]
+    await lab.act("propose_change", loop=loop, parameter=rate, values=[3e-3, 1e-2], difference=-0.05, probability=0.4)
+    while not (await lab.call("get_loop", loop=loop))["rounds"][0].get("proposal"):
+        assert time.monotonic() - begun < WITHIN_S, "the proposal is not screened"
+        await asyncio.sleep(1)
+    await lab.act("steer_loop", loop=loop, action="stop")
+    assert (await lab.call("list_loops"))["loops"][0]["state"] == "stopped"
+
+
 async def empty_lab_to_verdict(lab):
     status = await lab.call("lab_status")
     assert status["you"]["grants"]["lab"] == "steer", status
@@ -151,6 +169,7 @@ async def empty_lab_to_verdict(lab):
     run, checkpoint = await steer_a_run(lab)
     await read_a_run(lab, run, checkpoint)
     sweep, runs = await reach_a_verdict(lab)
+    await lead_a_loop(lab)
     await lab.call("compare", baseline=runs[:1], changes=[runs[1:2]])
     ranking = (await lab.call("rank", runs=runs))["ranking"]
     assert len(ranking) == 2, f"baseline and variant are two configurations: {ranking}"
@@ -216,7 +235,8 @@ def inspect(url):
     given = {"run": "amber-fox", "spec": "{}", "sweep": "1", "experiment": "1", "proposal": "1", "series": '["loss.train"]', "runs": '["amber-fox"]',
              "baseline": '["amber-fox"]', "changes": '[["amber-fox"]]', "rule": "asha", "inspection": '{"overview": {}}', "step": "1",
              "path": "optimizer.grad_clip", "value": "0.5", "schedule": "{}", "checkpoint": "0-1", "text": "a", "reason": "a test",
-             "idempotency_key": "only-a-plan-1", "dry_run": "true"}
+             "idempotency_key": "only-a-plan-1", "dry_run": "true", "loop": "1", "action": "pause", "parameter": "optimizer.learning_rate",
+             "values": "[0.01]", "difference": "-0.1", "probability": "0.5"}
     for tool in tools:
         schema = tool["inputSchema"]
         needed = schema.get("required", []) + (["dry_run"] if "dry_run" in schema["properties"] else [])
