@@ -16,6 +16,7 @@ pub(crate) mod join_tokens;
 pub(crate) mod journal;
 mod json;
 pub(crate) mod links;
+pub(crate) mod oauth;
 pub(crate) mod optuna;
 pub(crate) mod people;
 pub(crate) mod pools;
@@ -49,7 +50,7 @@ use crate::boxed::Boxed;
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 22] = [
+const MIGRATIONS: [&str; 23] = [
     include_str!("../migrations/1.sql"),
     include_str!("../migrations/pools.sql"),
     include_str!("../migrations/telemetry.sql"),
@@ -72,6 +73,7 @@ const MIGRATIONS: [&str; 22] = [
     include_str!("../migrations/agent_limits.sql"),
     include_str!("../migrations/proposals.sql"),
     include_str!("../migrations/conversations.sql"),
+    include_str!("../migrations/oauth.sql"),
 ];
 
 /// The first [`FRESH_SCHEMA`] migrations as one script, for a new file. Each `ALTER TABLE` reads the whole schema again: with the

@@ -11,6 +11,8 @@ use wire::number::counted;
 use wire::sweep::record::{SweepState, TrialState};
 use wire::{CheckpointId, DeviceId, RunId, RunState};
 
+use crate::oauth::OAuthRefusal;
+
 /// A source of any type.
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -368,6 +370,9 @@ pub enum StoreError {
     /// A machine may not join.
     #[error(transparent)]
     Join(#[from] JoinRefusal),
+    /// A program gets no token by OAuth.
+    #[error(transparent)]
+    OAuth(#[from] OAuthRefusal),
     /// The system gave no random numbers for a token.
     #[error("the system gave no random numbers: {source}")]
     Random {

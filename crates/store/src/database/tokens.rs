@@ -85,15 +85,18 @@ pub(crate) async fn consume(
     row.as_ref().map(token_of).transpose()
 }
 
-/// A token of any kind that has not expired, by the hash of its text.
+/// A token of any kind that has not expired, by the hash of its text. The text that an OAuth client has expires earlier than its token.
 pub(crate) async fn find(
     connection: &mut SqliteConnection,
     hash: &[u8],
     now_ms: i64,
 ) -> Result<Option<TokenRow>, StoreError> {
-    let sql = "SELECT id, name, role, kind, expires_ms, person, projects, \
-               (SELECT limits FROM agents WHERE token = tokens.id) AS limits FROM tokens \
-               WHERE hash = ? AND (expires_ms IS NULL OR expires_ms > ?)";
+    let sql = "SELECT id, name, role, kind, person, projects, \
+               (SELECT limits FROM agents WHERE token = tokens.id) AS limits, \
+               COALESCE((SELECT MIN(access_expires_ms, tokens.expires_ms) FROM oauth_grants WHERE token = tokens.id), \
+               expires_ms) AS expires_ms FROM tokens \
+               WHERE hash = ?1 AND (tokens.expires_ms IS NULL OR tokens.expires_ms > ?2) \
+               AND NOT EXISTS (SELECT 1 FROM oauth_grants WHERE token = tokens.id AND access_expires_ms <= ?2)";
     let row = sqlx::query(sql).bind(hash).bind(now_ms).fetch_optional(connection).await?;
     row.as_ref().map(token_of).transpose()
 }
