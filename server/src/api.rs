@@ -8,6 +8,7 @@
 //! - [`listener`]: TLS connections;
 //! - [`share`]: opening a share link; [`embeds`]: charts in pages of other sites;
 //! - [`mcp`]: tools for agents; [`assistant`]: conversations in the panel of the page;
+//! - [`oauth`]: programs that ask a person for the token of an agent;
 //! - [`notice`]: HTML pages that the server writes itself.
 
 pub mod account;
@@ -46,6 +47,7 @@ pub mod log;
 pub mod mcp;
 pub mod metrics;
 pub mod notice;
+pub mod oauth;
 pub mod oidc;
 pub mod openapi;
 pub mod page;

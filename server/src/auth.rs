@@ -8,6 +8,7 @@
 //! - [`experiment`], [`research_loop`]: roles on the experiment or the research loop in the path; [`spec`]: who may make a run of a spec;
 //!   [`datasets`]: access to datasets;
 //! - [`session`]: signing in and the cookie; [`tokens`]: creating and revoking tokens; [`links`]: share links;
+//! - [`oauth`]: tokens of agents for programs that ask a person;
 //! - [`people`]: accounts and invitations; [`projects`]: projects and their members.
 
 /// Defines an extractor of the sender of a request, if the function `require` of the module finds that the sender has the role on the
@@ -33,6 +34,7 @@ mod approved;
 pub mod datasets;
 pub mod experiment;
 pub mod links;
+pub mod oauth;
 pub mod people;
 pub mod project;
 pub mod projects;

@@ -12,7 +12,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use engine::{DataError, EngineError};
 use serde::Serialize;
-use store::{JoinRefusal, StoreError};
+use store::{JoinRefusal, OAuthRefusal, StoreError};
 use wire::data::import::ImportReport;
 use wire::sweep::record::SweepState;
 use wire::{ApiErrorBody, PlanError};
@@ -239,11 +239,24 @@ impl From<StoreError> for ApiError {
                 .hint("remove its workers, and stop or delete the runs that wait for it"),
             StoreError::UnknownWorker { .. } => Self::not_found(message).hint("GET /api/v1/workers lists the workers"),
             StoreError::Join(refusal) => join_refused(refusal, message),
+            StoreError::OAuth(refusal) => oauth_refused(*refusal, message),
             StoreError::DiskFull { .. } => Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", message),
             _ => return Self::internal("the lab's store", error),
         };
         converted.source(error)
     }
+}
+
+/// The error of a program that gets no token by OAuth, with a code of RFC 6749 or RFC 8707.
+fn oauth_refused(refusal: OAuthRefusal, message: String) -> ApiError {
+    let (status, code) = match refusal {
+        OAuthRefusal::OtherResource => (StatusCode::BAD_REQUEST, "invalid_target"),
+        OAuthRefusal::TooManyRegistrations | OAuthRefusal::TooManyClients => {
+            (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable")
+        }
+        _ => (StatusCode::BAD_REQUEST, "invalid_grant"),
+    };
+    ApiError::new(status, code, message)
 }
 
 /// The error of a machine that may not join a pool.

@@ -109,6 +109,7 @@ fn action((_, route): &(Method, String), operation: Option<&Operation>) -> Strin
 fn page_action(route: &str) -> Option<&'static str> {
     match route.trim_start_matches('/').split('/').next()? {
         "signin" => Some("use sign-in link"),
+        "oauth" => Some("connect an agent"),
         "oidc" => Some("sign in with OpenID Connect"),
         "share" => Some("open share link"),
         "embed" => Some("open embedded chart"),

@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{StatusCode, Uri};
 use serde::de::DeserializeOwned;
 use wire::error::in_words;
 use wire::number::grouped;
@@ -29,6 +29,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 /// 400 for text that is not JSON, 422 for a field that is invalid.
 pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
     Json::from_bytes(text).map(|Json(value)| value).map_err(body_refused)
+}
+
+/// Reads a form, which is encoded as a query is; `None` for anything else.
+pub(super) fn read_form<T: DeserializeOwned>(body: &str) -> Option<T> {
+    let uri: Uri = format!("/?{}", body.trim()).parse().ok()?;
+    axum::extract::Query::try_from_uri(&uri).ok().map(|axum::extract::Query(form)| form)
 }
 
 fn body_refused(rejection: JsonRejection) -> ApiError {

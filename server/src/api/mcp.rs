@@ -30,7 +30,7 @@ use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::map_response;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
@@ -38,6 +38,8 @@ use futures_util::StreamExt;
 use wire::access::{Role, TokenKind};
 
 use super::audited::AGENTS;
+use super::reached::Reached;
+use crate::auth::oauth::metadata::challenge;
 use crate::auth::{SignedIn, forbidden};
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -53,7 +55,8 @@ pub fn route(lab: &Lab, api: Router) -> Router<Lab> {
     let calls = Calls::default();
     let service = service(lab.clone(), api, calls.clone());
     let route = Router::new().route(AGENTS, any(answer_message));
-    route.layer(map_response(name_scheme)).layer(Extension(service)).layer(Extension(calls))
+    let named = from_fn_with_state(lab.clone(), name_scheme);
+    route.layer(named).layer(Extension(service)).layer(Extension(calls))
 }
 
 /// Answers a message of an agent. The agent must send a token in the Authorization header; a browser cookie is not accepted.
@@ -111,10 +114,18 @@ fn holding(place: Place, response: Response) -> Response {
     response.map(held)
 }
 
-/// Names the authentication scheme in responses with status 401.
-async fn name_scheme(mut response: Response) -> Response {
-    if response.status() == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"kindling\""));
+/// Names the authentication scheme in responses with status 401, and where a program reads how it gets a token.
+async fn name_scheme(
+    State(lab): State<Lab>,
+    Extension(reached): Extension<Reached>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = next.run(request).await;
+    if response.status() == StatusCode::UNAUTHORIZED
+        && let Ok(challenge) = HeaderValue::try_from(challenge(&reached.lab_address(&lab)))
+    {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
     response
 }

@@ -13,6 +13,37 @@ pub struct Notice {
     style: Option<String>,
 }
 
+/// A control of a form: its field, its label, and what it holds.
+pub enum Control<'a> {
+    /// One of several values, each with its label.
+    Choice { field: &'a str, label: &'a str, values: &'a [(&'a str, &'a str)], chosen: &'a str },
+    /// A number of at least 0; `step` is `any` for fractions.
+    Number { field: &'a str, label: &'a str, step: &'a str },
+}
+
+impl Control<'_> {
+    fn html(&self) -> String {
+        match self {
+            Self::Choice { field, label, values, chosen } => {
+                let option = |(value, label): &(&str, &str)| {
+                    let selected = if value == chosen { " selected" } else { "" };
+                    format!("<option value=\"{}\"{selected}>{}</option>", escaped(value), escaped(label))
+                };
+                let options: String = values.iter().map(option).collect();
+                let label = escaped(label);
+                format!(
+                    "<p><label for={field}>{label}</label><br><select id={field} name={field}>{options}</select></p>"
+                )
+            }
+            Self::Number { field, label, step } => format!(
+                "<p><label for={field}>{}</label><br><input id={field} name={field} type=number min=0 step={step} \
+                 placeholder=\"no limit\"></p>",
+                escaped(label)
+            ),
+        }
+    }
+}
+
 impl Notice {
     pub fn new(title: &str) -> Self {
         Self { title: escaped(title), body: String::new(), style: None }
@@ -62,6 +93,20 @@ impl Notice {
     #[must_use]
     pub fn button(self, label: &str) -> Self {
         self.with(format_args!("<form method=post><button class=primary autofocus>{}</button></form>", escaped(label)))
+    }
+
+    /// A form that sends a POST to the address of this page, with a button for each value of its field `decision`; the first one is the main
+    /// one.
+    #[must_use]
+    pub fn form(self, controls: &[Control<'_>], buttons: &[(&str, &str)]) -> Self {
+        let controls: String = controls.iter().map(Control::html).collect();
+        let mut class = " class=primary";
+        let button = |(value, label): &(&str, &str)| {
+            let (value, label, class) = (escaped(value), escaped(label), std::mem::take(&mut class));
+            format!("<button name=decision value=\"{value}\"{class}>{label}</button> ")
+        };
+        let buttons: String = buttons.iter().map(button).collect();
+        self.with(format_args!("<form method=post>{controls}<p>{buttons}</p></form>"))
     }
 
     /// Opens another page of the server, by itself or with a link. Unlike a redirect, it is a request of this site, with its cookies, also

@@ -125,10 +125,7 @@ fn provider_of(lab: &Lab) -> Result<Arc<Provider>, ApiError> {
 
 /// The address of [`CALLBACK`] as browsers reach it.
 fn redirect_address(lab: &Lab, reached: &Reached) -> String {
-    let scheme = if reached.is_https { "https" } else { "http" };
-    let own = || format!("{scheme}://{}{}", reached.host, reached.base.as_deref().unwrap_or("/"));
-    let lab_address = lab.settings.public_url.as_ref().map_or_else(own, ToString::to_string);
-    format!("{}{CALLBACK}", lab_address.trim_end_matches('/'))
+    format!("{}{CALLBACK}", reached.lab_address(lab).trim_end_matches('/'))
 }
 
 /// A path within the lab; the first page instead of anything else, so that no link leads from here to another site.

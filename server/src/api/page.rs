@@ -79,7 +79,7 @@ pub async fn serve_page(request: Request) -> Response {
     match find(path).filter(|_| !is_compressed) {
         Some(file) => send(file, request.headers()),
         None if is_address(path, request.headers()) => match find(INDEX) {
-            Some(index) => send_index(index, &request),
+            Some(index) => send_index(index, request.extensions().get(), request.uri().path(), request.headers()),
             None => not_built().into_response(),
         },
         None => {
@@ -89,10 +89,13 @@ pub async fn serve_page(request: Request) -> Response {
     }
 }
 
-/// The page as the answer to a request of a browser that is not signed in.
-pub fn unauthorized() -> Response {
+/// The page as the answer to a request of a browser that is not signed in, for an address within the lab.
+pub fn unauthorized(reached: &Reached, path: &str) -> Response {
     match find(INDEX) {
-        Some(index) => (StatusCode::UNAUTHORIZED, send(index, &HeaderMap::new())).into_response(),
+        Some(index) => {
+            let page = send_index(index, Some(reached), path, &HeaderMap::new());
+            (StatusCode::UNAUTHORIZED, page).into_response()
+        }
         None => (StatusCode::UNAUTHORIZED, not_built()).into_response(),
     }
 }
@@ -108,15 +111,15 @@ fn is_address(path: &str, headers: &HeaderMap) -> bool {
 }
 
 /// Sends the page, with the path of the lab in place of the relative one that is right at the top only.
-fn send_index(index: &'static PageFile, request: &Request) -> Response {
-    let known = request.extensions().get::<Reached>().and_then(|reached| reached.base.clone());
-    let base = known.unwrap_or_else(|| relative_base(request.uri().path()));
+fn send_index(index: &'static PageFile, reached: Option<&Reached>, path: &str, headers: &HeaderMap) -> Response {
+    let known = reached.and_then(|reached| reached.base.clone());
+    let base = known.unwrap_or_else(|| relative_base(path));
     match std::str::from_utf8(index.content) {
         Ok(html) if base != "./" => {
             let html = html.replace(RELATIVE, &format!("\"{base}"));
             ([(CACHE_CONTROL, "no-cache"), (VARY, "accept-encoding")], Html(html)).into_response()
         }
-        _ => send(index, request.headers()),
+        _ => send(index, headers),
     }
 }
 

@@ -36,6 +36,15 @@ pub struct Reached {
     pub ignored: Option<(String, Option<IpAddr>)>,
 }
 
+impl Reached {
+    /// The address of the lab, with a slash at its end: the public one, or else the one that was reached.
+    pub fn lab_address(&self, lab: &Lab) -> String {
+        let scheme = if self.is_https { "https" } else { "http" };
+        let own = || format!("{scheme}://{}{}", self.host, self.base.as_deref().unwrap_or("/"));
+        lab.settings.public_url.as_ref().map_or_else(own, ToString::to_string)
+    }
+}
+
 /// Notes the address, and removes the public path where the proxy has kept it.
 pub async fn note_address(State(lab): State<Lab>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());

@@ -23,7 +23,7 @@ use super::routes::{Descriptions, Routes, routes};
 use super::{
     account, agents, alert_conditions, alerts, assistant, audit, audited, backups, checkpoints, checks, commands,
     comparison, completions, corpora, embeds, experiments, exports, figures, filters, findings, fits, guard, headers,
-    hub, inspections, journal, lab, links, mcp, metrics, oidc, openapi, page, people, planning, pools, projects,
+    hub, inspections, journal, lab, links, mcp, metrics, oauth, oidc, openapi, page, people, planning, pools, projects,
     proposals, reached, research_loops, runs, series, session, share, sockets, sweep_results, sweeps, tasks, telemetry,
     tokens, transfer, uploads, workers,
 };
@@ -65,6 +65,7 @@ fn called_routes(lab: &Lab) -> (Router, Audited) {
         .route("/embed/{token}/{file}", get(embeds::show_image))
         .route("/oidc/start", get(oidc::start))
         .route(oidc::CALLBACK, get(oidc::callback))
+        .merge(oauth::routes())
         .route("/healthz", get(metrics::health))
         .route("/metrics", get(metrics::metrics))
         .method_not_allowed_fallback(refuse_method)

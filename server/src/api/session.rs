@@ -112,6 +112,7 @@ pub async fn get_me(SignedIn(identity): SignedIn, State(lab): State<Lab>) -> Res
 pub async fn show_link(
     headers: HeaderMap,
     State(lab): State<Lab>,
+    Extension(reached): Extension<Reached>,
     Extension(sender): Extension<Sender>,
     Query(link): Query<SignInLink>,
 ) -> Result<Response, ApiError> {
@@ -124,7 +125,7 @@ pub async fn show_link(
             .button("Sign in");
         return Ok(([(REFERRER_POLICY, SAME_ORIGIN)], notice).into_response());
     }
-    refuse_link(&headers, &lab, &sender, &link.token).await
+    refuse_link(&headers, &lab, &reached, &sender, &link.token).await
 }
 
 /// Uses a sign-in link: sets the cookie and redirects to the page.
@@ -141,19 +142,25 @@ pub async fn use_link(
             let headers = [(LOCATION, PAGE.to_owned()), (SET_COOKIE, session_cookie(&lab, &reached, &session))];
             Ok((StatusCode::SEE_OTHER, headers).into_response())
         }
-        None => refuse_link(&headers, &lab, &sender, &link.token).await,
+        None => refuse_link(&headers, &lab, &reached, &sender, &link.token).await,
     }
 }
 
 /// The answer to a link that is not valid: the page, which has a form for another one unless this browser is signed in already.
-async fn refuse_link(headers: &HeaderMap, lab: &Lab, sender: &Sender, token: &str) -> Result<Response, ApiError> {
+async fn refuse_link(
+    headers: &HeaderMap,
+    lab: &Lab,
+    reached: &Reached,
+    sender: &Sender,
+    token: &str,
+) -> Result<Response, ApiError> {
     if identify(headers, lab).await.is_ok() {
         return Ok((StatusCode::SEE_OTHER, [(LOCATION, PAGE)]).into_response());
     }
     if !token.is_empty() {
         lab.throttle.text_failed(sender.address, token)?;
     }
-    Ok(page::unauthorized())
+    Ok(page::unauthorized(reached, "/signin"))
 }
 
 /// The cookie with a session; an empty session removes it.
@@ -165,4 +172,4 @@ pub(super) fn session_cookie(lab: &Lab, reached: &Reached, session: &str) -> Str
 /// The address of the page from `/signin`: relative, because a proxy may have removed a path before it.
 const PAGE: &str = "./";
 /// Without it, browsers send the form with `Origin: null`, because other pages of the server ask for no referrer at all.
-const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
+pub(super) const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");

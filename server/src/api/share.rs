@@ -1,9 +1,9 @@
 //! Opening a share link in a browser. A GET changes nothing, because chat programs open links; the form of its page posts to the same
 //! address.
 
-use axum::extract::{Extension, Query as QueryOf, State};
+use axum::extract::{Extension, State};
 use axum::http::header::{LOCATION, REFERRER_POLICY, SET_COOKIE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use figure::number;
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use store::{LinkRecord, OpenedBy};
 use wire::access::link::LinkScope;
 use wire::access::{Grants, Role, TokenKind};
 
-use super::extract::Path;
+use super::extract::{Path, read_form};
 use super::notice::Notice;
 use super::page;
 use super::reached::Reached;
@@ -116,9 +116,8 @@ async fn is_admitted(lab: &Lab, sender: &Sender, link: &LinkRecord, body: &str) 
 
 /// The passphrase of a form, which is encoded as a query is; empty for anything else.
 fn passphrase(body: &str) -> String {
-    let uri: Option<Uri> = (body.len() <= FORM_BYTES).then(|| format!("/?{}", body.trim()).parse().ok()).flatten();
-    let form = uri.and_then(|uri| QueryOf::<ShareForm>::try_from_uri(&uri).ok());
-    form.map(|QueryOf(form)| form.passphrase).unwrap_or_default()
+    let form = (body.len() <= FORM_BYTES).then(|| read_form::<ShareForm>(body)).flatten();
+    form.map(|form| form.passphrase).unwrap_or_default()
 }
 
 /// The page of a link. It names what is shared only where no passphrase is needed.

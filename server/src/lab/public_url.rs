@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 /// First parts of the server's own paths. A public path that begins like one of them could not be told from it.
-const OWN: [&str; 14] = [
+const OWN: [&str; 16] = [
+    ".well-known",
     "api",
     "assets",
     "compare",
@@ -13,6 +14,7 @@ const OWN: [&str; 14] = [
     "index.html",
     "invite",
     "metrics",
+    "oauth",
     "oidc",
     "playground",
     "runs",

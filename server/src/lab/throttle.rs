@@ -203,7 +203,7 @@ fn key(kind: &str, text: &str) -> Key {
 }
 
 /// The address, or the network of an IPv6 address: one customer has at least 2^64 of them.
-pub(super) fn network(address: IpAddr) -> String {
+pub fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).to_string(),
