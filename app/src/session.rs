@@ -6,6 +6,7 @@ use leptos::task::spawn_local;
 use wire::RunId;
 use wire::access::{Grants, Me, Role, TokenKind};
 
+use crate::base::open_path;
 use crate::net::api::{self, ApiFailure};
 
 /// Code of the answer to a guest whose last link has ended.
@@ -112,8 +113,11 @@ impl Session {
         self.sign_in.set(SignIn::Out);
     }
 
-    /// Shows the page of someone who has just signed in.
+    /// Shows the page of someone who has just signed in. The server writes the page on which a program asks for access.
     pub(crate) fn enter(self, me: Me) {
+        if open_path().starts_with("/oauth/") && window().location().reload().is_ok() {
+            return;
+        }
         self.has_ended.set(false);
         self.sign_in.set(SignIn::In(me));
     }
