@@ -20,6 +20,7 @@ mod journal;
 mod lab;
 mod link;
 mod mcp;
+mod oauth;
 mod people;
 mod polling;
 mod pools;

@@ -172,7 +172,11 @@ async fn whoever_has_no_token_or_comes_from_a_foreign_page_is_refused() {
     for token in [None, Some("wrong")] {
         let answer = send(&lab, token, &ping).await;
         assert_eq!((answer.status, answer.code().as_str()), (StatusCode::UNAUTHORIZED, "unauthorized"));
-        assert_eq!(answer.headers["www-authenticate"], "Bearer realm=\"kindling\"");
+        assert_eq!(
+            answer.headers["www-authenticate"],
+            "Bearer realm=\"kindling\", \
+             resource_metadata=\"http://127.0.0.1:7878/.well-known/oauth-protected-resource/mcp\""
+        );
     }
     assert_eq!(send(&lab, Some(&lab.worker), &ping).await.code(), "forbidden");
     let pair = format!("{}={}", server::auth::cookie_name(lab.state.store().id()), lab.admin);
