@@ -16,12 +16,18 @@ struct Peer {
     check: fn() -> Outcome<()>,
 }
 
-const PEERS: [Peer; 3] = [
+const PEERS: [Peer; 4] = [
     Peer {
         name: "Model Context Protocol, official Python SDK",
         needs: "a python3 with the package mcp",
         is_there: || has_module("mcp"),
         check: || run(python().args(["tests/measure/agents.py", "lab"]).env("KINDLING", server::program())),
+    },
+    Peer {
+        name: "OAuth of the Model Context Protocol, official Python SDK",
+        needs: "a python3 with the package mcp",
+        is_there: || has_module("mcp"),
+        check: || run(python().arg("tests/measure/oauth.py").env("KINDLING", server::program())),
     },
     Peer {
         name: "HTTP API, schemathesis",
