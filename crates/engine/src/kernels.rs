@@ -1,7 +1,9 @@
-//! Arithmetic below the model. [`fused`]: operators of the CPU that pass over memory once; [`reduce`]: reductions of large tensors to a few
+//! Arithmetic below the model. [`cpu`]: operators of the CPU over slices, forward and backward; [`fused`]: operators of the CPU for burn's
+//! graph, which pass over memory once; [`reduce`]: reductions of large tensors to a few
 //! numbers, with the reference implementation of every WGSL kernel; [`gpu`]: these kernels on burn's device; [`dispatch`]: either of
 //! the two, by device; [`random`]: counter-based random numbers.
 
+pub(crate) mod cpu;
 pub mod dispatch;
 pub mod fused;
 pub mod gpu;

@@ -1,14 +1,15 @@
-//! Replicas: a batch split over CPU cores as in data-parallel training, one thread per replica, each with its own burn graph.
+//! Replicas: a batch split over CPU cores as in data-parallel training, one thread per replica, each with its own buffers.
 //!
-//! Measured on two cores: two graphs in parallel train twice as fast as one graph with two threads, whose many small operators leave the
-//! second core idle. Results are returned in the order of the replicas, so sums are the same on every machine.
+//! Measured on two cores: two replicas train twice as fast as one with operators that use two threads, because many small operators leave
+//! the second core idle. Results are returned in the order of the replicas, so sums are the same on every machine.
 //!
 //! Where several runs train on one CPU at once, fewer threads than replicas compute: a thread then computes its replicas one after the other.
 //! Each replica is computed by one thread either way, so the results do not depend on the number of threads.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use crate::error::EngineError;
 
@@ -33,10 +34,16 @@ impl Default for ThreadLimit {
     }
 }
 
+/// A value that a replica keeps.
+type Kept = Mutex<Option<Box<dyn Any + Send>>>;
+
 /// One thread for each replica.
 pub struct Replicas {
     pools: Vec<rayon::ThreadPool>,
     limit: ThreadLimit,
+    /// What each replica keeps between calls, such as the buffers of its gradient. One thread at a time uses the value of a replica, so
+    /// none waits for a lock.
+    kept: Arc<Vec<Kept>>,
 }
 
 impl Replicas {
@@ -60,7 +67,9 @@ impl Replicas {
                 .build();
             pool.map_err(|source| EngineError::Replica { replica, source: source.into() })
         };
-        Ok(Self { pools: (0..count.max(1)).map(build).collect::<Result<_, _>>()?, limit })
+        let pools = (0..count.max(1)).map(build).collect::<Result<Vec<_>, _>>()?;
+        let kept = Arc::new(pools.iter().map(|_| Kept::default()).collect());
+        Ok(Self { pools, limit, kept })
     }
 
     /// The threads that may compute now.
@@ -84,6 +93,23 @@ impl Replicas {
         });
         let done = "a scope waits for its tasks, or propagates their panic";
         (of_a.expect(done), of_b.expect(done))
+    }
+
+    /// As [`Replicas::map`]; `work` also has the value that the replica keeps, a default one at first.
+    ///
+    /// # Errors
+    /// A replica panicked; the error has its index and message.
+    pub fn map_keeping<K: Default + Send + 'static, T: Send + 'static>(
+        &self,
+        work: impl Fn(usize, &mut K) -> T + Send + Sync + 'static,
+    ) -> Result<Vec<T>, EngineError> {
+        let kept = self.kept.clone();
+        self.map(move |replica| with_kept(&kept[replica], |value| work(replica, value)))
+    }
+
+    /// Calls `work` with the value that a replica keeps.
+    pub fn with_kept<K: Default + Send + 'static, T>(&self, replica: usize, work: impl FnOnce(&mut K) -> T) -> T {
+        with_kept(&self.kept[replica], work)
     }
 
     /// Runs `work(replica)` for every replica, in parallel on the threads that may compute. Returns the results in the order of the replicas.
@@ -119,6 +145,17 @@ impl Replicas {
     }
 }
 
+/// Calls `work` with a kept value; one of another type, which another computation left, is replaced.
+fn with_kept<K: Default + Send + 'static, T>(kept: &Kept, work: impl FnOnce(&mut K) -> T) -> T {
+    // After a panic the value is used again: it is scratch memory, and each computation writes what it reads.
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    if !kept.as_ref().is_some_and(|value| value.is::<K>()) {
+        *kept = Some(Box::new(K::default()));
+    }
+    let value = kept.as_mut().and_then(|value| value.downcast_mut::<K>());
+    work(value.expect("a value of another type was replaced"))
+}
+
 pub fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
@@ -142,6 +179,25 @@ mod tests {
             "one thread runs both"
         );
         assert_eq!(replicas.both(|| words[0].len(), || words[1].len()), (5, 4), "borrowed values can be used");
+    }
+
+    #[test]
+    fn each_replica_keeps_its_value_until_another_type_is_asked_for() {
+        let replicas = Replicas::new(2).unwrap();
+        let count = || {
+            replicas.map_keeping(|replica, calls: &mut usize| {
+                *calls += replica + 1;
+                *calls
+            })
+        };
+        assert_eq!(count().unwrap(), [1, 2]);
+        assert_eq!(count().unwrap(), [2, 4]);
+        assert_eq!(replicas.with_kept(1, |calls: &mut usize| *calls), 4);
+        assert_eq!(replicas.map_keeping(|_, text: &mut String| text.len()).unwrap(), [0, 0]);
+        assert_eq!(count().unwrap(), [1, 2], "a value of another type took its place");
+        let failed = replicas.map_keeping(|_, calls: &mut usize| assert!(*calls > 9, "too few"));
+        assert!(failed.is_err());
+        assert_eq!(count().unwrap(), [2, 4], "the value is still there after a panic");
     }
 
     #[test]

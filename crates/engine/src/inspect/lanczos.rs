@@ -3,7 +3,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::kernels::fused::lanes::{self, wide_fn};
+use crate::kernels::cpu::lanes::{self, wide_fn};
 use crate::kernels::random::Counter;
 
 /// Maximum dimension of the Krylov space of one restart.

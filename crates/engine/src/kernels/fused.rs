@@ -1,8 +1,7 @@
 //! Operators that pass over memory once on the CPU, where burn makes several passes: GELU, norms, attention, causal softmax, cross-entropy.
 //!
 //! Each has a reference implementation in burn's operators, which other devices use; a test compares forward and backward of both. The kernels
-//! are plain loops over slices in `fused/`, compiled for the widest vectors of the processor (`wide_fn`). Sums have sixteen lanes on every
-//! processor, so that every machine gets the same bits.
+//! are plain loops over slices in `fused/`. Training and evaluations use those of [`super::cpu`].
 
 use std::fmt::Debug;
 
@@ -17,10 +16,8 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 mod attention;
 mod gelu;
-pub(crate) mod lanes;
 mod loss;
 mod norm;
-mod products;
 mod softmax;
 
 /// GELU, tanh form.

@@ -2,7 +2,7 @@
 
 use wire::inspect::statistics::Moments;
 
-use crate::kernels::fused::lanes::{dot, wide_fn};
+use crate::kernels::cpu::lanes::{dot, wide_fn};
 
 /// Moments and extrema of values on the host: the reference implementation of `moments.wgsl`. Sums are in 64 bits, where no
 /// square of a 32-bit float overflows or underflows, over eight lanes, so that an addition does not wait for the previous one.

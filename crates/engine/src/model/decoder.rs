@@ -14,7 +14,7 @@ use crate::model::params::Weights;
 /// Maximum number of logits in one chunk: a storage binding on a GPU is limited to about 2 GiB, and the loss needs several.
 const LOGITS_PER_CHUNK: usize = 96 * 1024 * 1024;
 /// Added to the mean square of queries and keys in QK-norm.
-const HEAD_EPS: f64 = 1e-6;
+pub(super) const HEAD_EPS: f64 = 1e-6;
 
 /// Dropout of one forward pass in training.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +69,7 @@ impl<'a> Decoder<'a> {
 
     /// A training pass.
     pub fn training(plan: &'a ModelPlan, weights: &'a Weights, dropout: Option<Dropout>) -> Self {
-        Self { dropout: dropout.filter(|dropout| dropout.rate > 0.0), ..Self::new(plan, weights) }
+        Self { dropout, ..Self::new(plan, weights) }
     }
 
     /// A pass with a hook.

@@ -7,6 +7,8 @@ use crate::data::batch::Batch;
 use crate::device::read;
 use crate::device::replicas::Replicas;
 use crate::error::EngineError;
+use crate::model::cpu;
+use crate::model::cpu::workspace::{Workspace, Workspaces};
 use crate::model::decoder::Decoder;
 use crate::model::gradient::{sequences_of, tokens};
 use crate::model::params::Weights;
@@ -63,15 +65,27 @@ pub fn token_losses(
     replicas: Option<&Replicas>,
     device: &Device,
 ) -> Result<Vec<f32>, EngineError> {
-    let Some(replicas) = replicas else { return losses_of(model, weights, batch, device) };
+    let Some(replicas) = replicas else {
+        return losses_of(model, weights, batch, device, &mut Workspace::default());
+    };
     let (model, weights, batch, device) = (model.clone(), weights.clone(), batch.clone(), device.clone());
     let count = replicas.count();
-    let losses =
-        replicas.map(move |replica| losses_of(&model, &weights, &sequences_of(&batch, replica, count), &device))?;
+    let losses = replicas.map_keeping(move |replica, buffers: &mut Workspaces| {
+        losses_of(&model, &weights, &sequences_of(&batch, replica, count), &device, &mut buffers.losses)
+    })?;
     Ok(losses.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
 }
 
-fn losses_of(model: &ModelPlan, weights: &Weights, batch: &Batch, device: &Device) -> Result<Vec<f32>, EngineError> {
+fn losses_of(
+    model: &ModelPlan,
+    weights: &Weights,
+    batch: &Batch,
+    device: &Device,
+    workspace: &mut Workspace,
+) -> Result<Vec<f32>, EngineError> {
+    if weights.are_on_cpu() {
+        return Ok(cpu::token_nats(model, weights, batch, workspace));
+    }
     if batch.size == 0 {
         return Ok(vec![]);
     }

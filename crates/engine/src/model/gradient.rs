@@ -1,5 +1,7 @@
-//! The gradient of a step: one flat gradient for each parameter. On the CPU each batch is split over replicas.
+//! The gradient of a step: one flat gradient for each parameter. On the CPU each batch is split over replicas, whose gradients
+//! [`super::cpu`] computes; on other devices burn's autodiff does.
 
+use burn::backend::Flex;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use wire::RunPlan;
 use wire::hyperparameters::recipe::Optimizer;
@@ -9,7 +11,10 @@ use crate::data::batch::Batch;
 use crate::device::host_values;
 use crate::device::replicas::Replicas;
 use crate::error::EngineError;
+use crate::kernels::cpu::lanes;
 use crate::kernels::moments::sum_of_squares;
+use crate::model::cpu::workspace::{Workspace, Workspaces};
+use crate::model::cpu::{self, Objective};
 use crate::model::decoder::{Decoder, Dropout};
 use crate::model::params::{self, Weights};
 
@@ -45,6 +50,12 @@ impl GradientArgs {
     pub fn of_step(plan: &RunPlan, optimizer: &Optimizer, step: u64) -> Self {
         let dropout_seed = plan.seed.wrapping_mul(0x9e37_79b9).wrapping_add(step);
         Self { model: plan.recipe.model.clone(), z_loss: optimizer.z_loss, dropout_seed }
+    }
+
+    /// Dropout of the sequences with index `part` in the step; `None` without dropout.
+    fn dropout(&self, part: u64) -> Option<Dropout> {
+        let dropout = Dropout { rate: self.model.dropout, key: self.dropout_seed.wrapping_add(part << 48) };
+        (dropout.rate > 0.0).then_some(dropout)
     }
 }
 
@@ -106,35 +117,65 @@ impl Step<'_> {
     fn gradient(&self, batches: Vec<Batch>) -> Result<(Gradient, Vec<GradientPart>), EngineError> {
         let (mut sum, mut parts): (Option<Gradient>, _) = (None, vec![]);
         for (index, batch) in batches.into_iter().enumerate() {
-            for (gradient, part) in self.of_micro_batch(batch, index)? {
+            for (replica, (gradient, part)) in self.of_micro_batch(batch, index)?.into_iter().enumerate() {
                 parts.extend(part);
                 sum = Some(match sum {
                     None => gradient,
-                    Some(sum) => add(sum, gradient),
+                    Some(sum) => self.add(sum, gradient, replica),
                 });
             }
         }
-        Ok((sum.ok_or(EngineError::NoBatches)?, parts))
+        let sum = sum.ok_or(EngineError::NoBatches)?;
+        self.keep(0, &sum.flat);
+        Ok((sum, parts))
     }
 
     /// The gradients of a micro-batch, one per replica.
     fn of_micro_batch(&self, batch: Batch, index: usize) -> Result<Vec<(Gradient, Option<GradientPart>)>, EngineError> {
         let (total, is_measured) = (self.total, self.is_measured);
         let Some(replicas) = self.replicas else {
-            let gradient = of_replica(self.args, self.weights, &batch, index as u64, total, self.device);
+            let mut workspace = Workspace::default();
+            let gradient =
+                of_replica(self.args, self.weights, &batch, index as u64, total, self.device, &mut workspace);
             let part = is_measured.then(|| part(&gradient, &batch));
             return Ok(vec![(gradient, part)]);
         };
         let (args, weights, device, count) =
             (self.args.clone(), self.weights.clone(), self.device.clone(), replicas.count());
-        replicas.map(move |replica| {
+        replicas.map_keeping(move |replica, buffers: &mut Workspaces| {
             let number = (index * count + replica) as u64;
             let batch = sequences_of(&batch, replica, count);
-            let gradient = of_replica(&args, &weights, &batch, number, total, &device);
+            let gradient = of_replica(&args, &weights, &batch, number, total, &device, &mut buffers.gradient);
             let part = (is_measured && batch.size > 0).then(|| part(&gradient, &batch));
             (gradient, part)
         })
     }
+
+    /// The sum of two gradients, the second of which a replica has computed.
+    fn add(&self, sum: Gradient, other: Gradient, replica: usize) -> Gradient {
+        if !self.weights.are_on_cpu() {
+            let flat = sum.flat.into_iter().zip(other.flat).map(|(a, b)| a + b).collect();
+            return Gradient { loss: sum.loss + other.loss, flat };
+        }
+        let flat = sum.flat.into_iter().zip(&other.flat).map(|(sum, other)| add_in_place(sum, other)).collect();
+        self.keep(replica, &other.flat);
+        Gradient { loss: sum.loss + other.loss, flat }
+    }
+
+    /// Returns the buffers of a gradient to the replica, which uses them again when they are free.
+    fn keep(&self, replica: usize, flat: &[Tensor<1>]) {
+        if let Some(replicas) = self.replicas {
+            replicas.with_kept(replica, |buffers: &mut Workspaces| buffers.gradient.return_gradients(flat));
+        }
+    }
+}
+
+/// `sum + other`, in the buffer of `sum`.
+fn add_in_place(sum: Tensor<1>, other: &Tensor<1>) -> Tensor<1> {
+    let mut sum = sum.try_into_primitive::<Flex>().expect("both gradients are on the CPU");
+    let other = host_values(other);
+    lanes::add(sum.storage_mut(), other.as_slice().unwrap_or_default());
+    Tensor::from_primitive::<Flex>(sum)
 }
 
 /// The norm of the gradient of a part, computed where the gradient was: on the CPU in one pass over memory.
@@ -169,13 +210,43 @@ fn of_replica(
     part: u64,
     total: usize,
     device: &Device,
+    workspace: &mut Workspace,
+) -> Gradient {
+    match weights.are_on_cpu() {
+        true => on_cpu(args, weights, batch, part, total, workspace),
+        false => by_autodiff(args, weights, batch, part, total, device),
+    }
+}
+
+/// The summand of these sequences in the gradient of a step that has `total` tokens, by [`cpu::gradient`] in the buffers of a replica.
+/// `part`: index of the sequences in the step, which selects their dropout masks.
+pub fn on_cpu(
+    args: &GradientArgs,
+    weights: &Weights,
+    batch: &Batch,
+    part: u64,
+    total: usize,
+    workspace: &mut Workspace,
+) -> Gradient {
+    let objective = Objective { weight: 1.0 / total as f64, z_loss: args.z_loss, dropout: args.dropout(part) };
+    let (loss, flat) = cpu::gradient(&args.model, weights, batch, objective, workspace);
+    Gradient { loss: params::upload(vec![loss as f32], &Device::flex()), flat }
+}
+
+/// The same by burn's autodiff: the reference of [`on_cpu`].
+pub fn by_autodiff(
+    args: &GradientArgs,
+    weights: &Weights,
+    batch: &Batch,
+    part: u64,
+    total: usize,
+    device: &Device,
 ) -> Gradient {
     let leaves = weights.leaves();
-    let dropout = Dropout { rate: args.model.dropout, key: args.dropout_seed.wrapping_add(part << 48) };
     let device = device.clone().autodiff();
     let (inputs, targets) =
         (tokens(&batch.inputs, batch.size, batch.seq, &device), tokens(&batch.targets, batch.size, batch.seq, &device));
-    let loss = Decoder::training(&args.model, &leaves, Some(dropout)).loss_sum(inputs, targets, args.z_loss);
+    let loss = Decoder::training(&args.model, &leaves, args.dropout(part)).loss_sum(inputs, targets, args.z_loss);
     let weight = 1.0 / total as f64;
     let mut grads = (loss.objective * weight).backward();
     let flat = leaves
@@ -184,9 +255,4 @@ fn of_replica(
         .map(|leaf| leaf.grad_remove(&mut grads).unwrap_or_else(|| leaf.clone().inner().zeros_like()))
         .collect();
     Gradient { loss: loss.nats.inner() * weight, flat }
-}
-
-fn add(sum: Gradient, other: Gradient) -> Gradient {
-    let flat = sum.flat.into_iter().zip(other.flat).map(|(a, b)| a + b).collect();
-    Gradient { loss: sum.loss + other.loss, flat }
 }

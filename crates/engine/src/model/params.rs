@@ -182,6 +182,11 @@ impl Weights {
         self.flat.first().is_some_and(|values| values.device().inner() == Device::flex())
     }
 
+    /// Index in [`Self::flat`] and shape of a parameter; `None` if the plan does not have it.
+    pub fn place(&self, name: &str) -> Option<(usize, &[usize])> {
+        self.layout.get(name).map(|(index, shape)| (*index, &shape[..]))
+    }
+
     /// A matrix by name.
     ///
     /// # Panics

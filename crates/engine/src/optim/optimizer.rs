@@ -8,7 +8,8 @@ use wire::hyperparameters::recipe::OptimizerKind;
 use crate::device::host_values;
 use crate::device::replicas::Replicas;
 use crate::error::EngineError;
-use crate::kernels::fused::lanes::wide_fn;
+use crate::kernels::cpu::lanes::wide_fn;
+use crate::kernels::moments;
 use crate::model::gradient::Gradient;
 use crate::model::params::ParamSpec;
 use crate::optim::muon;
@@ -159,13 +160,7 @@ pub fn clip_scale_on_gpu(norm: Tensor<1>, max_norm: f64) -> Tensor<1> {
 }
 
 fn sum_of_squares(tensor: &Tensor<1>) -> f64 {
-    let values = host_values(tensor);
-    values
-        .as_slice::<f32>()
-        .unwrap_or_default()
-        .chunks(4096)
-        .map(|chunk| f64::from(chunk.iter().map(|v| v * v).sum::<f32>()))
-        .sum()
+    moments::sum_of_squares(host_values(tensor).as_slice::<f32>().unwrap_or_default())
 }
 
 /// The coefficients of an AdamW step, computed once.

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "an unwrap that fails fails the test")]
 
 mod child;
+mod cpu;
 mod data;
 mod full_check;
 mod generation;

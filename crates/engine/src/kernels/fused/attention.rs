@@ -13,9 +13,9 @@ use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Shape, TensorData};
 use rayon::prelude::*;
 
-use super::lanes::{dot, exp, fraction, max, sum, wide_fn};
-use super::products::{Matrix, multiply};
 use super::{Fused, Values};
+use crate::kernels::cpu::lanes::{dot, exp, fraction, max, sum, wide_fn};
+use crate::kernels::cpu::products::{Matrix, multiply};
 
 /// Queries of a tile.
 const TILE: usize = 64;

@@ -1,7 +1,7 @@
 //! GELU, tanh form (Hendrycks and Gimpel 2016): `x * sigmoid(2u)` with `u = sqrt(2/pi) (x + 0.044715 x^3)`, one exponential each.
 
-use super::lanes::{exp, fraction, wide_fn};
 use super::{Fused, Values};
+use crate::kernels::cpu::lanes::{exp, fraction, wide_fn};
 
 #[derive(Debug, Clone)]
 pub(super) struct Gelu;

@@ -2,8 +2,8 @@
 //!
 //! Layout: logits and their gradients `[rows, vocab]`, targets and losses `[rows]`.
 
-use super::lanes::{exp, fraction, max, sum, wide_fn};
 use super::{Fused, Values};
+use crate::kernels::cpu::lanes::{exp, fraction, max, sum, wide_fn};
 
 wide_fn! {
     /// Writes the gradient of the sum of the losses; returns that sum, nats.

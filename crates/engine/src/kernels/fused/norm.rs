@@ -2,8 +2,8 @@
 //!
 //! Layout: values and their gradients `[rows, d]`; `centres` `[rows, 2]`, mean and `1 / deviation` of each row.
 
-use super::lanes::{dot, sum, sum_of_three, wide_fn};
 use super::{Fused, Values};
+use crate::kernels::cpu::lanes::{dot, sum, sum_of_three, wide_fn};
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Normalize {

@@ -3,8 +3,8 @@
 //! Layout: scores, probabilities and their gradients `[rows, seq]`, where row `r` belongs to the query at `r % seq`. What is written is zero
 //! after the key of the query already.
 
-use super::lanes::{dot, exp, fraction, max, sum, wide_fn};
 use super::{Fused, Values};
+use crate::kernels::cpu::lanes::{dot, exp, fraction, max, sum, wide_fn};
 
 #[derive(Debug, Clone)]
 pub(super) struct CausalSoftmax {

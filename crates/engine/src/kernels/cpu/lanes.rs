@@ -7,17 +7,17 @@ const NEGLIGIBLE: f32 = 1e-20;
 
 /// A fraction of a whole, zero if it is negligible. NaN stays NaN.
 #[inline(always)]
-pub(super) fn fraction(x: f32) -> f32 {
+pub(crate) fn fraction(x: f32) -> f32 {
     if x < NEGLIGIBLE { 0.0 } else { x }
 }
 
 /// Lanes of a sum.
-pub(super) const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// `e^x` to two units in the last place between -87 and 88, clamped at the ends: Cody-Waite reduction and a polynomial, without
 /// branches so that it vectorizes. NaN stays NaN.
 #[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to an integer
     let x = x.clamp(-87.0, 88.0);
     // The last bits of the rounded number are the integer, so that it needs no conversion.
@@ -60,7 +60,7 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
 
 /// Sum of `f` over the places of three rows of one length, in the lanes of [`sum`].
 #[inline(always)]
-pub(super) fn sum_of_three([a, b, c]: [&[f32]; 3], f: impl Fn(f32, f32, f32) -> f32) -> f32 {
+pub(crate) fn sum_of_three([a, b, c]: [&[f32]; 3], f: impl Fn(f32, f32, f32) -> f32) -> f32 {
     let mut lanes = [0f32; LANES];
     let (chunks_of_a, chunks_of_b, chunks_of_c) = (a.chunks_exact(LANES), b.chunks_exact(LANES), c.chunks_exact(LANES));
     let rest = chunks_of_a.remainder().iter().zip(chunks_of_b.remainder()).zip(chunks_of_c.remainder());
@@ -75,7 +75,7 @@ pub(super) fn sum_of_three([a, b, c]: [&[f32]; 3], f: impl Fn(f32, f32, f32) -> 
 
 /// Maximum of a row; NaN is ignored.
 #[inline(always)]
-pub(super) fn max(row: &[f32]) -> f32 {
+pub(crate) fn max(row: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let chunks = row.chunks_exact(LANES);
     let rest = chunks.remainder().iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -100,7 +100,7 @@ macro_rules! wide_fn {
             struct Work<$($arg),+>($($arg),+);
 
             impl pulp::WithSimd for Work<$($kind),+> {
-                type Output = $crate::kernels::fused::lanes::wide_fn!(@output $($result)?);
+                type Output = $crate::kernels::cpu::lanes::wide_fn!(@output $($result)?);
 
                 #[inline(always)]
                 fn with_simd<S: pulp::Simd>(self, _simd: S) -> Self::Output {
@@ -116,6 +116,15 @@ macro_rules! wide_fn {
     (@output $result:ty) => { $result };
 }
 pub(crate) use wide_fn;
+
+wide_fn! {
+    /// Adds `other` to `sum`.
+    pub(crate) fn add(sum: &mut [f32], other: &[f32]) {
+        for (sum, other) in sum.iter_mut().zip(other) {
+            *sum += other;
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -4,14 +4,20 @@ use gemm::Parallelism;
 
 /// A matrix in a slice: element `[row, column]` is at `row * strides[0] + column * strides[1]`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Matrix<V> {
-    pub(super) values: V,
-    pub(super) shape: [usize; 2],
-    pub(super) strides: [usize; 2],
+pub(crate) struct Matrix<V> {
+    pub(crate) values: V,
+    pub(crate) shape: [usize; 2],
+    pub(crate) strides: [usize; 2],
 }
 
 impl<V: AsRef<[f32]>> Matrix<V> {
-    pub(super) fn transposed(self) -> Self {
+    /// A whole slice, row by row.
+    pub(crate) fn dense(values: V, columns: usize) -> Self {
+        let rows = values.as_ref().len() / columns;
+        Self { values, shape: [rows, columns], strides: [columns, 1] }
+    }
+
+    pub(crate) fn transposed(self) -> Self {
         let ([rows, columns], [down, right]) = (self.shape, self.strides);
         Self { shape: [columns, rows], strides: [right, down], ..self }
     }
@@ -25,31 +31,31 @@ impl<V: AsRef<[f32]>> Matrix<V> {
 
 impl<'a> Matrix<&'a [f32]> {
     /// `count` rows from row `from` on.
-    pub(super) fn rows(self, from: usize, count: usize) -> Self {
+    pub(crate) fn rows(self, from: usize, count: usize) -> Self {
         Self { values: &self.values[from * self.strides[0]..], shape: [count, self.shape[1]], ..self }
     }
 }
 
 impl Matrix<&mut [f32]> {
     /// `count` rows from row `from` on.
-    pub(super) fn rows(&mut self, from: usize, count: usize) -> Matrix<&mut [f32]> {
+    pub(crate) fn rows(&mut self, from: usize, count: usize) -> Matrix<&mut [f32]> {
         let values = &mut self.values[from * self.strides[0]..];
         Matrix { values, shape: [count, self.shape[1]], strides: self.strides }
     }
 
     /// A row whose columns are side by side.
     #[inline(always)]
-    pub(super) fn row(&mut self, row: usize) -> &mut [f32] {
+    pub(crate) fn row(&mut self, row: usize) -> &mut [f32] {
         let from = row * self.strides[0];
         &mut self.values[from..from + self.shape[1]]
     }
 
     /// All of it, for one product.
-    pub(super) fn all(&mut self) -> Matrix<&mut [f32]> {
+    pub(crate) fn all(&mut self) -> Matrix<&mut [f32]> {
         self.rows(0, self.shape[0])
     }
 
-    pub(super) fn view(&self) -> Matrix<&[f32]> {
+    pub(crate) fn view(&self) -> Matrix<&[f32]> {
         Matrix { values: &*self.values, shape: self.shape, strides: self.strides }
     }
 }
@@ -59,7 +65,7 @@ impl Matrix<&mut [f32]> {
 /// # Panics
 /// The shapes do not match, or an element is outside its slice.
 #[allow(unsafe_code)]
-pub(super) fn multiply(out: Matrix<&mut [f32]>, is_added: bool, a: Matrix<&[f32]>, b: Matrix<&[f32]>) {
+pub(crate) fn multiply(out: Matrix<&mut [f32]>, is_added: bool, a: Matrix<&[f32]>, b: Matrix<&[f32]>) {
     let ([rows, columns], depth) = (out.shape, a.shape[1]);
     assert_eq!((a.shape, b.shape), ([rows, depth], [depth, columns]), "shapes of a product");
     assert!(out.is_inside() && a.is_inside() && b.is_inside(), "a matrix is outside its slice");

@@ -1,0 +1,17 @@
+//! Operators of the CPU over slices: forward, and a backward that is written out. [`crate::model::cpu`] chains them to the gradient of a
+//! replica.
+//!
+//! An operator allocates nothing and computes on one thread. It writes every value of its outputs unless its description says that it adds,
+//! so that buffers can be used again without zeroing. Sums of a row have a fixed order, in sixteen lanes on every processor ([`lanes`]).
+//! [`products`] has the only unsafe code.
+
+pub(crate) mod activation;
+pub(crate) mod attention;
+pub(crate) mod dropout;
+pub(crate) mod embedding;
+pub(crate) mod head;
+pub(crate) mod lanes;
+pub(crate) mod linear;
+pub(crate) mod norm;
+pub(crate) mod products;
+pub(crate) mod rotary;

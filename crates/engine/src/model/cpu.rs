@@ -1,0 +1,470 @@
+//! The gradient of a replica on the CPU: the decoder's forward pass in execution order, and backward in reverse order, without a graph and
+//! over buffers that are allocated once ([`workspace`]). [`layers`]: the parameters of each layer; [`crate::kernels::cpu`]: the operators.
+//! Evaluations use its forward pass.
+//!
+//! It covers every option of a plan. The reference is [`crate::model::decoder`] with burn's autodiff
+//! (`by_autodiff` of the module `gradient`), which other devices use; a test compares both for every option.
+//!
+//! Sizes in comments: `rows` is `batch * seq`, `d_kv` is `kv_heads * d_head`. `p` are the parameters and their gradients, `w` the
+//! workspace; a name that begins with `d_` is a gradient, except for sizes.
+
+mod layers;
+pub mod workspace;
+
+use std::ops::Range;
+
+use burn::backend::Flex;
+use burn::backend::flex::FlexTensor;
+use burn::tensor::Tensor;
+use wire::model::{Mlp, ModelPlan};
+
+use self::layers::{Layers, Parameters, Projection};
+use self::workspace::{Purpose, Workspace, attention_sizes, chunk_rows, tile_rows};
+use crate::data::batch::Batch;
+use crate::device::host_values;
+use crate::kernels::cpu::attention::{CausalAttention, Sizes};
+use crate::kernels::cpu::head::{Head, Loss};
+use crate::kernels::cpu::norm::{rms_in_place, rms_in_place_backward};
+use crate::kernels::cpu::{activation, dropout, embedding};
+use crate::model::decoder::{Dropout, HEAD_EPS};
+use crate::model::params::Weights;
+
+/// What a pass minimizes: the sum over its tokens of `weight * (nats + z_loss * l^2)`, where `l` is the log-partition function.
+#[derive(Debug, Clone, Copy)]
+pub struct Objective {
+    /// Factor of a token.
+    pub weight: f64,
+    /// Weight of the z-loss.
+    pub z_loss: f64,
+    /// Dropout of the pass, if it has any.
+    pub dropout: Option<Dropout>,
+}
+
+/// The sum of `weight * nats` over the tokens of a batch, and the gradient of the objective, one flat tensor for each parameter.
+pub fn gradient(
+    plan: &ModelPlan,
+    weights: &Weights,
+    batch: &Batch,
+    objective: Objective,
+    workspace: &mut Workspace,
+) -> (f64, Vec<Tensor<1>>) {
+    if batch.size == 0 {
+        return (0.0, weights.flat.iter().map(Tensor::zeros_like).collect());
+    }
+    workspace.fit(plan, batch.size, batch.seq, Purpose::Gradient);
+    let held: Vec<FlexTensor> = weights.flat.iter().map(host_values).collect();
+    let mut gradients = workspace.take_gradients(&held);
+    let parameters = Parameters {
+        weights: values(&held),
+        gradients: gradients.iter_mut().map(|tensor| tensor.storage_mut::<f32>()).collect(),
+    };
+    let pass = Pass { dropout: objective.dropout, ..Pass::new(plan, batch, weights, parameters, workspace) };
+    let nats = pass.run(objective.z_loss, objective.weight as f32);
+    (nats * objective.weight, gradients.into_iter().map(Tensor::from_primitive::<Flex>).collect())
+}
+
+/// `-ln p(target)` of each token of a batch, sequence by sequence, nats.
+pub fn token_nats(plan: &ModelPlan, weights: &Weights, batch: &Batch, workspace: &mut Workspace) -> Vec<f32> {
+    if batch.size == 0 {
+        return vec![];
+    }
+    workspace.fit(plan, batch.size, batch.seq, Purpose::Losses);
+    let held: Vec<FlexTensor> = weights.flat.iter().map(host_values).collect();
+    let parameters = Parameters { weights: values(&held), gradients: vec![] };
+    let mut pass = Pass::new(plan, batch, weights, parameters, workspace);
+    pass.forward();
+    pass.nats()
+}
+
+fn values(held: &[FlexTensor]) -> Vec<&[f32]> {
+    held.iter().map(|tensor| tensor.as_slice::<f32>().unwrap_or_default()).collect()
+}
+
+/// Forward and backward over the sequences of a batch.
+struct Pass<'a> {
+    plan: &'a ModelPlan,
+    batch: &'a Batch,
+    layers: Layers,
+    attention: CausalAttention,
+    sizes: Sizes,
+    dropout: Option<Dropout>,
+    p: Parameters<'a>,
+    w: &'a mut Workspace,
+}
+
+impl<'a> Pass<'a> {
+    /// A pass without dropout.
+    fn new(
+        plan: &'a ModelPlan,
+        batch: &'a Batch,
+        weights: &Weights,
+        parameters: Parameters<'a>,
+        workspace: &'a mut Workspace,
+    ) -> Self {
+        Self {
+            plan,
+            batch,
+            layers: Layers::new(plan, weights),
+            attention: CausalAttention { scale: plan.attention_scale() as f32 },
+            sizes: attention_sizes(plan, batch.size, batch.seq),
+            dropout: None,
+            p: parameters,
+            w: workspace,
+        }
+    }
+}
+
+/// Forward. `streams[2 layer]` is the residual stream before attention, `streams[2 layer + 1]` that before the MLP, and the mask of a
+/// stream is that of the branch whose output it has. Without backward all blocks use the buffers of the first, and the output of a block is
+/// swapped to the place of the input.
+impl Pass<'_> {
+    /// Writes the gradients; returns the sum of `-ln p(target)`, nats.
+    fn run(mut self, z_loss: f64, weight: f32) -> f64 {
+        self.forward();
+        let nats = self.loss(z_loss, weight);
+        self.backward();
+        nats
+    }
+
+    fn forward(&mut self) {
+        self.embed();
+        for layer in 0..self.plan.layers {
+            self.attend(layer);
+            self.mlp(layer);
+            if !self.w.keeps_blocks() {
+                self.w.streams.swap(0, 2);
+            }
+        }
+        let last = 2 * self.slot(self.plan.layers);
+        let w = &mut *self.w;
+        self.layers.norm.forward(&self.p, &w.streams[last], &mut w.last);
+    }
+
+    /// Index of the buffers of a block.
+    fn slot(&self, layer: usize) -> usize {
+        if self.w.keeps_blocks() { layer } else { 0 }
+    }
+
+    fn embed(&mut self) {
+        let (w, p) = (&mut *self.w, &self.p);
+        let position = self.layers.position.map(|position| p.weights[position]);
+        let (token, d_model) = (p.weights[self.layers.token], self.plan.d_model);
+        embedding::forward(&self.batch.inputs, self.batch.seq, token, position, &mut w.streams[0], d_model); // [rows, d_model]
+        if let Some(Dropout { rate, key }) = self.dropout {
+            dropout::draw(rate, key, 0, &mut w.masks[0]);
+            dropout::forward(&mut w.streams[0], &w.masks[0]);
+        }
+    }
+
+    /// `stream + out(attention(norm(stream)))`.
+    fn attend(&mut self, layer: usize) {
+        let slot = self.slot(layer);
+        let (w, p, block, place) = (&mut *self.w, &self.p, &self.layers.blocks[layer], 2 * slot);
+        let kept = &mut w.blocks[slot];
+        let [before, after, ..] = &mut w.streams[place..] else { unreachable!("a stream follows each branch") };
+        block.attention_norm.forward(p, before, &mut kept.attention_norm); // [rows, d_model]
+        let normed = &kept.attention_norm.values;
+        block.query.forward(p, normed, &mut kept.query); // [rows, heads * d_head]
+        block.key.forward(p, normed, &mut kept.key); // [rows, d_kv]
+        block.value.forward(p, normed, &mut kept.value); // [rows, d_kv]
+        // The decoder rotates after QK-norm. A rotation keeps the mean square of a head, so the order does not matter; in this one,
+        // backward of the norm needs its output alone.
+        if let Some(rotary) = &w.rotary {
+            rotary.forward(&mut kept.query, self.plan.heads);
+            rotary.forward(&mut kept.key, self.plan.kv_heads);
+        }
+        if self.plan.qk_norm {
+            rms_in_place(&mut kept.query, self.sizes.d_head, HEAD_EPS as f32, &mut kept.query_scales);
+            rms_in_place(&mut kept.key, self.sizes.d_head, HEAD_EPS as f32, &mut kept.key_scales);
+        }
+        let inputs = [&kept.query[..], &kept.key[..], &kept.value[..]];
+        self.attention.forward(self.sizes, inputs, &mut kept.mixed, &mut kept.log_sums, &mut w.scores); // [rows, heads * d_head]
+        let branch =
+            Branch { dropout: self.dropout, place: place + 1, mask: &mut w.masks[place + 1], out: &mut w.branch };
+        branch.forward(&block.out, p, &kept.mixed, before, after); // [rows, d_model]
+    }
+
+    /// `stream + down(activation(up(norm(stream))))`.
+    fn mlp(&mut self, layer: usize) {
+        let slot = self.slot(layer);
+        let (w, p, block, place) = (&mut *self.w, &self.p, &self.layers.blocks[layer], 2 * slot + 1);
+        let kept = &mut w.blocks[slot];
+        let [before, after, ..] = &mut w.streams[place..] else { unreachable!("a stream follows each branch") };
+        block.mlp_norm.forward(p, before, &mut kept.mlp_norm); // [rows, d_model]
+        for rows in tiles(self.sizes.batch * self.sizes.seq, |all| tile_rows(self.plan, all)) {
+            let normed = &kept.mlp_norm.values[of(&rows, self.plan.d_model)];
+            let hidden = of(&rows, self.plan.d_ff);
+            let (up, neurons) = (&mut kept.up[hidden.clone()], &mut kept.neurons[hidden.clone()]);
+            block.up.forward(p, normed, up); // [tile, d_ff]
+            match (self.plan.mlp, &block.gate) {
+                (Mlp::Swiglu, Some(projection)) => {
+                    let gate = &mut kept.gate[hidden];
+                    projection.forward(p, normed, gate); // [tile, d_ff]
+                    activation::swiglu_forward(gate, up, neurons);
+                }
+                (Mlp::GeluExact, _) => activation::gelu_exact_forward(up, neurons),
+                _ => activation::gelu_forward(up, neurons),
+            }
+        }
+        let branch =
+            Branch { dropout: self.dropout, place: place + 1, mask: &mut w.masks[place + 1], out: &mut w.branch };
+        branch.forward(&block.down, p, &kept.neurons, before, after); // [rows, d_model]
+    }
+}
+
+/// The end of a branch, which adds its output to the residual stream.
+struct Branch<'a> {
+    dropout: Option<Dropout>,
+    /// Stream of random numbers of the mask.
+    place: usize,
+    mask: &'a mut [f32],
+    /// The output before its mask.
+    out: &'a mut [f32],
+}
+
+impl Branch<'_> {
+    /// `after = before + dropout(projection(x))`.
+    fn forward(self, projection: &Projection, p: &Parameters, x: &[f32], before: &[f32], after: &mut [f32]) {
+        let Some(Dropout { rate, key }) = self.dropout else {
+            return projection.forward_after(p, before, x, after);
+        };
+        projection.forward(p, x, self.out);
+        dropout::draw(rate, key, self.place as u64, self.mask);
+        dropout::forward_after(before, self.out, self.mask, after);
+    }
+}
+
+/// Head and loss.
+impl Pass<'_> {
+    fn head(&self) -> Head {
+        Head { d_model: self.plan.d_model, vocab: self.plan.vocab, is_tied: self.plan.tied_head }
+    }
+
+    fn cross_entropy(&self) -> Loss {
+        let scale = (1.0 / self.plan.width_multiplier()) as f32;
+        Loss { scale, cap: self.plan.logit_softcap as f32, z_loss: 0.0, weight: 1.0 }
+    }
+
+    /// `-ln p(target)` of each token.
+    fn nats(&mut self) -> Vec<f32> {
+        let (head, loss, matrix) = (self.head(), self.cross_entropy(), self.p.weights[self.layers.head]);
+        let (w, plan) = (&mut *self.w, self.plan);
+        let mut nats = vec![0.0; self.batch.targets.len()];
+        for rows in tiles(nats.len(), |all| chunk_rows(plan, all)) {
+            let logits = &mut w.logits[..rows.len() * plan.vocab];
+            head.forward(&w.last.values[of(&rows, plan.d_model)], matrix, logits); // [chunk, vocab]
+            loss.forward(logits, &self.batch.targets[rows.clone()], &mut w.slopes, &mut nats[rows]);
+        }
+        nats
+    }
+}
+
+/// Loss and backward. `d_stream` is the gradient of the residual stream at the place that backward has reached.
+impl Pass<'_> {
+    /// Head and loss, forward and backward, in chunks of rows. Returns the sum of `-ln p(target)`, nats.
+    fn loss(&mut self, z_loss: f64, weight: f32) -> f64 {
+        let (head, loss) = (self.head(), Loss { z_loss, weight, ..self.cross_entropy() });
+        let (w, p, plan) = (&mut *self.w, &mut self.p, self.plan);
+        let matrix = p.weights[self.layers.head];
+        let mut nats = 0.0;
+        for rows in tiles(self.sizes.batch * self.sizes.seq, |all| chunk_rows(plan, all)) {
+            let x = &w.last.values[of(&rows, plan.d_model)];
+            let logits = &mut w.logits[..rows.len() * plan.vocab];
+            head.forward(x, matrix, logits); // [chunk, vocab]
+            nats += loss.backward(logits, &self.batch.targets[rows.clone()], &mut w.slopes);
+            head.weight_gradient(x, logits, p.gradients[self.layers.head], rows.start > 0);
+            head.input_gradient(logits, matrix, &mut w.d_normed[of(&rows, plan.d_model)]); // [chunk, d_model]
+        }
+        nats
+    }
+
+    fn backward(&mut self) {
+        let (w, layers) = (&mut *self.w, self.plan.layers);
+        w.d_stream.fill(0.0);
+        self.layers.norm.backward(&mut self.p, &w.streams[2 * layers], &w.last, &w.d_normed, &mut w.d_stream);
+        for layer in (0..layers).rev() {
+            self.mlp_backward(layer);
+            self.attend_backward(layer);
+        }
+        self.embed_backward();
+    }
+
+    fn mlp_backward(&mut self, layer: usize) {
+        let (w, p, block, plan) = (&mut *self.w, &mut self.p, &self.layers.blocks[layer], self.plan);
+        let kept = &mut w.blocks[layer];
+        let d_out = masked(&w.d_stream, &w.masks[2 * layer + 2], &mut w.branch); // [rows, d_model]
+        block.down.parameter_gradients(p, &kept.neurons, d_out);
+        for rows in tiles(self.sizes.batch * self.sizes.seq, |all| tile_rows(plan, all)) {
+            let (hidden, d_neurons) = (of(&rows, plan.d_ff), &mut w.d_neurons[..rows.len() * plan.d_ff]);
+            block.down.input_gradient(p, &d_out[of(&rows, plan.d_model)], d_neurons, false); // [tile, d_ff]
+            activation::backward(&mut kept.up[hidden.clone()], d_neurons);
+            if block.gate.is_some() {
+                activation::backward(&mut kept.gate[hidden], d_neurons);
+            }
+        }
+        let normed = &kept.mlp_norm.values;
+        block.up.backward(p, normed, &kept.up, &mut w.d_normed, false); // [rows, d_model]
+        if let Some(gate) = &block.gate {
+            gate.backward(p, normed, &kept.gate, &mut w.d_normed, true);
+        }
+        block.mlp_norm.backward(p, &w.streams[2 * layer + 1], &kept.mlp_norm, &w.d_normed, &mut w.d_stream);
+    }
+
+    fn attend_backward(&mut self, layer: usize) {
+        let (w, p, block, plan) = (&mut *self.w, &mut self.p, &self.layers.blocks[layer], self.plan);
+        let kept = &w.blocks[layer];
+        let d_out = masked(&w.d_stream, &w.masks[2 * layer + 1], &mut w.branch); // [rows, d_model]
+        block.out.backward(p, &kept.mixed, d_out, &mut w.d_mixed, false); // [rows, heads * d_head]
+        let inputs = [&kept.query[..], &kept.key[..], &kept.value[..]];
+        let outputs = [&kept.log_sums[..], &w.d_mixed[..]];
+        let gradients = [&mut w.d_query[..], &mut w.d_key[..], &mut w.d_value[..]];
+        self.attention.backward(self.sizes, inputs, outputs, gradients, &mut w.scores);
+        if plan.qk_norm {
+            rms_in_place_backward(&kept.query, self.sizes.d_head, &kept.query_scales, &mut w.d_query);
+            rms_in_place_backward(&kept.key, self.sizes.d_head, &kept.key_scales, &mut w.d_key);
+        }
+        if let Some(rotary) = &w.rotary {
+            rotary.backward(&mut w.d_query, plan.heads);
+            rotary.backward(&mut w.d_key, plan.kv_heads);
+        }
+        let normed = &kept.attention_norm.values;
+        block.query.backward(p, normed, &w.d_query, &mut w.d_normed, false); // [rows, d_model]
+        block.key.backward(p, normed, &w.d_key, &mut w.d_normed, true);
+        block.value.backward(p, normed, &w.d_value, &mut w.d_normed, true);
+        block.attention_norm.backward(p, &w.streams[2 * layer], &kept.attention_norm, &w.d_normed, &mut w.d_stream);
+    }
+
+    fn embed_backward(&mut self) {
+        let (w, p, d_model) = (&mut *self.w, &mut self.p, self.plan.d_model);
+        if self.dropout.is_some() {
+            dropout::forward(&mut w.d_stream, &w.masks[0]);
+        }
+        if let Some(position) = self.layers.position {
+            embedding::positions_backward(&w.d_stream, self.batch.seq, p.gradients[position], d_model);
+        }
+        let d_token = &mut *p.gradients[self.layers.token];
+        // A tied head has written its part already.
+        if !self.plan.tied_head {
+            d_token.fill(0.0);
+        }
+        embedding::backward(&self.batch.inputs, &w.d_stream, d_token, d_model);
+    }
+}
+
+/// The gradient of a branch's output: that of the stream, times the dropout mask if there is one.
+fn masked<'a>(d_stream: &'a [f32], mask: &[f32], d_branch: &'a mut [f32]) -> &'a [f32] {
+    if mask.is_empty() {
+        return d_stream;
+    }
+    dropout::backward(d_stream, mask, d_branch);
+    d_branch
+}
+
+/// Ranges of at most `size(rows)` rows.
+fn tiles(rows: usize, size: impl Fn(usize) -> usize) -> impl Iterator<Item = Range<usize>> {
+    let size = size(rows);
+    (0..rows).step_by(size).map(move |from| from..(from + size).min(rows))
+}
+
+/// The values of some rows of `d` values.
+fn of(rows: &Range<usize>, d: usize) -> Range<usize> {
+    rows.start * d..rows.end * d
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use wire::model::{Norm, Positions};
+
+    use super::*;
+    use crate::check;
+    use crate::model::params::{initial_on, layout};
+
+    fn batch(plan: &ModelPlan, size: usize, seq: usize) -> Batch {
+        let ids = |step: usize| (0..size * seq).map(|i| (i * step % plan.vocab) as i32).collect();
+        Batch { size, seq, inputs: ids(5), targets: ids(7) }
+    }
+
+    /// Plans that use every buffer between them.
+    fn plans() -> [ModelPlan; 2] {
+        let gpt = ModelPlan { dropout: 0.2, bias: true, logit_softcap: 4.0, ..check::tiny() };
+        let llama = ModelPlan {
+            layers: 2,
+            kv_heads: 1,
+            positions: Positions::Rotary,
+            norm: Norm::Rms,
+            mlp: Mlp::Swiglu,
+            qk_norm: true,
+            tied_head: false,
+            ..check::tiny()
+        };
+        [gpt, llama]
+    }
+
+    /// The objective of a step whose tokens are these, with dropout if the plan has any.
+    fn objective(plan: &ModelPlan, tokens: usize) -> Objective {
+        let dropout = (plan.dropout > 0.0).then_some(Dropout { rate: plan.dropout, key: 3 });
+        Objective { weight: 1.0 / tokens as f64, z_loss: 0.0, dropout }
+    }
+
+    /// The bits of loss and gradient of one step, which gives its buffers back.
+    fn step(plan: &ModelPlan, size: usize, seq: usize, workspace: &mut Workspace) -> Vec<Vec<u32>> {
+        let specs = layout(plan);
+        let weights = Weights::new(&specs, initial_on(&specs, 1, &Device::flex()));
+        let objective = Objective { z_loss: 0.01, ..objective(plan, size * seq) };
+        let (loss, flat) = gradient(plan, &weights, &batch(plan, size, seq), objective, workspace);
+        let bits = |tensor: &Tensor<1>| -> Vec<u32> {
+            tensor.clone().into_data().try_to_vec::<f32>().unwrap().iter().map(|value| value.to_bits()).collect()
+        };
+        let bits = std::iter::once(vec![(loss as f32).to_bits()]).chain(flat.iter().map(bits)).collect();
+        workspace.return_gradients(&flat);
+        bits
+    }
+
+    #[test]
+    fn buffers_keep_their_addresses_and_no_value_of_an_earlier_step_is_read() {
+        for plan in plans() {
+            let mut workspace = Workspace::default();
+            let first = step(&plan, 3, 8, &mut workspace);
+            assert!(first.iter().flatten().all(|bits| f32::from_bits(*bits).is_finite()));
+            let addresses = workspace.addresses();
+            for _ in 0..3 {
+                workspace.poison();
+                assert_eq!(step(&plan, 3, 8, &mut workspace), first, "{plan:?}");
+                assert_eq!(workspace.addresses(), addresses, "{plan:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn losses_of_tokens_have_the_mean_of_the_training_loss_and_use_their_buffers_again() {
+        for plan in plans().map(|plan| ModelPlan { dropout: 0.0, layers: 3, ..plan }) {
+            let specs = layout(&plan);
+            let weights = Weights::new(&specs, initial_on(&specs, 1, &Device::flex()));
+            let (batch, mut workspace) = (batch(&plan, 3, 8), Workspace::default());
+            let (loss, _) = gradient(&plan, &weights, &batch, objective(&plan, 24), &mut Workspace::default());
+            let first = token_nats(&plan, &weights, &batch, &mut workspace);
+            let mean = first.iter().sum::<f32>() / 24.0;
+            assert!(first.len() == 24 && (f64::from(mean) - loss).abs() < 1e-5, "{mean} and {loss}: {plan:?}");
+            let mut addresses = workspace.addresses();
+            addresses.sort();
+            workspace.poison();
+            assert_eq!(token_nats(&plan, &weights, &batch, &mut workspace), first, "{plan:?}");
+            // The streams are swapped after each block.
+            let mut later = workspace.addresses();
+            later.sort();
+            assert_eq!(later, addresses);
+        }
+    }
+
+    #[test]
+    fn a_workspace_serves_other_plans_and_batches() {
+        let mut shared = Workspace::default();
+        for (size, seq) in [(2, 8), (3, 8), (1, 1), (2, 8)] {
+            for plan in plans() {
+                let alone = step(&plan, size, seq, &mut Workspace::default());
+                assert_eq!(step(&plan, size, seq, &mut shared), alone, "{size} sequences of {seq}: {plan:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The layers of a plan: which operator of [`crate::kernels::cpu`] works on which parameters.
+
+use wire::model::{Mlp, ModelPlan, Norm as NormKind, Positions};
+
+use super::workspace::Normed;
+use crate::kernels::cpu::linear::{Linear, sum_rows};
+use crate::kernels::cpu::norm::Norm;
+use crate::model::params::Weights;
+
+/// The values of all parameters and the buffers of their gradients, in the model's order.
+pub(super) struct Parameters<'a> {
+    pub(super) weights: Vec<&'a [f32]>,
+    pub(super) gradients: Vec<&'a mut [f32]>,
+}
+
+/// A linear layer.
+pub(super) struct Projection {
+    linear: Linear,
+    weight: usize,
+    bias: Option<usize>,
+}
+
+impl Projection {
+    fn new(weights: &Weights, name: &str) -> Self {
+        let (weight, shape) = weights.place(name).expect("the layout has every matrix of the plan");
+        let linear = Linear { d_in: shape[0], d_out: shape[1] };
+        Self { linear, weight, bias: weights.place(&format!("{name}.bias")).map(|(index, _)| index) }
+    }
+
+    fn bias<'a>(&self, parameters: &Parameters<'a>) -> Option<&'a [f32]> {
+        self.bias.map(|bias| parameters.weights[bias])
+    }
+
+    /// `[rows, d_in]` to `[rows, d_out]`.
+    pub(super) fn forward(&self, parameters: &Parameters, x: &[f32], y: &mut [f32]) {
+        self.linear.forward(x, parameters.weights[self.weight], self.bias(parameters), y);
+    }
+
+    /// The same, added to `before`.
+    pub(super) fn forward_after(&self, parameters: &Parameters, before: &[f32], x: &[f32], y: &mut [f32]) {
+        self.linear.forward_after(before, x, parameters.weights[self.weight], self.bias(parameters), y);
+    }
+
+    /// Gradients of parameters and input; that of the input is written or added.
+    pub(super) fn backward(&self, parameters: &mut Parameters, x: &[f32], dy: &[f32], dx: &mut [f32], is_added: bool) {
+        self.parameter_gradients(parameters, x, dy);
+        self.input_gradient(parameters, dy, dx, is_added);
+    }
+
+    pub(super) fn parameter_gradients(&self, parameters: &mut Parameters, x: &[f32], dy: &[f32]) {
+        self.linear.weight_gradient(x, dy, parameters.gradients[self.weight]);
+        if let Some(bias) = self.bias {
+            sum_rows(dy, parameters.gradients[bias]);
+        }
+    }
+
+    pub(super) fn input_gradient(&self, parameters: &Parameters, dy: &[f32], dx: &mut [f32], is_added: bool) {
+        self.linear.input_gradient(dy, parameters.weights[self.weight], dx, is_added);
+    }
+}
+
+/// A norm of the residual stream.
+pub(super) struct Normalization {
+    norm: Norm,
+    gain: usize,
+    bias: Option<usize>,
+}
+
+impl Normalization {
+    fn new(plan: &ModelPlan, weights: &Weights, name: &str) -> Self {
+        let (gain, _) = weights.place(name).expect("every norm has a gain in the layout");
+        let norm = Norm { eps: plan.eps() as f32, is_centred: plan.norm == NormKind::Layer };
+        Self { norm, gain, bias: weights.place(&format!("{name}.bias")).map(|(index, _)| index) }
+    }
+
+    /// `[rows, d_model]` to the same.
+    pub(super) fn forward(&self, parameters: &Parameters, x: &[f32], to: &mut Normed) {
+        let bias = self.bias.map(|bias| parameters.weights[bias]);
+        self.norm.forward(x, parameters.weights[self.gain], bias, &mut to.values, &mut to.centres);
+    }
+
+    /// Gradients of gain and bias; that of the input is added to `dx`.
+    pub(super) fn backward(&self, parameters: &mut Parameters, x: &[f32], kept: &Normed, dy: &[f32], dx: &mut [f32]) {
+        let gain = parameters.weights[self.gain];
+        self.norm.backward(x, gain, &kept.centres, dy, dx, parameters.gradients[self.gain]);
+        if let Some(bias) = self.bias {
+            sum_rows(dy, parameters.gradients[bias]);
+        }
+    }
+}
+
+/// The layers of one transformer block.
+pub(super) struct Block {
+    pub(super) attention_norm: Normalization,
+    pub(super) query: Projection,
+    pub(super) key: Projection,
+    pub(super) value: Projection,
+    pub(super) out: Projection,
+    pub(super) mlp_norm: Normalization,
+    /// With SwiGLU.
+    pub(super) gate: Option<Projection>,
+    pub(super) up: Projection,
+    pub(super) down: Projection,
+}
+
+/// All layers of a plan. Token, position and head are indices of parameters.
+pub(super) struct Layers {
+    pub(super) token: usize,
+    pub(super) position: Option<usize>,
+    pub(super) blocks: Vec<Block>,
+    pub(super) norm: Normalization,
+    /// The matrix of the head; that of the token embedding if they are tied.
+    pub(super) head: usize,
+}
+
+impl Layers {
+    pub(super) fn new(plan: &ModelPlan, weights: &Weights) -> Self {
+        let index = |name: &str| weights.place(name).expect("the layout has every matrix of the plan").0;
+        let token = index("embedding.token");
+        Self {
+            token,
+            position: (plan.positions == Positions::Learned).then(|| index("embedding.position")),
+            blocks: (0..plan.layers).map(|layer| Block::new(plan, weights, layer)).collect(),
+            norm: Normalization::new(plan, weights, "norm"),
+            head: if plan.tied_head { token } else { index("head") },
+        }
+    }
+}
+
+impl Block {
+    fn new(plan: &ModelPlan, weights: &Weights, layer: usize) -> Self {
+        let projection = |part: &str| Projection::new(weights, &format!("block.{layer}.{part}"));
+        let norm = |part: &str| Normalization::new(plan, weights, &format!("block.{layer}.{part}"));
+        Self {
+            attention_norm: norm("attention.norm"),
+            query: projection("attention.query"),
+            key: projection("attention.key"),
+            value: projection("attention.value"),
+            out: projection("attention.out"),
+            mlp_norm: norm("mlp.norm"),
+            gate: (plan.mlp == Mlp::Swiglu).then(|| projection("mlp.gate")),
+            up: projection("mlp.up"),
+            down: projection("mlp.down"),
+        }
+    }
+}
