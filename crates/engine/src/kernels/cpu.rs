@@ -1,5 +1,5 @@
 //! Operators of the CPU over slices: forward, and a backward that is written out. [`crate::model::cpu`] chains them to the gradient of a
-//! replica.
+//! replica; [`super::fused`] offers the forward of some for burn's tensors, to sampling and inspections.
 //!
 //! An operator allocates nothing and computes on one thread. It writes every value of its outputs unless its description says that it adds,
 //! so that buffers can be used again without zeroing. Sums of a row have a fixed order, in sixteen lanes on every processor ([`lanes`]).
@@ -15,3 +15,4 @@ pub(crate) mod linear;
 pub(crate) mod norm;
 pub(crate) mod products;
 pub(crate) mod rotary;
+pub(crate) mod softmax;

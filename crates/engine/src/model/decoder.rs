@@ -57,19 +57,19 @@ pub struct Decoder<'a> {
     weights: &'a Weights,
     dropout: Option<Dropout>,
     hook: Option<&'a dyn Hook>,
-    /// The CPU uses fused operators.
-    is_cpu: bool,
+    /// The CPU uses fused operators, which have no gradients.
+    is_fused: bool,
 }
 
 impl<'a> Decoder<'a> {
     /// A pass without dropout.
     pub fn new(plan: &'a ModelPlan, weights: &'a Weights) -> Self {
-        Self { plan, weights, dropout: None, hook: None, is_cpu: weights.are_on_cpu() }
+        Self { plan, weights, dropout: None, hook: None, is_fused: weights.are_on_cpu() }
     }
 
-    /// A training pass.
+    /// A training pass, by burn's operators.
     pub fn training(plan: &'a ModelPlan, weights: &'a Weights, dropout: Option<Dropout>) -> Self {
-        Self { dropout, ..Self::new(plan, weights) }
+        Self { dropout, is_fused: false, ..Self::new(plan, weights) }
     }
 
     /// A pass with a hook.
@@ -138,7 +138,7 @@ impl<'a> Decoder<'a> {
             let chunk = from..(from + per_chunk).min(rows);
             let (logits, targets) =
                 (self.head(x.clone().slice_dim(0, chunk.clone())), targets.clone().slice_dim(0, chunk.clone()));
-            match self.is_cpu {
+            match self.is_fused {
                 true => fused::cross_entropy(logits, targets),
                 false => -activation::log_softmax(logits, 1).gather(1, targets).reshape([chunk.len()]), // [chunk]
             }
@@ -190,10 +190,6 @@ impl<'a> Decoder<'a> {
 
     fn chunk_loss(&self, x: Tensor<2>, targets: Tensor<2, Int>, z_loss: f64) -> Loss {
         let logits = self.head(x);
-        if self.is_cpu && z_loss == 0.0 {
-            let nats = fused::cross_entropy_sum(logits, targets);
-            return Loss { objective: nats.clone(), nats };
-        }
         let log_p = activation::log_softmax(logits.clone(), 1).gather(1, targets.clone()); // [rows, 1]
         let nats = -log_p.clone().sum();
         if z_loss == 0.0 {
@@ -207,7 +203,7 @@ impl<'a> Decoder<'a> {
         let gain = self.weights.vector(name).expect("every norm has a gain in the layout");
         let bias = self.weights.vector(&format!("{name}.bias"));
         let eps = self.plan.eps();
-        match (self.plan.norm, self.is_cpu) {
+        match (self.plan.norm, self.is_fused) {
             (Norm::Layer, false) => layer_norm(x, gain, bias, eps),
             (Norm::Rms, false) => rms(x, eps) * gain.unsqueeze(),
             (Norm::Rms, true) => fused::rms_norm(x, gain, eps as f32),
@@ -250,7 +246,7 @@ impl<'a> Decoder<'a> {
         }
         // A single new token may attend to all before it; several need the causal mask.
         let is_whole = key.dims()[2] == seq;
-        let mixed = if self.is_cpu && self.hook.is_none() && is_whole && seq > 1 {
+        let mixed = if self.is_fused && self.hook.is_none() && is_whole && seq > 1 {
             fused::causal_attention(query, key, value, self.plan.attention_scale() as f32)
         } else {
             let mixed = self.mix(query, key, value, self.hook.filter(|_| is_whole), layer);
@@ -295,7 +291,7 @@ impl<'a> Decoder<'a> {
         let [batch, heads, seq, _] = query.dims();
         let scale = self.plan.attention_scale() as f32;
         let scores = query.matmul(key.transpose()); // [batch, heads, seq, seq]
-        if self.is_cpu {
+        if self.is_fused {
             return (scores.clone() * scale, fused::causal_softmax(scores, scale));
         }
         let logits = scores * scale;
@@ -309,7 +305,7 @@ impl<'a> Decoder<'a> {
         let up = self.linear(x.clone(), &at("up"));
         let hooked = |x: Tensor<3>| self.hook(HookPoint::MlpPre(layer), x);
         let neurons = match self.plan.mlp {
-            Mlp::Gelu if self.is_cpu => fused::gelu(hooked(up)),
+            Mlp::Gelu if self.is_fused => fused::gelu(hooked(up)),
             Mlp::Gelu => activation::gelu_approximate(hooked(up)),
             Mlp::GeluExact => activation::gelu(hooked(up)),
             Mlp::Swiglu => activation::silu(hooked(self.linear(x, &at("gate")))) * up,

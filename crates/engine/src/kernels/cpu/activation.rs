@@ -51,6 +51,13 @@ fn silu(x: f32) -> (f32, f32) {
 }
 
 wide_fn! {
+    /// `y = f(x)` with GELU, tanh form.
+    pub(crate) fn gelu_values(x: &[f32], y: &mut [f32]) {
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = gelu(*x).0;
+        }
+    }
+
     /// `neurons = f(up)` with GELU, tanh form; `up` becomes the slope.
     pub(crate) fn gelu_forward(up: &mut [f32], neurons: &mut [f32]) {
         for (up, neuron) in up.iter_mut().zip(neurons) {

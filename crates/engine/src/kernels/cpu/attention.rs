@@ -8,7 +8,7 @@
 //!
 //! Layout: queries `[batch, seq, heads, d_head]`, keys and values `[batch, seq, kv_heads, d_head]`, the output as the queries, `l` `[batch,
 //! heads, seq]`. With fewer key-value heads, `heads / kv_heads` query heads in a row read the same one. The functions of one head take
-//! views with any strides.
+//! views with any strides; [`crate::kernels::fused`] calls one for burn's tensors.
 
 use super::lanes::{dot, exp, fraction, max, sum, wide_fn};
 use super::products::{Matrix, multiply};
