@@ -327,7 +327,9 @@ async fn registrations_are_checked_and_bounded() {
         (&json!("localhost:1"), &json!("none")),
         "{made:#}"
     );
-    for _ in 1..20 {
+    let forged = json!({ "redirect_uris": [REDIRECT], "client_name": "Claude (approved by ada)" });
+    assert_eq!(register(&lab, forged).await.json()["client_name"], "claude.example");
+    for _ in 2..20 {
         client(&lab).await;
     }
     assert_eq!(error(&register(&lab, local).await), (429, "temporarily_unavailable".to_owned()));

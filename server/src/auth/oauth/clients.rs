@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use wire::access::agent::AgentOrigin;
 
 use super::{redirect, refused};
 use crate::error::ApiError;
@@ -13,11 +14,8 @@ use crate::live::clock::now_ms;
 
 /// Addresses of a client.
 const MOST_REDIRECTS: usize = 10;
-/// Letters that change the direction of the text around them.
-const DIRECTIONS: [char; 12] = [
-    '\u{200e}', '\u{200f}', '\u{061c}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}',
-    '\u{2067}', '\u{2068}', '\u{2069}',
-];
+/// The name of a program without one.
+const NAMELESS: &str = "program";
 
 /// What a program says of itself. Fields without effect here are ignored, as RFC 7591 demands.
 #[derive(Deserialize)]
@@ -37,7 +35,8 @@ pub async fn register(lab: &Lab, sender: &Sender, new: NewClient) -> Result<Valu
     check(&new)?;
     let NewClient { redirect_uris, client_name, .. } = new;
     let name = client_name.as_deref().and_then(plain_name);
-    let name = name.or_else(|| redirect_uris.first().map(|address| redirect::host(address))).unwrap_or_default();
+    let of_host = || redirect_uris.first().and_then(|address| plain_name(&redirect::host(address)));
+    let name = name.or_else(of_host).unwrap_or_else(|| NAMELESS.to_owned());
     let from = sender.address.map(network).unwrap_or_default();
     let id = lab.store().add_oauth_client(&name, redirect_uris.clone(), &from).await?;
     tracing::info!("the program {name:?} registered as a client");
@@ -72,9 +71,30 @@ fn check(new: &NewClient) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// A name on one line that cannot look like another text; `None` for an empty one.
+/// The name of a program as it may stand in journals, where it becomes the name of an agent: it cannot look like the part that the server
+/// writes, such as the person who has approved an action. `None` for one without a usable character.
 fn plain_name(name: &str) -> Option<String> {
-    let plain = name.chars().filter(|letter| !letter.is_control() && !DIRECTIONS.contains(letter));
-    let short: String = plain.collect::<String>().trim().chars().take(NAME_CHARS).collect();
-    Some(short.trim_end().to_owned()).filter(|name| !name.is_empty())
+    AgentOrigin { client: Some(name.to_owned()), ..AgentOrigin::default() }.cleaned().client
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain_name;
+
+    #[test]
+    fn the_name_of_a_program_is_only_a_name() {
+        for (given, expected) in [
+            (" Claude Code ", Some("Claude Code")),
+            ("VS Code (lab)", Some("VS Code lab")),
+            ("Claude (approved by ada)", None),
+            (
+                "Claude\u{201d} of ada. It returns to claude.ai. \u{201c}",
+                Some("Claude of ada. It returns to claude.ai."),
+            ),
+            ("tuner (model x)\u{202e}\u{200b}", Some("tuner model x")),
+            ("\u{200b}\u{feff}", None),
+        ] {
+            assert_eq!(plain_name(given).as_deref(), expected, "{given:?}");
+        }
+    }
 }
