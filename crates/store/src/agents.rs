@@ -160,8 +160,9 @@ impl Store {
         Ok(agent)
     }
 
-    /// Marks an agent as stopped and revokes its tokens: those of agents with its name and owner. From then on it starts no run. Returns the
-    /// tokens of the agent; of these, those that had ended before are not counted in the second value.
+    /// Marks an agent as stopped and revokes its tokens: those of agents with its name and owner, and the codes of OAuth that it has not
+    /// exchanged for one. From then on it starts no run. Returns the tokens of the agent; of these, those that had ended before are not counted
+    /// in the second value.
     ///
     /// # Errors
     /// [`StoreError::UnknownAgent`].
@@ -175,6 +176,7 @@ impl Store {
             revoked += u32::from(database::tokens::remove(&mut transaction, same.token).await?);
             tokens.push(same.token);
         }
+        database::oauth::remove_codes(&mut transaction, &agent.name, agent.person).await?;
         commit(transaction).await?;
         Ok((tokens, revoked))
     }

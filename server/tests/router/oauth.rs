@@ -306,6 +306,24 @@ async fn nobody_permits_more_than_they_may_do_and_invalid_requests_lead_nowhere(
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_agent_does_not_come_back_with_a_code_that_it_has_kept() {
+    let lab = Lab::open().await;
+    let (_, bob) = person(&lab, "bob", Role::Steer).await;
+    let (_, eve) = person(&lab, "eve", Role::Steer).await;
+    let client = client(&lab).await;
+    let first = approved(&lab, &bob, &client, "act").await;
+    let (access, renewal) = tokens(&exchange(&lab, &client, &first, &[]).await);
+    let (kept, of_eve) = (approved(&lab, &bob, &client, "act").await, approved(&lab, &eve, &client, "act").await);
+    let id = open(&lab, &bob, "/api/v1/agents").await.json()[0]["id"].clone();
+    let stopped = lab.post(&format!("/api/v1/agents/{id}/stop"), &lab.admin, "").await;
+    assert_eq!(stopped.json()["revoked"], 1, "{stopped:?}");
+    assert_eq!(status(&lab, &access).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(error(&refresh(&lab, &client, &renewal, &[]).await), refused("invalid_grant"));
+    assert_eq!(error(&exchange(&lab, &client, &kept, &[]).await), refused("invalid_grant"));
+    assert_eq!(status(&lab, &tokens(&exchange(&lab, &client, &of_eve, &[]).await).0).await, StatusCode::OK);
+}
+
 #[tokio::test]
 async fn registrations_are_checked_and_bounded() {
     let lab = Lab::open().await;

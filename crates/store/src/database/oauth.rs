@@ -151,6 +151,17 @@ pub(crate) async fn present_code(
     Ok(Some(PresentedRow { code, uses: row.try_get("uses")?, token: row.try_get("token")? }))
 }
 
+/// Deletes the codes that a person, or the lab, has permitted programs of a name.
+pub(crate) async fn remove_codes(
+    connection: &mut SqliteConnection,
+    name: &str,
+    person: Option<i64>,
+) -> Result<(), StoreError> {
+    let sql = "DELETE FROM oauth_codes WHERE person IS ? AND client IN (SELECT id FROM oauth_clients WHERE name = ?)";
+    sqlx::query(sql).bind(person).bind(name).execute(connection).await?;
+    Ok(())
+}
+
 /// Notes the token that a code was exchanged for.
 pub(crate) async fn set_token_of_code(
     connection: &mut SqliteConnection,
