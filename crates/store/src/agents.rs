@@ -161,8 +161,8 @@ impl Store {
     }
 
     /// Marks an agent as stopped and revokes its tokens: those of agents with its name and owner, and the codes of OAuth that it has not
-    /// exchanged for one. From then on it starts no run. Returns the tokens of the agent; of these, those that had ended before are not counted
-    /// in the second value.
+    /// exchanged for one. Its proposals for next rounds of research loops are dropped. From then on it starts no run. Returns the tokens of the
+    /// agent; of these, those that had ended before are not counted in the second value.
     ///
     /// # Errors
     /// [`StoreError::UnknownAgent`].
@@ -177,6 +177,7 @@ impl Store {
             tokens.push(same.token);
         }
         database::oauth::remove_codes(&mut transaction, &agent.name, agent.person).await?;
+        drop_proposals(&mut transaction, &tokens).await?;
         commit(transaction).await?;
         Ok((tokens, revoked))
     }
@@ -258,6 +259,19 @@ impl Store {
         }
         Ok(found)
     }
+}
+
+/// Removes the proposals of a stopped agent for next rounds of research loops, by its tokens.
+async fn drop_proposals(connection: &mut Connection, tokens: &[i64]) -> Result<(), StoreError> {
+    for (id, proposal) in database::research_loops::queued(connection).await? {
+        let Author::Agent(name) = &proposal.author else { continue };
+        let token = database::agents::token_of_name(connection, name).await?;
+        if token.is_some_and(|token| tokens.contains(&token)) {
+            let why = "its agent was stopped";
+            database::research_loops::drop_queued(connection, id, &proposal, why, now_ms()).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Lets a run that was just created count for the agent that its author is, if its budgets suffice.

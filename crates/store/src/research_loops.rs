@@ -236,9 +236,7 @@ impl Store {
     pub async fn drop_proposal(&self, id: u64, proposal: &LoopProposal, why: &str) -> Result<(), StoreError> {
         let mut transaction = self.database().write().await?;
         if known(&mut transaction, id).await?.summary.queued.as_ref() == Some(proposal) {
-            research_loops::set_queued(&mut transaction, id, None).await?;
-            let text = format!("the proposal of {} was dropped: {why}", proposal.author.name());
-            research_loops::add_event(&mut transaction, id, now_ms(), &Author::System, &text).await?;
+            research_loops::drop_queued(&mut transaction, id, proposal, why, now_ms()).await?;
             commit(transaction).await?;
         }
         Ok(())

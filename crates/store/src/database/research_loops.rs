@@ -146,6 +146,26 @@ pub(crate) async fn set_queued(
     Ok(())
 }
 
+/// The proposals for next rounds of the loops that have not ended, with the ids of the loops.
+pub(crate) async fn queued(connection: &mut SqliteConnection) -> Result<Vec<(u64, LoopProposal)>, StoreError> {
+    let sql = "SELECT id, queued FROM research_loops WHERE state IN ('running', 'paused') AND queued IS NOT NULL";
+    let rows: Vec<(i64, String)> = sqlx::query_as(sql).fetch_all(connection).await?;
+    rows.into_iter().map(|(id, queued)| Ok((id as u64, from_json("a proposal", &queued)?))).collect()
+}
+
+/// Removes the proposal for the next round, and says why in the journal.
+pub(crate) async fn drop_queued(
+    connection: &mut SqliteConnection,
+    id: u64,
+    proposal: &LoopProposal,
+    why: &str,
+    at_ms: i64,
+) -> Result<(), StoreError> {
+    set_queued(connection, id, None).await?;
+    let text = format!("the proposal of {} was dropped: {why}", proposal.author.name());
+    add_event(connection, id, at_ms, &Author::System, &text).await
+}
+
 /// Adds a round. Returns whether the loop had none of this number.
 pub(crate) async fn insert_round(
     connection: &mut SqliteConnection,

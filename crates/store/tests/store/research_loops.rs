@@ -2,7 +2,8 @@
 
 use store::{NewLoop, NewRoundRuns, NewSweep, Store, StoreError};
 use wire::Author;
-use wire::access::Visible;
+use wire::access::agent::{AgentLimits, AgentMode, AgentOrigin};
+use wire::access::{Role, Visible};
 use wire::experiment::Prediction;
 use wire::research_loop::record::{
     LoopDecision, LoopHints, LoopProposal, LoopRound, LoopState, LoopVeto, PromotedValue, ProposalSource, RoundKind,
@@ -172,4 +173,30 @@ async fn hints_and_a_proposal_wait_for_the_next_round() {
     assert!(store.move_loop(id, &[LoopState::Running], LoopState::Stopped, &ada(), Some("no time")).await.unwrap());
     assert!(!store.change_loop_hints(id, &ada(), "pinned", pin).await.unwrap());
     assert!(matches!(store.queue_proposal(99, &proposal(1e-3)).await, Err(StoreError::UnknownLoop { id: 99 })));
+}
+
+#[tokio::test]
+async fn the_waiting_proposal_of_a_stopped_agent_is_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let mut authors = vec![];
+    for name in ["tuner", "other"] {
+        let limits = AgentLimits { mode: AgentMode::Act, ..AgentLimits::default() };
+        let (_, token) = store.issue_agent_token(None, name, Role::Steer, limits, None).await.unwrap();
+        let origin = AgentOrigin { model: Some("x".into()), ..AgentOrigin::default() };
+        authors.push((token.id, store.agent_author(token.id, name, &origin).await.unwrap()));
+    }
+    let mut loops = vec![];
+    for (_, name) in &authors {
+        let id = store.create_loop(&new_loop()).await.unwrap().summary.id;
+        let of_agent = LoopProposal { author: Author::Agent(name.clone()), ..proposal(0.02) };
+        assert!(store.queue_proposal(id, &of_agent).await.unwrap());
+        loops.push(id);
+    }
+    store.stop_agent(authors[0].0, "ada").await.unwrap();
+    let view = store.research_loop(loops[0]).await.unwrap().unwrap();
+    assert_eq!(view.summary.queued, None);
+    let last = view.events.last().unwrap();
+    assert_eq!(last.text, "the proposal of tuner (model x) was dropped: its agent was stopped");
+    assert!(store.research_loop(loops[1]).await.unwrap().unwrap().summary.queued.is_some(), "another agent's stays");
 }
