@@ -58,6 +58,9 @@ use crate::lab::Lab;
 use crate::lab::audit::Sender;
 pub use approved::Approved;
 
+/// Code of the answer to an access token of OAuth that has expired.
+const ACCESS_EXPIRED: &str = "access_expired";
+
 /// Someone who is signed in, a guest with a share link included; no worker.
 pub struct SignedIn(pub Identity);
 /// Someone who may view the lab or at least one project. Guests with a link to single runs are none.
@@ -129,10 +132,15 @@ pub async fn identify(headers: &HeaderMap, lab: &Lab) -> Result<Identity, ApiErr
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "link_ended", message)
             .hint("ask the person who sent it for a new one, or sign in"));
     }
+    if lab.store().is_expired_access(&token).await? {
+        return Err(ApiError::new(StatusCode::UNAUTHORIZED, ACCESS_EXPIRED, "the access token has expired")
+            .hint("exchange the refresh token for another one: POST /oauth/token"));
+    }
     Err(unauthorized("the token is unknown or has expired"))
 }
 
-/// As [`identify`]; notes the sender for the audit log and the use of the token, and counts an unknown one.
+/// As [`identify`]; notes the sender for the audit log and the use of the token, and counts an unknown one. An expired access token of OAuth is
+/// no guess: it has to be answered with 401, after which its program refreshes it, also where many programs share an address.
 async fn sender(parts: &Parts, lab: &Lab) -> Result<Identity, ApiError> {
     if let Some(approved) = parts.extensions.get::<Approved>() {
         return approved.identity(lab).await;
@@ -147,7 +155,7 @@ async fn sender(parts: &Parts, lab: &Lab) -> Result<Identity, ApiError> {
                 lab.audit.note_use(identity.token_id, from);
             }
         }
-        Err(error) if error.status == StatusCode::UNAUTHORIZED => {
+        Err(error) if error.status == StatusCode::UNAUTHORIZED && error.body.code != ACCESS_EXPIRED => {
             if let Some(text) = token_of(&parts.headers, lab.store().id()) {
                 lab.throttle.text_failed(from.address, &text)?;
             }

@@ -156,6 +156,11 @@ impl Store {
         renewed
     }
 
+    /// Whether a text is the last access token of a client, and has expired.
+    pub async fn is_expired_access(&self, text: &str) -> Result<bool, StoreError> {
+        database::oauth::is_expired(&mut *self.database().read().await?, &hash(text), now_ms()).await
+    }
+
     /// Id of the token whose access token or refresh token a client presents; `None` for a text that it does not have.
     pub async fn oauth_token(&self, text: &str, client: &str) -> Result<Option<i64>, StoreError> {
         let family = text.split_once(SEPARATOR).map_or(text, |(family, _)| family);

@@ -1,8 +1,10 @@
 //! Programs that connect to `/mcp` by OAuth: metadata, registration, the decision of a person, tokens, and what is refused.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::StatusCode;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
@@ -322,6 +324,31 @@ async fn a_stopped_agent_does_not_come_back_with_a_code_that_it_has_kept() {
     assert_eq!(error(&refresh(&lab, &client, &renewal, &[]).await), refused("invalid_grant"));
     assert_eq!(error(&exchange(&lab, &client, &kept, &[]).await), refused("invalid_grant"));
     assert_eq!(status(&lab, &tokens(&exchange(&lab, &client, &of_eve, &[]).await).0).await, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn expired_access_tokens_of_an_address_are_no_guesses() {
+    let lab = Lab::open().await;
+    let client = client(&lab).await;
+    let mut texts = vec![];
+    for name in ["ada", "bob", "cyd", "dan", "eve", "fay", "gus", "hal"] {
+        let (_, cookie) = person(&lab, name, Role::View).await;
+        let code = approved(&lab, &cookie, &client, "read").await;
+        let (_, renewal) = tokens(&exchange(&lab, &client, &code, &[]).await);
+        let expired = lab.state.store().refresh_oauth_token(&renewal, &client, None, 1).await.unwrap();
+        texts.push(expired.access);
+    }
+    let peer: SocketAddr = "192.0.2.1:4000".parse().unwrap();
+    let from_peer = async |text: &str| {
+        let request = ask("POST", "/mcp", Some(text)).extension(ConnectInfo(peer));
+        lab.send(request.body(Body::empty()).unwrap()).await
+    };
+    for text in &texts {
+        let answer = from_peer(text).await;
+        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::UNAUTHORIZED, "access_expired"));
+        assert!(answer.headers["www-authenticate"].to_str().unwrap().contains("resource_metadata="));
+    }
+    assert_eq!(from_peer("unknown").await.code(), "unauthorized");
 }
 
 #[tokio::test]

@@ -241,6 +241,17 @@ pub(crate) async fn renew(
     Ok(())
 }
 
+/// Whether a token of a client has this hash of its text, which has expired.
+pub(crate) async fn is_expired(
+    connection: &mut SqliteConnection,
+    text: &[u8],
+    now_ms: i64,
+) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM tokens JOIN oauth_grants ON oauth_grants.token = tokens.id \
+               WHERE tokens.hash = ? AND access_expires_ms <= ?)";
+    Ok(sqlx::query_scalar(sql).bind(text).bind(now_ms).fetch_one(connection).await?)
+}
+
 /// The token of a client with this hash of its text, or of the first half of its refresh token.
 pub(crate) async fn token_of_client(
     connection: &mut SqliteConnection,
