@@ -12,7 +12,7 @@
 //! - [`compute_slots`]: how many computations of a kind run at a time; [`sweep_results`]: cached results of sweeps; [`fit_slots`]: how many
 //!   fits and replays are computed or wait at a time;
 //! - [`drawing`]: images, and how many are drawn at a time; [`openings`]: how often embeds are requested;
-//! - [`oidc`]: sign-in with OpenID Connect; [`audit`]: the audit log and the uses of tokens, before they are written; [`name`]: valid names;
+//! - [`oidc`]: sign-in with OpenID Connect; [`renewals`]: refreshes of OAuth tokens that are repeated; [`audit`]: the audit log and the uses of tokens, before they are written; [`name`]: valid names;
 //! - [`scores`]: scores of checkpoints that wait; [`evaluator`]: programs that compute them; [`limits`]: limits of projects; [`passwords`]: hashes of passwords; [`paths`]: where the server is reached; [`throttle`]: slows down guessing.
 
 pub mod agents;
@@ -35,6 +35,7 @@ pub mod openings;
 pub mod passwords;
 pub mod paths;
 pub mod public_url;
+pub mod renewals;
 pub mod scores;
 pub mod settings;
 pub mod slots;
@@ -70,6 +71,7 @@ use fit_slots::FitSlots;
 use hosts::Hosts;
 use openings::Openings;
 use passwords::Passwords;
+use renewals::Renewals;
 use scores::Scores;
 use settings::Settings;
 use slots::InferenceSlots;
@@ -123,6 +125,8 @@ pub struct LabParts {
     pub passwords: Passwords,
     /// Slows down guessing of passwords and tokens.
     pub throttle: Throttle,
+    /// The last refreshes of OAuth tokens.
+    pub renewals: Renewals,
     /// What the tasks and routes of alerts share.
     pub alerting: Alerting,
     /// What requests leave behind, before it is written.
@@ -176,6 +180,7 @@ impl Lab {
             scores: Scores::default(),
             passwords: Passwords::default(),
             throttle: Throttle::default(),
+            renewals: Renewals::default(),
             alerting,
             audit: Arc::default(),
             provider: settings.provider.clone().map(|settings| Arc::new(Provider::new(settings))),

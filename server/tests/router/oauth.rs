@@ -195,16 +195,26 @@ async fn a_program_finds_the_lab_registers_and_gets_the_token_that_a_person_perm
 
     // A refresh gives the same agent another token, once.
     let (second, next) = tokens(&refresh(&lab, &client, &renewal, &[("resource", RESOURCE)]).await);
+    let repeated = tokens(&refresh(&lab, &client, &renewal, &[]).await);
+    assert_eq!(repeated, (second.clone(), next.clone()), "the answer may have been lost");
     assert_eq!(status(&lab, &access).await, StatusCode::UNAUTHORIZED);
     assert_eq!(status(&lab, &second).await, StatusCode::OK);
     assert_eq!(agents().await[0]["id"], agent["id"]);
     assert_eq!(error(&refresh(&lab, "other", &next, &[]).await), refused("invalid_grant"));
     assert_eq!(error(&refresh(&lab, &client, &next, &[("resource", ORIGIN)]).await), refused("invalid_target"));
+    let (later, last) = tokens(&refresh(&lab, &client, &next, &[]).await);
     assert_eq!(error(&refresh(&lab, &client, &renewal, &[]).await), refused("invalid_grant"), "it was used");
-    assert_eq!(status(&lab, &second).await, StatusCode::UNAUTHORIZED, "a copy may have been stolen");
-    assert_eq!(error(&refresh(&lab, &client, &next, &[]).await), refused("invalid_grant"));
+    assert_eq!(status(&lab, &later).await, StatusCode::UNAUTHORIZED, "a copy may have been stolen");
+    assert_eq!(error(&refresh(&lab, &client, &last, &[]).await), refused("invalid_grant"));
 
-    // So is a code; approving again replaces the token of the program.
+    // Two refreshes at a time have the same answer.
+    let code = approved(&lab, &bob, &client, "propose").await;
+    let (_, renewal) = tokens(&exchange(&lab, &client, &code, &[]).await);
+    let (one, other) = tokio::join!(refresh(&lab, &client, &renewal, &[]), refresh(&lab, &client, &renewal, &[]));
+    assert_eq!(tokens(&one), tokens(&other));
+    assert_eq!(status(&lab, &tokens(&one).0).await, StatusCode::OK);
+
+    // A code is used once too; approving again replaces the token of the program.
     let code = approved(&lab, &bob, &client, "propose").await;
     let (third, _) = tokens(&exchange(&lab, &client, &code, &[]).await);
     assert_eq!(error(&exchange(&lab, &client, &code, &[]).await), refused("invalid_grant"));

@@ -79,7 +79,8 @@ async fn exchange_code(lab: &Lab, request: &TokenRequest) -> Result<OAuthTokens,
 
 async fn refresh(lab: &Lab, request: &TokenRequest) -> Result<OAuthTokens, StoreError> {
     let TokenRequest { refresh_token, client_id, .. } = request;
-    lab.store().refresh_oauth_token(refresh_token, client_id, wanted(request), access_expiry_ms()).await
+    let renew = lab.store().refresh_oauth_token(refresh_token, client_id, wanted(request), access_expiry_ms());
+    lab.renewals.once(refresh_token, client_id, renew).await
 }
 
 fn access_expiry_ms() -> i64 {
