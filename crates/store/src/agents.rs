@@ -403,12 +403,11 @@ fn use_of(budget: AgentBudget, budgets: &AgentBudgets, usage: &AgentUsage) -> Bu
     BudgetUse { budget, used, reserved, most }
 }
 
-/// Why the runs of an agent are paused; `None` while its budgets are not used up, and for one whose token has ended.
+/// Why the runs of an agent are paused; `None` while its budgets are not used up. They hold after its token has ended, which a program can
+/// do itself.
 async fn reason_to_pause(connection: &mut Connection, token: i64) -> Result<Option<String>, StoreError> {
-    let now_ms = now_ms();
-    let is_valid = database::tokens::get(connection, token, now_ms).await?.is_some();
-    let Some(agent) = database::agents::get(connection, token).await?.filter(|_| is_valid) else { return Ok(None) };
-    let usage = database::agents::usage(connection, token, now_ms - DAY_MS, None).await?;
+    let Some(agent) = database::agents::get(connection, token).await? else { return Ok(None) };
+    let usage = database::agents::usage(connection, token, now_ms() - DAY_MS, None).await?;
     let reason = |budget: AgentBudget| {
         let BudgetUse { used, most, .. } = use_of(budget, &agent.limits.budgets, &usage);
         let most = most.filter(|most| used >= *most)?;

@@ -239,6 +239,22 @@ async fn a_run_is_paused_when_a_budget_is_used_up_and_counts_no_more_once_a_pers
 }
 
 #[tokio::test]
+async fn a_budget_holds_for_the_runs_of_an_agent_whose_token_has_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let budgets = AgentBudgets { steps: Some(100), ..AgentBudgets::default() };
+    let (token, author) = agent(&store, "tuner", budgets).await;
+    let run = run_of(&author, "amber-fox-7k2q", 100, 1.0);
+    store.create_run(&run).await.unwrap();
+    store.set_state(&run.id, RunState::Running, None).await.unwrap();
+    store.ingest(&run.id, 1, (0..10).map(|step| row(step, &[(name::TRAIN, 1.0)])).collect()).await.unwrap();
+    store.set_agent_limits(token, &acting(AgentBudgets { steps: Some(10), ..budgets })).await.unwrap();
+    assert!(store.revoke(token).await.unwrap());
+    let exhausted = store.exhausted_agent_runs(std::slice::from_ref(&run.id)).await.unwrap();
+    assert_eq!(exhausted.iter().map(|one| &one.run).collect::<Vec<_>>(), [&run.id]);
+}
+
+#[tokio::test]
 async fn runs_whose_author_is_a_strategy_count_for_the_agent_that_has_started_it() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).await.unwrap();
