@@ -13,7 +13,7 @@ use crate::components::{Failure, clicks, says, shows, visible};
 use crate::net::api::{ApiFailure, proposals};
 
 /// Arguments that stay those of the agent.
-const FIXED: [&str; 5] = ["run", "reason", "idempotency_key", "expected_effect", "dry_run"];
+const FIXED: [&str; 6] = ["run", "loop", "reason", "idempotency_key", "expected_effect", "dry_run"];
 
 /// An argument that is edited, as text.
 #[derive(Clone)]

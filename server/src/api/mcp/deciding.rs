@@ -25,7 +25,7 @@ use crate::lab::Lab;
 use crate::live::clock::now_ms;
 
 /// Arguments that stay those of the agent: they say what its reason is about, and that it acts once.
-const FIXED: [&str; 3] = ["run", "reason", "idempotency_key"];
+const FIXED: [&str; 4] = ["run", "loop", "reason", "idempotency_key"];
 /// How long a server that starts tries again while workers connect.
 const TRIED_FOR: Duration = Duration::from_secs(120);
 const TRY_EVERY: Duration = Duration::from_secs(2);

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use server::runs::research_loops::advance;
 use store::AgentAct;
+use wire::access::{AgentLimits, AgentMode, Role};
 use wire::experiment::Prediction;
 use wire::experiment::record::{Outcome, Verdict};
 use wire::research_loop::record::{LoopDecision, LoopRound, PromotedValue, RoundOutcome, ScreenedTrial};
@@ -174,4 +175,26 @@ async fn an_agent_gives_hints_pauses_and_stops_a_loop() {
     let all = call(lab, &lab.view, "list_loops", json!({})).await;
     assert_eq!((&all["data"]["all"], &all["data"]["loops"][0]["state"]), (&json!(1), &json!("stopped")));
     assert_eq!(call(lab, &lab.view, "list_loops", json!({ "open": true })).await["data"]["loops"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_approves_a_call_on_a_loop_and_cannot_move_it_to_another_one() {
+    let served = LabWithWorker::open().await;
+    let lab = &served.lab;
+    let made = call(lab, &lab.steer, "start_loop", with(json!({ "spec": goal() }), "start-loop-1")).await;
+    let id = made["data"]["loop"]["id"].as_u64().unwrap();
+    let limits = AgentLimits { mode: AgentMode::Propose, ..AgentLimits::default() };
+    let (agent, _) = lab.state.store().issue_agent_token(None, "tuner", Role::Steer, limits, None).await.unwrap();
+    let pause = with(json!({ "loop": id, "action": "pause" }), "pause-loop-1");
+    let proposed = call(lab, &agent, "steer_loop", pause.clone()).await;
+    assert_eq!((&proposed["data"]["state"], &loops(lab).await[0]["state"]), (&json!("pending"), &json!("running")));
+    let path = format!("/api/v1/proposals/{}/decision", proposed["data"]["proposal"]);
+    let decide = async |decision: Value| lab.post(&path, &lab.steer, &decision.to_string()).await;
+    let mut moved = pause;
+    moved["loop"] = json!(id + 1);
+    let answer = decide(json!({ "kind": "edit", "arguments": moved })).await;
+    assert_eq!((answer.code().as_str(), &answer.json()["field"]), ("value_invalid", &json!("arguments.loop")));
+    let answer = decide(json!({ "kind": "approve" })).await.json();
+    assert_eq!((&answer["state"], &answer["outcome"]["is_done"]), (&json!("approved"), &json!(true)), "{answer:#}");
+    assert_eq!(loops(lab).await[0]["state"], "paused");
 }
