@@ -238,8 +238,13 @@ async fn steer_loop(caller: Caller, args: SteerLoop) -> Result<Answer, ApiError>
 /// The newest event of an action of this agent in the journal of a loop, not older than `since_ms`.
 fn event_of<'a>(caller: &Caller, view: &'a LoopView, action: &LoopAction, since_ms: i64) -> Option<&'a LoopEvent> {
     let words = steer::words(action);
-    let is_own = |event: &&LoopEvent| caller.is_author(&event.author) && event.text.starts_with(&words);
+    let is_own = |event: &&LoopEvent| caller.is_author(&event.author) && says(&event.text, &words);
     view.events.iter().rev().take_while(|event| event.at_ms >= since_ms).find(is_own)
+}
+
+/// Whether a line of the journal is these words, also with a reason behind them. `= 0.01` is not the line of `= 0.012`.
+fn says(line: &str, words: &str) -> bool {
+    line.strip_prefix(words).is_some_and(|rest| rest.is_empty() || rest.starts_with(": "))
 }
 
 fn steered(view: &LoopView, event: Option<&LoopEvent>) -> Answer {
@@ -320,4 +325,22 @@ fn would_propose(view: &LoopView, new: &NewLoopProposal) -> Result<Answer, ApiEr
         "obstacle": steer::proposal_obstacle(&view.summary),
     }));
     Ok(dry_run(Answer::new(data).units(&UNITS), OF_LOOP))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::says;
+
+    #[test]
+    fn a_line_of_the_journal_is_that_of_one_action() {
+        for (line, words, expected) in [
+            ("paused: on request", "paused", true),
+            ("running", "running", true),
+            ("suggested for the next round: a = 0.01", "suggested for the next round: a = 0.01", true),
+            ("suggested for the next round: a = 0.012", "suggested for the next round: a = 0.01", false),
+            ("round 1 vetoed: too slow", "round 1 vetoed: too", false),
+        ] {
+            assert_eq!(says(line, words), expected, "{line} and {words}");
+        }
+    }
 }
