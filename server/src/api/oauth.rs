@@ -7,8 +7,8 @@
 use axum::Json;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Extension, RawQuery, State};
-use axum::http::header::REFERRER_POLICY;
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::header::{REFERRER_POLICY, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -236,6 +236,9 @@ impl IntoResponse for OAuthError {
         };
         let body = json!({ "error": code, "error_description": error.to_string() });
         let mut response = (error.status, Json(body)).into_response();
+        if let Some(secs) = error.retry_after_secs {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(secs));
+        }
         // For the log.
         response.extensions_mut().insert(error);
         response

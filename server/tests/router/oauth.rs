@@ -359,6 +359,17 @@ async fn expired_access_tokens_of_an_address_are_no_guesses() {
         assert!(answer.headers["www-authenticate"].to_str().unwrap().contains("resource_metadata="));
     }
     assert_eq!(from_peer("unknown").await.code(), "unauthorized");
+
+    // Unknown codes are, and the answer says when to try again.
+    let mut refusals = vec![];
+    for guess in 0..20 {
+        let body = form(&[("grant_type", "authorization_code"), ("code", &guess.to_string())], &[]);
+        let request = ask("POST", "/oauth/token", None).extension(ConnectInfo(peer));
+        let answer = lab.send(request.body(Body::from(body)).unwrap()).await;
+        refusals.push((error(&answer), answer.headers.contains_key("retry-after")));
+    }
+    assert_eq!(refusals[0], (refused("invalid_grant"), false));
+    assert!(refusals.contains(&((429, "temporarily_unavailable".to_owned()), true)), "{refusals:?}");
 }
 
 #[tokio::test]
