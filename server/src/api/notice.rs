@@ -19,6 +19,8 @@ pub enum Control<'a> {
     Choice { field: &'a str, label: &'a str, values: &'a [(&'a str, &'a str)], chosen: &'a str },
     /// A number of at least 0; `step` is `any` for fractions.
     Number { field: &'a str, label: &'a str, step: &'a str },
+    /// A sentence that has to be ticked before the main button works. It is not sent.
+    Confirmation { label: &'a str },
 }
 
 impl Control<'_> {
@@ -40,6 +42,9 @@ impl Control<'_> {
                  placeholder=\"no limit\"></p>",
                 escaped(label)
             ),
+            Self::Confirmation { label } => {
+                format!("<p><label><input type=checkbox required> {}</label></p>", escaped(label))
+            }
         }
     }
 }
@@ -100,10 +105,11 @@ impl Notice {
     #[must_use]
     pub fn form(self, controls: &[Control<'_>], buttons: &[(&str, &str)]) -> Self {
         let controls: String = controls.iter().map(Control::html).collect();
-        let mut class = " class=primary";
+        let mut rest = " class=primary";
         let button = |(value, label): &(&str, &str)| {
-            let (value, label, class) = (escaped(value), escaped(label), std::mem::take(&mut class));
-            format!("<button name=decision value=\"{value}\"{class}>{label}</button> ")
+            let (value, label, rest) =
+                (escaped(value), escaped(label), std::mem::replace(&mut rest, " formnovalidate"));
+            format!("<button name=decision value=\"{value}\"{rest}>{label}</button> ")
         };
         let buttons: String = buttons.iter().map(button).collect();
         self.with(format_args!("<form method=post>{controls}<p>{buttons}</p></form>"))

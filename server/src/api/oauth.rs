@@ -129,7 +129,6 @@ fn consent_page(own: &Identity, asked: &CheckedRequest) -> Result<Notice, ApiErr
     Ok(Notice::new(&format!("Connect {name}"))
         .styled_below(page::stylesheet())
         .sentence(&format!("A program that calls itself “{name}” wants to use this lab as an agent of {owner}. {place}"))
-        .sentence("Approve only if you have just added this lab to that program yourself.")
         .sentence(&format!(
             "The program gets a token with the role {} for {DAYS} days, for all projects and runs {reach}. It deletes nothing and gives no \
              rights to others. On the Settings page, under Agents, you can change its limits and stop it.",
@@ -138,8 +137,9 @@ fn consent_page(own: &Identity, asked: &CheckedRequest) -> Result<Notice, ApiErr
         .form(&controls(), &[("approve", "Approve"), ("refuse", "Refuse")]))
 }
 
-/// Mode and budgets.
-fn controls() -> [Control<'static>; 5] {
+/// Mode and budgets, and a box. Without it, one click would approve, and another site can place this page below a click of its own: it opens a
+/// window over it and closes that window between the two clicks of a double click.
+fn controls() -> [Control<'static>; 6] {
     let budget = |budget: AgentBudget| Control::Number {
         field: budget.word(),
         label: budget.label(),
@@ -147,7 +147,8 @@ fn controls() -> [Control<'static>; 5] {
     };
     let [hours, steps, at_once, per_day] = AgentBudget::ALL.map(budget);
     let mode = Control::Choice { field: "mode", label: "Mode", values: &MODES, chosen: AgentMode::Propose.word() };
-    [mode, hours, steps, at_once, per_day]
+    let confirmation = Control::Confirmation { label: "I have just added this lab to this program myself" };
+    [mode, hours, steps, at_once, per_day, confirmation]
 }
 
 const MODES: [(&str, &str); 3] = [

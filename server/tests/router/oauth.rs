@@ -167,6 +167,9 @@ async fn a_program_finds_the_lab_registers_and_gets_the_token_that_a_person_perm
     {
         assert!(page.contains(part), "{part} in {page}");
     }
+    for part in ["type=checkbox required", "value=\"approve\" class=primary>", "value=\"refuse\" formnovalidate>"] {
+        assert!(page.contains(part), "one click does not approve: {part} in {page}");
+    }
 
     // No code without the form of the page, sent by the browser of somebody who is signed in.
     let decision = || Body::from("decision=approve");
