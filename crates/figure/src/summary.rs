@@ -25,7 +25,8 @@ pub fn describe(spec: &ChartSpec, curves: &[Curve]) -> String {
         told.push(format!("Reference {}: {}.", reference.label, number::with_unit(reference.value, &spec.unit)));
     }
     for marker in spec.markers.iter().take(20) {
-        told.push(format!("At {}: {}.", position(spec, marker.x), marker.phrase));
+        // A phrase that a person wrote may be a sentence.
+        told.push(format!("At {}: {}.", position(spec, marker.x), marker.phrase.trim_end_matches('.')));
     }
     if spec.markers.len() > 20 {
         told.push(format!("And {} more markers.", spec.markers.len() - 20));
@@ -237,9 +238,12 @@ fn cell(bucket: &Bucket, unit: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use wire::control::author::Author;
+
     use super::*;
     use crate::curve::point;
     use crate::scene::Role;
+    use crate::spec::Marker;
 
     #[test]
     fn a_chart_is_described_in_words() {
@@ -257,6 +261,20 @@ mod tests {
         assert_eq!(table.rows.len(), 3);
         assert_eq!(table.rows[2], ["3", "2.5"]);
         assert_eq!(table.rows[1][1], "", "a gap stays empty");
+    }
+
+    #[test]
+    fn a_marker_that_is_a_sentence_ends_with_one_period() {
+        let marker = |phrase: &str| Marker {
+            x: 0.0,
+            phrase: phrase.into(),
+            author: Author::System,
+            is_alarm: false,
+            is_change: false,
+        };
+        let markers = vec![marker("started"), marker("The learning rate was halved.")];
+        let said = describe(&ChartSpec { markers, ..ChartSpec::default() }, &[]);
+        assert_eq!(said.replace(number::THIN, " "), "At step 0: started. At step 0: The learning rate was halved.");
     }
 
     #[test]

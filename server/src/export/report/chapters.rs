@@ -116,13 +116,14 @@ fn pairs(view: &ExperimentView) -> Vec<Vec<String>> {
             |side: Side| view.runs.iter().rev().find(|run| run.pair == pair && run.side == side && run.value.is_some());
         let (baseline, variant): (&ExperimentRun, &ExperimentRun) = (of(Side::Baseline)?, of(Side::Variant)?);
         let (before, after) = (baseline.value?, variant.value?);
-        let named = |run: &ExperimentRun, value| format!("{} ({})", in_sentence(value), run.run);
+        // All values of a column have the same number of decimals, so that they can be compared.
+        let named = |run: &ExperimentRun, value: f64| format!("{value:.4} ({})", run.run);
         Some(vec![
             pair.to_string(),
             baseline.seed.to_string(),
             named(baseline, before),
             named(variant, after),
-            in_sentence(after - before),
+            format!("{:+.4}", after - before).replace('-', "−"),
         ])
     };
     (1..=last).filter_map(row).collect()
