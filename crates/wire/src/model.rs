@@ -1,6 +1,7 @@
 //! The architecture of the decoder, and its cost: parameters, FLOPs, memory.
 
 pub mod architecture;
+pub mod memory;
 pub mod mup;
 
 use serde::{Deserialize, Serialize};
@@ -271,20 +272,6 @@ impl ModelPlan {
     pub fn flops_per_token(&self) -> f64 {
         let multiplied = self.body_parameters() as f64 + product([self.vocab, self.d_model]) as f64;
         6.0 * multiplied + 12.0 * product([self.layers, self.d_model, self.seq]) as f64
-    }
-
-    /// Upper estimate of the training memory in bytes, in 32-bit floats, for `rows` sequences split over `replicas`: weights, two moments, a
-    /// gradient per replica, the activations for the backward pass, and the logits with their gradient.
-    pub fn training_bytes(&self, rows: usize, replicas: usize) -> u64 {
-        let weights = self.parameters().saturating_mul(4).saturating_mul((replicas as u64).saturating_add(3));
-        let of_block = [product([16, self.d_model]), product([5, self.d_ff]), product([3, self.heads, self.seq])];
-        let of_block = of_block.into_iter().fold(0, u64::saturating_add);
-        let per_token = (self.layers as u64)
-            .saturating_mul(of_block)
-            .saturating_add(product([4, self.d_model]))
-            .saturating_add(product([4, self.vocab]));
-        let activations = product([rows, self.seq, 4]).saturating_mul(per_token);
-        weights.saturating_add(activations).saturating_add(64_000_000)
     }
 
     /// Checks that the model can be built.

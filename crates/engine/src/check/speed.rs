@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use burn::tensor::{Distribution, Tensor};
-use wire::hyperparameters::recipe::OptimizerKind;
+use wire::hyperparameters::recipe::{self, OptimizerKind};
 use wire::model::ModelPlan;
 use wire::run::preset;
 
@@ -168,7 +168,8 @@ pub(super) fn model(
 /// Whether the estimated memory of a batch fits the device; true if the memory size is unknown.
 fn has_room(device: &EngineDevice, plan: &ModelPlan, rows: usize) -> bool {
     let size = if device.is_cpu() { Some(device.info.memory_bytes) } else { adapter::gpu_memory(&device.info.name) };
-    size.is_none_or(|bytes| plan.training_bytes(rows, 1) <= bytes)
+    let batch = recipe::Batch { size: rows, accumulation: 1, replicas: 1 };
+    size.is_none_or(|bytes| plan.training_bytes(device.info.kind, &batch) <= bytes)
 }
 
 /// The model of a preset with its usual vocabulary size, and its batch size.

@@ -19,7 +19,7 @@ use burn::tensor::Tensor;
 use wire::model::{Mlp, ModelPlan};
 
 use self::layers::{Layers, Parameters, Projection};
-use self::workspace::{Purpose, Workspace, attention_sizes, chunk_rows, tile_rows};
+use self::workspace::{Purpose, Workspace, attention_sizes};
 use crate::data::batch::Batch;
 use crate::device::host_values;
 use crate::kernels::cpu::attention::{CausalAttention, Sizes};
@@ -191,7 +191,7 @@ impl Pass<'_> {
         let kept = &mut w.blocks[slot];
         let [before, after, ..] = &mut w.streams[place..] else { unreachable!("a stream follows each branch") };
         block.mlp_norm.forward(p, before, &mut kept.mlp_norm); // [rows, d_model]
-        for rows in tiles(self.sizes.batch * self.sizes.seq, |all| tile_rows(self.plan, all)) {
+        for rows in tiles(self.sizes.batch * self.sizes.seq, |all| self.plan.mlp_tile_rows(all)) {
             let normed = &kept.mlp_norm.values[of(&rows, self.plan.d_model)];
             let hidden = of(&rows, self.plan.d_ff);
             let (up, neurons) = (&mut kept.up[hidden.clone()], &mut kept.neurons[hidden.clone()]);
@@ -250,7 +250,7 @@ impl Pass<'_> {
         let (head, loss, matrix) = (self.head(), self.cross_entropy(), self.p.weights[self.layers.head]);
         let (w, plan) = (&mut *self.w, self.plan);
         let mut nats = vec![0.0; self.batch.targets.len()];
-        for rows in tiles(nats.len(), |all| chunk_rows(plan, all)) {
+        for rows in tiles(nats.len(), |all| plan.logit_chunk_rows(all)) {
             let logits = &mut w.logits[..rows.len() * plan.vocab];
             head.forward(&w.last.values[of(&rows, plan.d_model)], matrix, logits); // [chunk, vocab]
             loss.forward(logits, &self.batch.targets[rows.clone()], &mut w.slopes, &mut nats[rows]);
@@ -267,7 +267,7 @@ impl Pass<'_> {
         let (w, p, plan) = (&mut *self.w, &mut self.p, self.plan);
         let matrix = p.weights[self.layers.head];
         let mut nats = 0.0;
-        for rows in tiles(self.sizes.batch * self.sizes.seq, |all| chunk_rows(plan, all)) {
+        for rows in tiles(self.sizes.batch * self.sizes.seq, |all| plan.logit_chunk_rows(all)) {
             let x = &w.last.values[of(&rows, plan.d_model)];
             let logits = &mut w.logits[..rows.len() * plan.vocab];
             head.forward(x, matrix, logits); // [chunk, vocab]
@@ -294,7 +294,7 @@ impl Pass<'_> {
         let kept = &mut w.blocks[layer];
         let d_out = masked(&w.d_stream, &w.masks[2 * layer + 2], &mut w.branch); // [rows, d_model]
         block.down.parameter_gradients(p, &kept.neurons, d_out);
-        for rows in tiles(self.sizes.batch * self.sizes.seq, |all| tile_rows(plan, all)) {
+        for rows in tiles(self.sizes.batch * self.sizes.seq, |all| plan.mlp_tile_rows(all)) {
             let (hidden, d_neurons) = (of(&rows, plan.d_ff), &mut w.d_neurons[..rows.len() * plan.d_ff]);
             block.down.input_gradient(p, &d_out[of(&rows, plan.d_model)], d_neurons, false); // [tile, d_ff]
             activation::backward(&mut kept.up[hidden.clone()], d_neurons);
@@ -432,6 +432,22 @@ mod tests {
                 workspace.poison();
                 assert_eq!(step(&plan, 3, 8, &mut workspace), first, "{plan:?}");
                 assert_eq!(workspace.addresses(), addresses, "{plan:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_plan_knows_the_size_of_all_buffers() {
+        for (size, seq) in [(1, 1), (3, 8), (2, 200)] {
+            for plan in plans().map(|plan| ModelPlan { seq, ..plan }) {
+                let rows = size * seq;
+                for (purpose, planned) in
+                    [(Purpose::Gradient, plan.gradient_values(rows)), (Purpose::Losses, plan.loss_values(rows))]
+                {
+                    let mut workspace = Workspace::default();
+                    workspace.fit(&plan, size, seq, purpose);
+                    assert_eq!(workspace.values(), planned, "{purpose:?}, {size} sequences of {seq}: {plan:?}");
+                }
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::data::corpus::{CorpusInfo, Source};
 use crate::data::tokenizer::Tokenizer;
 use crate::device::{DeviceInfo, DeviceKind};
 use crate::error::{PlanError, in_words};
-use crate::hyperparameters::recipe::{MixingRule, Recipe, SchedulePlan};
+use crate::hyperparameters::recipe::{Batch, MixingRule, Recipe, SchedulePlan};
 use crate::hyperparameters::schedule::{Schedule, Shape};
 use crate::hyperparameters::table;
 use crate::id::{CorpusId, DeviceId};
@@ -122,7 +122,7 @@ impl RunPlan {
             tokens,
             tokens_per_parameter: all_tokens as f64 / model.parameters() as f64,
             flops,
-            memory_bytes: model.training_bytes(self.recipe.batch.size, self.recipe.batch.replicas.max(1)),
+            memory_bytes: model.training_bytes(device.kind, &self.recipe.batch),
             secs: (device.flops_per_sec > 0.0).then(|| flops / device.flops_per_sec),
         }
     }
@@ -457,8 +457,11 @@ pub(crate) fn check_memory(plan: &RunPlan, estimate: &Estimate, device: &DeviceI
         return Ok(());
     }
     let Recipe { model, batch, .. } = &plan.recipe;
-    let fits = |size: usize| model.training_bytes(size, batch.replicas.min(size).max(1)) <= device.memory_bytes;
-    let changed_fits = |changed: ModelPlan| changed.training_bytes(1, 1) <= device.memory_bytes;
+    let needed = |model: &ModelPlan, size: usize| {
+        model.training_bytes(device.kind, &Batch { size, replicas: batch.replicas.min(size), ..batch.clone() })
+    };
+    let fits = |size: usize| needed(model, size) <= device.memory_bytes;
+    let changed_fits = |changed: ModelPlan| needed(&changed, 1) <= device.memory_bytes;
     let size = (1..batch.size).rev().find(|size| fits(*size));
     let seq = || halves(model.seq).find(|seq| changed_fits(ModelPlan { seq: *seq, ..model.clone() }));
     let layers = || (1..model.layers).rev().find(|layers| changed_fits(ModelPlan { layers: *layers, ..model.clone() }));

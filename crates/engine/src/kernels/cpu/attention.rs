@@ -10,11 +10,13 @@
 //! heads, seq]`. With fewer key-value heads, `heads / kv_heads` query heads in a row read the same one. The functions of one head take
 //! views with any strides; [`crate::kernels::fused`] calls one for burn's tensors.
 
+use wire::model::memory::ATTENTION_TILE;
+
 use super::lanes::{dot, exp, fraction, max, sum, wide_fn};
 use super::products::{Matrix, multiply};
 
 /// Queries of a tile.
-const TILE: usize = 64;
+const TILE: usize = ATTENTION_TILE;
 
 /// Sizes of an attention layer.
 #[derive(Debug, Clone, Copy)]

@@ -9,16 +9,6 @@ use crate::device::host_values;
 use crate::kernels::cpu::attention::Sizes;
 use crate::kernels::cpu::rotary::Rotary;
 
-/// Rows of a chunk of logits: at least so many that reading and writing the gradient of a large head once for each chunk costs little,
-const MIN_CHUNK: usize = 256;
-/// and more while a chunk has at most this many logits, which a second-level cache holds.
-const CACHED_LOGITS: usize = 1 << 16;
-
-/// Rows of a tile of the MLP: its hidden activations are still in a second-level cache when the next operator reads them.
-const MLP_TILE: usize = 128;
-/// Tiles are used if a matrix of the MLP has at most this many values: a larger one would be read from memory again for each tile.
-const CACHED_WEIGHTS: usize = 1 << 17;
-
 /// Which passes a workspace has buffers for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -139,7 +129,7 @@ impl Workspace {
         let mut all = vec![
             (&mut self.last.values, stream),
             (&mut self.last.centres, 2 * rows),
-            (&mut self.logits, chunk_rows(plan, rows) * plan.vocab),
+            (&mut self.logits, plan.logit_chunk_rows(rows) * plan.vocab),
             (&mut self.slopes, plan.vocab),
             (&mut self.scores, sizes.scratch()),
             (&mut self.branch, dropped),
@@ -149,7 +139,7 @@ impl Workspace {
             (&mut self.d_query, backward(stream)),
             (&mut self.d_key, backward(keys)),
             (&mut self.d_value, backward(keys)),
-            (&mut self.d_neurons, backward(tile_rows(plan, rows) * plan.d_ff)),
+            (&mut self.d_neurons, backward(plan.mlp_tile_rows(rows) * plan.d_ff)),
         ];
         all.extend(self.streams.iter_mut().map(|buffer| (buffer, stream)));
         all.extend(self.masks.iter_mut().map(|buffer| (buffer, dropped)));
@@ -204,16 +194,6 @@ impl BlockValues {
     }
 }
 
-/// Rows of logits that are computed at once, of `rows`.
-pub(super) fn chunk_rows(plan: &ModelPlan, rows: usize) -> usize {
-    (CACHED_LOGITS / plan.vocab).max(MIN_CHUNK).min(rows)
-}
-
-/// Rows of the MLP whose activations are computed at once, of `rows`.
-pub(super) fn tile_rows(plan: &ModelPlan, rows: usize) -> usize {
-    if plan.d_model * plan.d_ff > CACHED_WEIGHTS { rows } else { MLP_TILE.min(rows) }
-}
-
 /// Sizes of the attention layers.
 pub(super) fn attention_sizes(plan: &ModelPlan, batch: usize, seq: usize) -> Sizes {
     Sizes { batch, heads: plan.heads, kv_heads: plan.kv_heads, seq, d_head: plan.d_head() }
@@ -228,6 +208,12 @@ impl Workspace {
             self.buffers(&plan, batch, seq, purpose).into_iter().map(|(buffer, _)| buffer.as_ptr()).collect();
         found.extend(self.spare.iter().flatten().map(|tensor| tensor.as_slice::<f32>().unwrap().as_ptr()));
         found
+    }
+
+    /// Length of all buffers together.
+    pub(super) fn values(&mut self) -> u64 {
+        let (plan, batch, seq, purpose) = self.fitted.clone().unwrap();
+        self.buffers(&plan, batch, seq, purpose).into_iter().map(|(buffer, _)| buffer.len() as u64).sum()
     }
 
     /// Fills every buffer with NaN, so that a value of an earlier step that is read is seen.
