@@ -1,5 +1,7 @@
-//! Devices: the CPU with burn's flex backend, or a GPU with wgpu. [`replicas`]: the threads that split a batch on the CPU.
+//! Devices: the CPU with burn's flex backend, or a GPU with wgpu. [`replicas`]: the threads that split a batch on the CPU;
+//! [`operator_times`]: where the time of a step goes on them.
 
+pub mod operator_times;
 pub mod replicas;
 
 use std::future::Future;
@@ -148,6 +150,12 @@ fn free_memory() -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kilobytes| kilobytes * 1024)
+}
+
+/// Resident memory of this process, bytes; 0 if the system does not report it.
+pub fn process_bytes() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    text.split_whitespace().nth(1).and_then(|pages| pages.parse::<f64>().ok()).unwrap_or(0.0) * 4096.0
 }
 
 /// GPUs, with burn's identifier of each: its type and its index among the GPUs of that type.

@@ -1,11 +1,12 @@
 //! Runs: what a user specifies ([`spec`]), how it resolves ([`plan`], [`preset`], [`fork`]) and back ([`copy`]), the tree of segments that
-//! rollbacks make ([`history`]), checkpoints that are being written ([`saving`]), the table of all runs ([`table`]), and the records that pages
-//! show.
+//! rollbacks make ([`history`]), checkpoints that are being written ([`saving`]), the table of all runs ([`table`]), the operators of a step
+//! with their work ([`operators`]), and the records that pages show.
 
 pub mod copy;
 pub mod fork;
 pub mod health;
 pub mod history;
+pub mod operators;
 pub mod plan;
 pub mod preset;
 pub mod saving;

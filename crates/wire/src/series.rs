@@ -164,6 +164,8 @@ pub mod name {
     pub const OPTIMIZER_MS: &str = "time.optimizer_ms";
     /// Part of the step: all the rest (evaluation and samples not counted).
     pub const OTHER_MS: &str = "time.other_ms";
+    /// Prefix of times of operators of a step, by phase and operator.
+    pub const OPERATOR_MS: &str = "time.operator_ms/";
     /// Inspections since the previous step, not part of the step time.
     pub const INSPECTIONS_MS: &str = "time.inspections_ms";
     /// Memory of the training process.
@@ -218,10 +220,11 @@ pub mod name {
         NOISE_SCALE,
     ];
     /// Every prefix, with the meaning of what follows it.
-    pub const PREFIXES: [(&str, &str); 10] = [
+    pub const PREFIXES: [(&str, &str); 11] = [
         (VALID_OF, "DATASET"),
         (EPOCHS, "DATASET"),
         (MIX_WEIGHT, "DATASET"),
+        (OPERATOR_MS, "PHASE.OPERATOR"),
         (UPDATE_RATIO, "PARAMETER"),
         (GRADIENT_RMS, "PARAMETER"),
         (WEIGHT_RMS, "PARAMETER"),
@@ -309,6 +312,13 @@ pub fn describe(series: &str) -> SeriesInfo {
             "Epochs trained on a dataset. Beyond 4, repeated data adds less (Muennighoff et al. 2023).",
         ),
         (MIX_WEIGHT, "weight in the mix", "", "Fraction of the training sequences that is drawn from a dataset."),
+        (
+            OPERATOR_MS,
+            "operator",
+            "ms",
+            "Time of an operator in a phase of the step, on the CPU every 10 steps. Of an operator that several threads compute, the mean over \
+             the threads.",
+        ),
         (ATTENTION_ENTROPY, "attention entropy", "nats", definition::ATTENTION_ENTROPY),
         (ATTENTION_LOGIT, "largest attention score", "", definition::ATTENTION_SCORE),
         (DEAD_NEURONS, "dead neurons", "", definition::DEAD_NEURONS),

@@ -13,7 +13,7 @@ use wire::transport::link::Report;
 use super::faults::Faults;
 use super::part::{Sink, is_software};
 use super::plans;
-use crate::device::EngineDevice;
+use crate::device::{EngineDevice, process_bytes};
 use crate::error::EngineError;
 use crate::train::{Folders, Reporter, Session};
 
@@ -105,12 +105,6 @@ fn per_step(samples: &[Sample]) -> Option<(u64, f64)> {
 fn estimate(used: f64, planned: u64, what: &str, sink: &mut Sink<'_>) {
     let found = format!("{:.1} MB {what}, {:.1} MB estimated by the plan", used / 1e6, planned as f64 / 1e6);
     sink.check("memory within the estimate of the plan", used <= planned as f64, found);
-}
-
-/// Resident memory of this process, bytes; 0 if the system does not report it.
-fn process_bytes() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    text.split_whitespace().nth(1).and_then(|pages| pages.parse::<f64>().ok()).unwrap_or(0.0) * 4096.0
 }
 
 /// Records the memory that the training loop reports, and stops the run at the time limit.

@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
+use crate::device::operator_times;
 use crate::error::EngineError;
 
 /// How many threads a training may use; cloning shares it. It may change at any time and holds from the next micro-batch on.
@@ -113,6 +114,7 @@ impl Replicas {
     }
 
     /// Runs `work(replica)` for every replica, in parallel on the threads that may compute. Returns the results in the order of the replicas.
+    /// The times of operators count for the calling thread, as the mean over the threads.
     ///
     /// # Errors
     /// A replica panicked; the error has its index and message.
@@ -126,7 +128,8 @@ impl Replicas {
                 let (send, receive) = mpsc::sync_channel(1);
                 let (work, pool) = (work.clone(), &active[replica % active.len()]);
                 pool.spawn(move || {
-                    let result = catch_unwind(AssertUnwindSafe(|| work(replica)));
+                    let work = || catch_unwind(AssertUnwindSafe(|| work(replica)));
+                    let result = operator_times::collect(work);
                     // Sending fails only if the caller has stopped waiting.
                     let _ = send.send(result);
                 });
@@ -137,8 +140,13 @@ impl Replicas {
             .into_iter()
             .enumerate()
             .map(|(replica, result)| match result.recv() {
-                Ok(Ok(value)) => Ok(value),
-                Ok(Err(panic)) => Err(EngineError::Replica { replica, source: panic_message(panic.as_ref()).into() }),
+                Ok((Ok(value), times)) => {
+                    operator_times::add(&times, 1.0 / active.len() as f64);
+                    Ok(value)
+                }
+                Ok((Err(panic), _)) => {
+                    Err(EngineError::Replica { replica, source: panic_message(panic.as_ref()).into() })
+                }
                 Err(gone) => Err(EngineError::Replica { replica, source: gone.into() }),
             })
             .collect()

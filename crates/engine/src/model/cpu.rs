@@ -6,7 +6,8 @@
 //! (`by_autodiff` of the module `gradient`), which other devices use; a test compares both for every option.
 //!
 //! Sizes in comments: `rows` is `batch * seq`, `d_kv` is `kv_heads * d_head`. `p` are the parameters and their gradients, `w` the
-//! workspace; a name that begins with `d_` is a gradient, except for sizes.
+//! workspace; a name that begins with `d_` is a gradient, except for sizes. `timed` calls an operator and adds its time to the profile of the
+//! step; the layers do so themselves.
 
 mod layers;
 pub mod workspace;
@@ -17,11 +18,14 @@ use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use wire::model::{Mlp, ModelPlan};
+use wire::run::operators::Operator;
+use wire::run::operators::Phase::{Backward, Forward};
 
 use self::layers::{Layers, Parameters, Projection};
 use self::workspace::{Purpose, Workspace, attention_sizes};
 use crate::data::batch::Batch;
 use crate::device::host_values;
+use crate::device::operator_times::timed;
 use crate::kernels::cpu::attention::{CausalAttention, Sizes};
 use crate::kernels::cpu::head::{Head, Loss};
 use crate::kernels::cpu::norm::{rms_in_place, rms_in_place_backward};
@@ -149,10 +153,14 @@ impl Pass<'_> {
         let (w, p) = (&mut *self.w, &self.p);
         let position = self.layers.position.map(|position| p.weights[position]);
         let (token, d_model) = (p.weights[self.layers.token], self.plan.d_model);
-        embedding::forward(&self.batch.inputs, self.batch.seq, token, position, &mut w.streams[0], d_model); // [rows, d_model]
+        timed(Forward, Operator::Embedding, || {
+            embedding::forward(&self.batch.inputs, self.batch.seq, token, position, &mut w.streams[0], d_model); // [rows, d_model]
+        });
         if let Some(Dropout { rate, key }) = self.dropout {
-            dropout::draw(rate, key, 0, &mut w.masks[0]);
-            dropout::forward(&mut w.streams[0], &w.masks[0]);
+            timed(Forward, Operator::Dropout, || {
+                dropout::draw(rate, key, 0, &mut w.masks[0]);
+                dropout::forward(&mut w.streams[0], &w.masks[0]);
+            });
         }
     }
 
@@ -170,15 +178,21 @@ impl Pass<'_> {
         // The decoder rotates after QK-norm. A rotation keeps the mean square of a head, so the order does not matter; in this one,
         // backward of the norm needs its output alone.
         if let Some(rotary) = &w.rotary {
-            rotary.forward(&mut kept.query, self.plan.heads);
-            rotary.forward(&mut kept.key, self.plan.kv_heads);
+            timed(Forward, Operator::Rotary, || {
+                rotary.forward(&mut kept.query, self.plan.heads);
+                rotary.forward(&mut kept.key, self.plan.kv_heads);
+            });
         }
         if self.plan.qk_norm {
-            rms_in_place(&mut kept.query, self.sizes.d_head, HEAD_EPS as f32, &mut kept.query_scales);
-            rms_in_place(&mut kept.key, self.sizes.d_head, HEAD_EPS as f32, &mut kept.key_scales);
+            timed(Forward, Operator::Norm, || {
+                rms_in_place(&mut kept.query, self.sizes.d_head, HEAD_EPS as f32, &mut kept.query_scales);
+                rms_in_place(&mut kept.key, self.sizes.d_head, HEAD_EPS as f32, &mut kept.key_scales);
+            });
         }
         let inputs = [&kept.query[..], &kept.key[..], &kept.value[..]];
-        self.attention.forward(self.sizes, inputs, &mut kept.mixed, &mut kept.log_sums, &mut w.scores); // [rows, heads * d_head]
+        timed(Forward, Operator::Attention, || {
+            self.attention.forward(self.sizes, inputs, &mut kept.mixed, &mut kept.log_sums, &mut w.scores); // [rows, heads * d_head]
+        });
         let branch =
             Branch { dropout: self.dropout, place: place + 1, mask: &mut w.masks[place + 1], out: &mut w.branch };
         branch.forward(&block.out, p, &kept.mixed, before, after); // [rows, d_model]
@@ -200,10 +214,12 @@ impl Pass<'_> {
                 (Mlp::Swiglu, Some(projection)) => {
                     let gate = &mut kept.gate[hidden];
                     projection.forward(p, normed, gate); // [tile, d_ff]
-                    activation::swiglu_forward(gate, up, neurons);
+                    timed(Forward, Operator::Activation, || activation::swiglu_forward(gate, up, neurons));
                 }
-                (Mlp::GeluExact, _) => activation::gelu_exact_forward(up, neurons),
-                _ => activation::gelu_forward(up, neurons),
+                (Mlp::GeluExact, _) => {
+                    timed(Forward, Operator::Activation, || activation::gelu_exact_forward(up, neurons));
+                }
+                _ => timed(Forward, Operator::Activation, || activation::gelu_forward(up, neurons)),
             }
         }
         let branch =
@@ -229,8 +245,10 @@ impl Branch<'_> {
             return projection.forward_after(p, before, x, after);
         };
         projection.forward(p, x, self.out);
-        dropout::draw(rate, key, self.place as u64, self.mask);
-        dropout::forward_after(before, self.out, self.mask, after);
+        timed(Forward, Operator::Dropout, || {
+            dropout::draw(rate, key, self.place as u64, self.mask);
+            dropout::forward_after(before, self.out, self.mask, after);
+        });
     }
 }
 
@@ -252,8 +270,10 @@ impl Pass<'_> {
         let mut nats = vec![0.0; self.batch.targets.len()];
         for rows in tiles(nats.len(), |all| plan.logit_chunk_rows(all)) {
             let logits = &mut w.logits[..rows.len() * plan.vocab];
-            head.forward(&w.last.values[of(&rows, plan.d_model)], matrix, logits); // [chunk, vocab]
-            loss.forward(logits, &self.batch.targets[rows.clone()], &mut w.slopes, &mut nats[rows]);
+            timed(Forward, Operator::Head, || {
+                head.forward(&w.last.values[of(&rows, plan.d_model)], matrix, logits); // [chunk, vocab]
+                loss.forward(logits, &self.batch.targets[rows.clone()], &mut w.slopes, &mut nats[rows]);
+            });
         }
         nats
     }
@@ -270,10 +290,14 @@ impl Pass<'_> {
         for rows in tiles(self.sizes.batch * self.sizes.seq, |all| plan.logit_chunk_rows(all)) {
             let x = &w.last.values[of(&rows, plan.d_model)];
             let logits = &mut w.logits[..rows.len() * plan.vocab];
-            head.forward(x, matrix, logits); // [chunk, vocab]
-            nats += loss.backward(logits, &self.batch.targets[rows.clone()], &mut w.slopes);
-            head.weight_gradient(x, logits, p.gradients[self.layers.head], rows.start > 0);
-            head.input_gradient(logits, matrix, &mut w.d_normed[of(&rows, plan.d_model)]); // [chunk, d_model]
+            nats += timed(Forward, Operator::Head, || {
+                head.forward(x, matrix, logits); // [chunk, vocab]
+                loss.backward(logits, &self.batch.targets[rows.clone()], &mut w.slopes)
+            });
+            timed(Backward, Operator::Head, || {
+                head.weight_gradient(x, logits, p.gradients[self.layers.head], rows.start > 0);
+                head.input_gradient(logits, matrix, &mut w.d_normed[of(&rows, plan.d_model)]); // [chunk, d_model]
+            });
         }
         nats
     }
@@ -297,10 +321,12 @@ impl Pass<'_> {
         for rows in tiles(self.sizes.batch * self.sizes.seq, |all| plan.mlp_tile_rows(all)) {
             let (hidden, d_neurons) = (of(&rows, plan.d_ff), &mut w.d_neurons[..rows.len() * plan.d_ff]);
             block.down.input_gradient(p, &d_out[of(&rows, plan.d_model)], d_neurons, false); // [tile, d_ff]
-            activation::backward(&mut kept.up[hidden.clone()], d_neurons);
-            if block.gate.is_some() {
-                activation::backward(&mut kept.gate[hidden], d_neurons);
-            }
+            timed(Backward, Operator::Activation, || {
+                activation::backward(&mut kept.up[hidden.clone()], d_neurons);
+                if block.gate.is_some() {
+                    activation::backward(&mut kept.gate[hidden], d_neurons);
+                }
+            });
         }
         let normed = &kept.mlp_norm.values;
         block.up.backward(p, normed, &kept.up, &mut w.d_normed, false); // [rows, d_model]
@@ -318,14 +344,20 @@ impl Pass<'_> {
         let inputs = [&kept.query[..], &kept.key[..], &kept.value[..]];
         let outputs = [&kept.log_sums[..], &w.d_mixed[..]];
         let gradients = [&mut w.d_query[..], &mut w.d_key[..], &mut w.d_value[..]];
-        self.attention.backward(self.sizes, inputs, outputs, gradients, &mut w.scores);
+        timed(Backward, Operator::Attention, || {
+            self.attention.backward(self.sizes, inputs, outputs, gradients, &mut w.scores);
+        });
         if plan.qk_norm {
-            rms_in_place_backward(&kept.query, self.sizes.d_head, &kept.query_scales, &mut w.d_query);
-            rms_in_place_backward(&kept.key, self.sizes.d_head, &kept.key_scales, &mut w.d_key);
+            timed(Backward, Operator::Norm, || {
+                rms_in_place_backward(&kept.query, self.sizes.d_head, &kept.query_scales, &mut w.d_query);
+                rms_in_place_backward(&kept.key, self.sizes.d_head, &kept.key_scales, &mut w.d_key);
+            });
         }
         if let Some(rotary) = &w.rotary {
-            rotary.backward(&mut w.d_query, plan.heads);
-            rotary.backward(&mut w.d_key, plan.kv_heads);
+            timed(Backward, Operator::Rotary, || {
+                rotary.backward(&mut w.d_query, plan.heads);
+                rotary.backward(&mut w.d_key, plan.kv_heads);
+            });
         }
         let normed = &kept.attention_norm.values;
         block.query.backward(p, normed, &w.d_query, &mut w.d_normed, false); // [rows, d_model]
@@ -337,17 +369,19 @@ impl Pass<'_> {
     fn embed_backward(&mut self) {
         let (w, p, d_model) = (&mut *self.w, &mut self.p, self.plan.d_model);
         if self.dropout.is_some() {
-            dropout::forward(&mut w.d_stream, &w.masks[0]);
+            timed(Backward, Operator::Dropout, || dropout::forward(&mut w.d_stream, &w.masks[0]));
         }
-        if let Some(position) = self.layers.position {
-            embedding::positions_backward(&w.d_stream, self.batch.seq, p.gradients[position], d_model);
-        }
-        let d_token = &mut *p.gradients[self.layers.token];
-        // A tied head has written its part already.
-        if !self.plan.tied_head {
-            d_token.fill(0.0);
-        }
-        embedding::backward(&self.batch.inputs, &w.d_stream, d_token, d_model);
+        timed(Backward, Operator::Embedding, || {
+            if let Some(position) = self.layers.position {
+                embedding::positions_backward(&w.d_stream, self.batch.seq, p.gradients[position], d_model);
+            }
+            let d_token = &mut *p.gradients[self.layers.token];
+            // A tied head has written its part already.
+            if !self.plan.tied_head {
+                d_token.fill(0.0);
+            }
+            embedding::backward(&self.batch.inputs, &w.d_stream, d_token, d_model);
+        });
     }
 }
 
@@ -356,7 +390,7 @@ fn masked<'a>(d_stream: &'a [f32], mask: &[f32], d_branch: &'a mut [f32]) -> &'a
     if mask.is_empty() {
         return d_stream;
     }
-    dropout::backward(d_stream, mask, d_branch);
+    timed(Backward, Operator::Dropout, || dropout::backward(d_stream, mask, d_branch));
     d_branch
 }
 

@@ -6,9 +6,11 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use wire::RunPlan;
 use wire::hyperparameters::recipe::Optimizer;
 use wire::model::ModelPlan;
+use wire::run::operators::{Operator, Phase};
 
 use crate::data::batch::Batch;
 use crate::device::host_values;
+use crate::device::operator_times::timed;
 use crate::device::replicas::Replicas;
 use crate::error::EngineError;
 use crate::kernels::cpu::lanes;
@@ -144,7 +146,7 @@ impl Step<'_> {
             (self.args.clone(), self.weights.clone(), self.device.clone(), replicas.count());
         replicas.map_keeping(move |replica, buffers: &mut Workspaces| {
             let number = (index * count + replica) as u64;
-            let batch = sequences_of(&batch, replica, count);
+            let batch = timed(Phase::Batch, Operator::Batch, || sequences_of(&batch, replica, count));
             let gradient = of_replica(&args, &weights, &batch, number, total, &device, &mut buffers.gradient);
             let part = (is_measured && batch.size > 0).then(|| part(&gradient, &batch));
             (gradient, part)
@@ -157,7 +159,8 @@ impl Step<'_> {
             let flat = sum.flat.into_iter().zip(other.flat).map(|(a, b)| a + b).collect();
             return Gradient { loss: sum.loss + other.loss, flat };
         }
-        let flat = sum.flat.into_iter().zip(&other.flat).map(|(sum, other)| add_in_place(sum, other)).collect();
+        let add = || sum.flat.into_iter().zip(&other.flat).map(|(sum, other)| add_in_place(sum, other)).collect();
+        let flat = timed(Phase::Backward, Operator::GradientSum, add);
         self.keep(replica, &other.flat);
         Gradient { loss: sum.loss + other.loss, flat }
     }

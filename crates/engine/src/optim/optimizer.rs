@@ -4,8 +4,10 @@
 use burn::backend::Flex;
 use burn::tensor::Tensor;
 use wire::hyperparameters::recipe::OptimizerKind;
+use wire::run::operators::{Operator, Phase};
 
 use crate::device::host_values;
+use crate::device::operator_times::timed;
 use crate::device::replicas::Replicas;
 use crate::error::EngineError;
 use crate::kernels::cpu::lanes::wide_fn;
@@ -76,14 +78,14 @@ impl State {
                 let jobs = assigned[replica]
                     .iter()
                     .filter_map(|&index| jobs[index].lock().ok()?.take().map(|job| (index, job)));
-                jobs.map(|(index, (weight, first, second, gradient, spec))| {
+                let updates = jobs.map(|(index, (weight, first, second, gradient, spec))| {
                     let stepped = match muon::shape_of(&spec, hyperparameters.kind) {
                         Some(shape) => muon_on_cpu(weight, first, second, gradient * scale, shape, hyperparameters),
                         None => adamw_in_place(weight, first, second, gradient, step.of(&spec)),
                     };
                     (index, stepped)
-                })
-                .collect::<Vec<_>>()
+                });
+                timed(Phase::Optimizer, Operator::Update, || updates.collect::<Vec<_>>())
             }
         })?;
         let mut all: Vec<_> = done.into_iter().flatten().collect();
@@ -140,7 +142,7 @@ pub fn update(
 
 /// Root of the sum of all squared gradients, on the CPU, summed in the order of the parameters.
 pub fn norm_on_cpu(gradient: &Gradient) -> f64 {
-    gradient.flat.iter().map(sum_of_squares).sum::<f64>().sqrt()
+    timed(Phase::Optimizer, Operator::GradientNorm, || gradient.flat.iter().map(sum_of_squares).sum::<f64>().sqrt())
 }
 
 /// [`norm_on_cpu`] on the device, `[1]`.

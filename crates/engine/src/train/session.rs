@@ -37,6 +37,7 @@ use self::reports::with_scalars;
 use super::trainer::{Scalars, StepOutcome, Trainer, millis};
 use crate::data::dataset::Dataset;
 use crate::data::repeats::Repeats;
+use crate::device::operator_times::OperatorTimes;
 use crate::device::{EngineDevice, read};
 use crate::error::EngineError;
 use crate::model::params;
@@ -46,6 +47,8 @@ use crate::optim::noise_scale::{NoiseScale, PartNorms};
 pub trait Reporter {
     /// Values of a step.
     fn row(&mut self, row: Row);
+    /// Times of the operators of a step; before its values.
+    fn operators(&mut self, _step: u64, _times: &OperatorTimes) {}
     /// An event.
     fn report(&mut self, report: Report);
     /// An update of an inspection; a newer one replaces it.
@@ -220,11 +223,12 @@ impl Session {
             }
         };
         self.count_step(report.step);
+        out.operators(report.step, &report.operators);
         if let Some((tensors, cost_ms)) = report.stats {
             self.report_stats(report.step, tensors, cost_ms, out);
         }
         self.secs += began.elapsed().as_secs_f64();
-        let mut row = self.row(report.step, &report.times, millis(began));
+        let mut row = self.row(report.step, &report.times, &report.operators, millis(began));
         let inspections_ms = self.inspections.take_unreported_ms();
         if inspections_ms > 0.0 {
             row.values.push((name::INSPECTIONS_MS.to_owned(), inspections_ms));

@@ -7,11 +7,13 @@ use burn::tensor::Tensor;
 use wire::control::live::LiveHyperparameters;
 use wire::inspect::statistics::Moments;
 use wire::inspect::statistics::TensorStats;
+use wire::run::operators::{Operator, Phase};
 use wire::run::plan::RunPlan;
 
 use crate::data::batch::Batch;
 use crate::data::dataset::Dataset;
 use crate::data::repeats::Repeats;
+use crate::device::operator_times::{self, OperatorTimes};
 use crate::device::replicas::Replicas;
 use crate::device::{EngineDevice, read};
 use crate::error::EngineError;
@@ -55,6 +57,8 @@ pub struct StepReport {
     pub part_norms: Option<PartNorms>,
     /// Time of the phases.
     pub times: StepTimes,
+    /// Times of the operators; of a step on a GPU, those of the host.
+    pub operators: OperatorTimes,
 }
 
 /// Mean loss in nats per token, and global gradient norm before clipping.
@@ -123,6 +127,14 @@ impl Trainer {
     /// # Errors
     /// The device was lost, or a replica panicked.
     pub fn step(&mut self) -> Result<StepOutcome, EngineError> {
+        let (outcome, operators) = operator_times::collect(|| self.compute_step());
+        Ok(match outcome? {
+            StepOutcome::Taken(report) => StepOutcome::Taken(StepReport { operators, ..report }),
+            refused => refused,
+        })
+    }
+
+    fn compute_step(&mut self) -> Result<StepOutcome, EngineError> {
         let step = self.state.steps;
         let mut times = StepTimes::default();
 
@@ -149,7 +161,8 @@ impl Trainer {
         // Clip the gradient, update moments and weights.
         let stats = self.update(gradient, &scalars, hyperparameters, wants_stats)?;
         times.optimizer = millis(began);
-        Ok(StepOutcome::Taken(StepReport { step, scalars, stats, part_norms, times }))
+        let operators = OperatorTimes::default();
+        Ok(StepOutcome::Taken(StepReport { step, scalars, stats, part_norms, times, operators }))
     }
 
     fn micro_batches(&self, step: u64) -> Vec<Batch> {
@@ -158,7 +171,8 @@ impl Trainer {
         // Skipped batches shift the batch index of all later steps.
         let index = step + self.live.skipped;
         let batch = |micro_batch| self.data.train_batch(self.plan.seed, index, micro_batch, size, seq, &mix);
-        (0..self.live.accumulation.at(step)).map(batch).collect()
+        let all = (0..self.live.accumulation.at(step)).map(batch);
+        operator_times::timed(Phase::Batch, Operator::Batch, || all.collect())
     }
 
     fn gradient(

@@ -1,8 +1,10 @@
-//! The layers of a plan: which operator of [`crate::kernels::cpu`] works on which parameters.
+//! The layers of a plan: which operator of [`crate::kernels::cpu`] works on which parameters, and for which operator its time counts.
 
 use wire::model::{Mlp, ModelPlan, Norm as NormKind, Positions};
+use wire::run::operators::{Operator, Phase};
 
 use super::workspace::Normed;
+use crate::device::operator_times::timed;
 use crate::kernels::cpu::linear::{Linear, sum_rows};
 use crate::kernels::cpu::norm::Norm;
 use crate::model::params::Weights;
@@ -15,16 +17,17 @@ pub(super) struct Parameters<'a> {
 
 /// A linear layer.
 pub(super) struct Projection {
+    operator: Operator,
     linear: Linear,
     weight: usize,
     bias: Option<usize>,
 }
 
 impl Projection {
-    fn new(weights: &Weights, name: &str) -> Self {
+    fn new(weights: &Weights, name: &str, operator: Operator) -> Self {
         let (weight, shape) = weights.place(name).expect("the layout has every matrix of the plan");
         let linear = Linear { d_in: shape[0], d_out: shape[1] };
-        Self { linear, weight, bias: weights.place(&format!("{name}.bias")).map(|(index, _)| index) }
+        Self { operator, linear, weight, bias: weights.place(&format!("{name}.bias")).map(|(index, _)| index) }
     }
 
     fn bias<'a>(&self, parameters: &Parameters<'a>) -> Option<&'a [f32]> {
@@ -33,12 +36,14 @@ impl Projection {
 
     /// `[rows, d_in]` to `[rows, d_out]`.
     pub(super) fn forward(&self, parameters: &Parameters, x: &[f32], y: &mut [f32]) {
-        self.linear.forward(x, parameters.weights[self.weight], self.bias(parameters), y);
+        let (weight, bias) = (parameters.weights[self.weight], self.bias(parameters));
+        timed(Phase::Forward, self.operator, || self.linear.forward(x, weight, bias, y));
     }
 
     /// The same, added to `before`.
     pub(super) fn forward_after(&self, parameters: &Parameters, before: &[f32], x: &[f32], y: &mut [f32]) {
-        self.linear.forward_after(before, x, parameters.weights[self.weight], self.bias(parameters), y);
+        let (weight, bias) = (parameters.weights[self.weight], self.bias(parameters));
+        timed(Phase::Forward, self.operator, || self.linear.forward_after(before, x, weight, bias, y));
     }
 
     /// Gradients of parameters and input; that of the input is written or added.
@@ -48,14 +53,17 @@ impl Projection {
     }
 
     pub(super) fn parameter_gradients(&self, parameters: &mut Parameters, x: &[f32], dy: &[f32]) {
-        self.linear.weight_gradient(x, dy, parameters.gradients[self.weight]);
-        if let Some(bias) = self.bias {
-            sum_rows(dy, parameters.gradients[bias]);
-        }
+        timed(Phase::Backward, self.operator, || {
+            self.linear.weight_gradient(x, dy, parameters.gradients[self.weight]);
+            if let Some(bias) = self.bias {
+                sum_rows(dy, parameters.gradients[bias]);
+            }
+        });
     }
 
     pub(super) fn input_gradient(&self, parameters: &Parameters, dy: &[f32], dx: &mut [f32], is_added: bool) {
-        self.linear.input_gradient(dy, parameters.weights[self.weight], dx, is_added);
+        let weight = parameters.weights[self.weight];
+        timed(Phase::Backward, self.operator, || self.linear.input_gradient(dy, weight, dx, is_added));
     }
 }
 
@@ -75,17 +83,19 @@ impl Normalization {
 
     /// `[rows, d_model]` to the same.
     pub(super) fn forward(&self, parameters: &Parameters, x: &[f32], to: &mut Normed) {
-        let bias = self.bias.map(|bias| parameters.weights[bias]);
-        self.norm.forward(x, parameters.weights[self.gain], bias, &mut to.values, &mut to.centres);
+        let (gain, bias) = (parameters.weights[self.gain], self.bias.map(|bias| parameters.weights[bias]));
+        timed(Phase::Forward, Operator::Norm, || self.norm.forward(x, gain, bias, &mut to.values, &mut to.centres));
     }
 
     /// Gradients of gain and bias; that of the input is added to `dx`.
     pub(super) fn backward(&self, parameters: &mut Parameters, x: &[f32], kept: &Normed, dy: &[f32], dx: &mut [f32]) {
         let gain = parameters.weights[self.gain];
-        self.norm.backward(x, gain, &kept.centres, dy, dx, parameters.gradients[self.gain]);
-        if let Some(bias) = self.bias {
-            sum_rows(dy, parameters.gradients[bias]);
-        }
+        timed(Phase::Backward, Operator::Norm, || {
+            self.norm.backward(x, gain, &kept.centres, dy, dx, parameters.gradients[self.gain]);
+            if let Some(bias) = self.bias {
+                sum_rows(dy, parameters.gradients[bias]);
+            }
+        });
     }
 }
 
@@ -129,18 +139,19 @@ impl Layers {
 
 impl Block {
     fn new(plan: &ModelPlan, weights: &Weights, layer: usize) -> Self {
-        let projection = |part: &str| Projection::new(weights, &format!("block.{layer}.{part}"));
+        let projection =
+            |part: &str, operator: Operator| Projection::new(weights, &format!("block.{layer}.{part}"), operator);
         let norm = |part: &str| Normalization::new(plan, weights, &format!("block.{layer}.{part}"));
         Self {
             attention_norm: norm("attention.norm"),
-            query: projection("attention.query"),
-            key: projection("attention.key"),
-            value: projection("attention.value"),
-            out: projection("attention.out"),
+            query: projection("attention.query", Operator::Qkv),
+            key: projection("attention.key", Operator::Qkv),
+            value: projection("attention.value", Operator::Qkv),
+            out: projection("attention.out", Operator::AttentionOutput),
             mlp_norm: norm("mlp.norm"),
-            gate: (plan.mlp == Mlp::Swiglu).then(|| projection("mlp.gate")),
-            up: projection("mlp.up"),
-            down: projection("mlp.down"),
+            gate: (plan.mlp == Mlp::Swiglu).then(|| projection("mlp.gate", Operator::Mlp)),
+            up: projection("mlp.up", Operator::Mlp),
+            down: projection("mlp.down", Operator::Mlp),
         }
     }
 }

@@ -8,19 +8,21 @@ use wire::inspect::statistics::TensorStats;
 use wire::inspect::update::InspectionUpdate;
 use wire::number::grouped;
 use wire::run::RunState;
+use wire::run::operators::series;
 use wire::series::{Row, name};
 use wire::transport::link::Report;
 
 use super::{Reporter, Session, UnreadStep, now_ms};
 use crate::data::repeats::Repeats;
-use crate::device::read;
+use crate::device::operator_times::OperatorTimes;
+use crate::device::{process_bytes, read};
 use crate::error::EngineError;
 use crate::optim::noise_scale::PartNorms;
 use crate::train::trainer::{StepTimes, is_due};
 
 impl Session {
     /// The values of a step, without its loss and gradient norm.
-    pub(super) fn row(&self, step: u64, times: &StepTimes, step_ms: f64) -> Row {
+    pub(super) fn row(&self, step: u64, times: &StepTimes, operators: &OperatorTimes, step_ms: f64) -> Row {
         let per_micro_batch = self.trainer.plan.tokens_per_micro_batch();
         let tokens = self.trainer.live.accumulation.at(step) * per_micro_batch;
         let other = (step_ms - times.batch - times.gradient - times.optimizer).max(0.0);
@@ -50,6 +52,10 @@ impl Session {
                 values.extend(weights.map(|(part, weight)| (format!("{}{}", name::MIX_WEIGHT, part.corpus), weight)));
             }
             values.push((name::DUPLICATE_WINDOWS.to_owned(), self.repeats.count() as f64));
+            if self.trainer.device.is_cpu() {
+                let times = operators.per_step(1.0);
+                values.extend(times.into_iter().map(|time| (series(time.phase, time.operator), time.ms)));
+            }
         }
         Row { segment: self.segment, step, values }
     }
@@ -171,10 +177,4 @@ pub(super) fn with_scalars(mut row: Row, loss: f64, norm: f64) -> Row {
     row.values.push((name::TRAIN.to_owned(), loss));
     row.values.push((name::GRAD_NORM.to_owned(), norm));
     row
-}
-
-/// Resident memory of this process, bytes; 0 if the system does not report it.
-fn process_bytes() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    text.split_whitespace().nth(1).and_then(|pages| pages.parse::<f64>().ok()).unwrap_or(0.0) * 4096.0
 }
