@@ -1,34 +1,70 @@
-//! `kindling bench`: speed and quality of nanoGPT's CPU recipe on this machine, by the lab's own loop, as a table. Another program can be
-//! run after each round, so that both speeds are measured on the same machine at the same time.
+//! `kindling bench`: speed, loss, memory and operators of a training on this machine's CPU, by the lab's own loop, beside the ceiling of the
+//! machine. Another program can be run after each round, so that both speeds are measured on the same machine at the same time.
+//!
+//! [`document`]: all figures; [`table`]: the figures as text; [`baseline`]: beside those of a stored bench; [`other_program`]: beside those of
+//! another program.
+
+mod baseline;
+mod document;
+mod other_program;
+mod table;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::ExitStatus;
 
 use clap::Args;
+use engine::device::{EngineDevice, process_bytes};
+use engine::train::bench::ceiling;
 use engine::train::bench::{self, Figures};
 use engine::{DataError, EngineError};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use wire::data::tokenizer::Tokenizer;
 use wire::id::IdError;
-use wire::{CorpusId, RunSpec};
+use wire::run::plan::{PlanView, check_spec};
+use wire::run::preset;
+use wire::{CorpusId, PlanError, RunSpec};
+
+use super::train::spec::{Override, parse_override};
+use baseline::Comparison;
+use document::{Document, Machine, Measured, Round, Settings};
 
 const EXAMPLES: &str = "\
 Examples:
-  Three trainings of 200 steps:
+  Three trainings of 200 steps of nanoGPT's CPU recipe:
     kindling bench
+  Another preset and other sizes, on one thread:
+    kindling bench --preset depth --set model.layers=2 --set batch.size=4 --threads 1 --steps 50
+  Store the figures, and compare later ones with them:
+    kindling bench --rounds 5 --json > before.json
+    kindling bench --rounds 5 --baseline before.json
   Compare with another program on the same text, which prints {\"tokens_per_sec\": 1234, \"valid_loss_nats\": 1.9} as its last line:
     kindling bench --text input.txt --steps 150 --compare \"python train.py --steps 120\"";
 
-/// Measures training on this machine's CPU with nanoGPT's CPU recipe: speed, and validation loss.
+/// Measures training on this machine's CPU: speed, loss, memory, and the time of each operator beside the ceiling of the machine.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct BenchArgs {
-    /// Text file to train on [default: the built-in dataset tales]
+    /// Preset to train
+    #[arg(long, value_name = "NAME", default_value = "nanogpt-cpu")]
+    preset: String,
+    /// Set a hyperparameter, such as a size, by its path in the plan; may be given several times [default: the preset's hyperparameters]
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = parse_override)]
+    overrides: Vec<Override>,
+    /// Tokenizer: byte, char, gpt2, or bpe-N with a vocabulary of N tokens [default: the preset's]
+    #[arg(long, value_name = "NAME")]
+    tokenizer: Option<Tokenizer>,
+    /// Text file to train on [default: the built-in dataset that the preset is made for, mostly tales]
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
-    /// Optimizer steps of each training
+    /// Threads that compute; without batch.replicas, as many replicas [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    threads: Option<u32>,
+    /// Optimizer steps of each training; those after the first ten are measured
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
     steps: u64,
     /// Number of trainings; each uses its number as seed
@@ -38,6 +74,12 @@ pub struct BenchArgs {
     /// tokens_per_sec and perhaps valid_loss_nats [default: none]
     #[arg(long, value_name = "COMMAND")]
     compare: Option<String>,
+    /// Print one JSON document with all figures instead of tables
+    #[arg(long)]
+    json: bool,
+    /// File with the document of an earlier bench with the same settings, to compare each figure with [default: none]
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
 }
 
 /// The errors of `kindling bench`.
@@ -49,12 +91,62 @@ pub enum BenchError {
     /// The dataset.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The preset or a hyperparameter.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     /// The training.
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// An internal id is invalid.
     #[error(transparent)]
     Id(#[from] IdError),
+    /// There are fewer cores than threads, which would wait for each other.
+    #[error("--threads {threads}: this machine has {cores} cores; give a number from 1 to {cores}")]
+    Threads { threads: u32, cores: u32 },
+    /// A training paused.
+    #[error(
+        "the training of round {round} was stopped: {why}. Change the hyperparameters that --set gives, such as the learning rate"
+    )]
+    Stopped {
+        round: u64,
+        /// The reason.
+        why: String,
+    },
+    /// The baseline cannot be read.
+    #[error("--baseline {}: the file cannot be read: {source}", path.display())]
+    BaselineFile { path: PathBuf, source: io::Error },
+    /// The baseline is another document.
+    #[error(
+        "--baseline {}: the file is not a document that kindling bench --json prints: {source}", path.display()
+    )]
+    BaselineForm { path: PathBuf, source: serde_json::Error },
+    /// The baseline is of another version.
+    #[error(
+        "--baseline {}: the file has format {format} of Kindling {version}, which this version does not read; measure it again with \
+         kindling bench --json",
+        path.display()
+    )]
+    BaselineFormat {
+        path: PathBuf,
+        format: u32,
+        /// The version that wrote it.
+        version: String,
+    },
+    /// The baseline was measured with other settings.
+    #[error(
+        "--baseline {}: it was measured with {setting} {stored}, this bench has {now}; measure both with the same settings",
+        path.display()
+    )]
+    BaselineSettings {
+        path: PathBuf,
+        /// The first one that differs.
+        setting: &'static str,
+        stored: String,
+        now: String,
+    },
+    /// The document cannot be printed.
+    #[error("the document cannot be written as JSON: {source}")]
+    Json { source: serde_json::Error },
     /// The command is empty.
     #[error("--compare {command:?} names no program: give a command, such as --compare \"python train.py\"")]
     NoCommand {
@@ -98,124 +190,136 @@ pub enum BenchError {
     },
 }
 
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Printed<'a> {
+    #[serde(flatten)]
+    document: &'a Document,
+    /// With `--baseline`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comparison: Option<Vec<Comparison>>,
+}
+
 impl BenchArgs {
-    /// Measures, and prints a line for each round.
+    /// Measures, and prints a line for each round and the tables, or a JSON document.
     ///
     /// # Errors
-    /// The dataset, the training or the command of the other program fails.
+    /// The options do not fit, or the dataset, the training or the command of the other program fails.
     pub fn run(self) -> Result<(), BenchError> {
+        let settings = self.settings()?;
+        let baseline = self.baseline.as_deref().map(|path| read_baseline(path, &settings)).transpose()?;
+        let array_bytes = ceiling::array_bytes(EngineDevice::processor().info.memory_bytes);
+        let document = self.measure(settings, array_bytes, &mut |line| {
+            if !self.json {
+                println!("{line}");
+            }
+        })?;
+        let comparison = baseline.map(|baseline| baseline::compare(&baseline, &document));
+        if self.json {
+            let printed = Printed { document: &document, comparison };
+            let text = serde_json::to_string_pretty(&printed).map_err(|source| BenchError::Json { source })?;
+            println!("{text}");
+            return Ok(());
+        }
+        print!("{}{}", table::summary(&document), comparison.map_or_else(String::new, |all| table::comparison(&all)));
+        Ok(())
+    }
+
+    /// The settings, after a check of the options.
+    fn settings(&self) -> Result<Settings, BenchError> {
+        let cores = EngineDevice::processor().info.cores;
+        let threads = self.threads.unwrap_or(cores);
+        if threads > cores {
+            return Err(BenchError::Threads { threads, cores });
+        }
+        let preset = preset::find(&self.preset, None)?;
+        let settings = Settings {
+            preset: self.preset.clone(),
+            overrides: self.overrides.iter().cloned().flat_map(Override::entries).collect(),
+            tokenizer: self.tokenizer.unwrap_or(preset.tokenizer).to_string(),
+            dataset: self.text.as_deref().map_or(self.generator().into(), Path::to_string_lossy).into_owned(),
+            steps: self.steps,
+            precision: "f32".into(),
+            threads: threads as usize,
+        };
+        check_spec(&self.spec(&settings, "bench".parse()?, 1)?)?;
+        Ok(settings)
+    }
+
+    /// The built-in dataset.
+    fn generator(&self) -> &'static str {
+        preset::intended_dataset(&self.preset).map_or("tales", |(id, _)| id)
+    }
+
+    fn spec(&self, settings: &Settings, corpus: CorpusId, seed: u64) -> Result<RunSpec, BenchError> {
+        let mut overrides = BTreeMap::from([("intervals.sample_every".into(), json!(0))]);
+        overrides.extend(settings.overrides.clone());
+        Ok(RunSpec {
+            preset: Some(settings.preset.clone()),
+            corpus: Some(corpus),
+            tokenizer: self.tokenizer,
+            steps: Some(settings.steps),
+            seed: Some(seed),
+            device: Some("cpu".parse()?),
+            overrides,
+            ..RunSpec::default()
+        })
+    }
+
+    /// Trains the rounds, then measures the ceiling over arrays of `array_bytes`. `print` gets the lines of the rounds.
+    fn measure(
+        &self,
+        settings: Settings,
+        array_bytes: u64,
+        print: &mut dyn FnMut(&str),
+    ) -> Result<Document, BenchError> {
+        let bytes_at_start = process_bytes();
         let folder = tempfile::tempdir().map_err(|source| BenchError::Folder { source })?;
         let corpus: CorpusId = "bench".parse()?;
         match &self.text {
             Some(file) => bench::import_text(folder.path(), &corpus, file)?,
-            None => drop(engine::data::generators::generate(folder.path(), &corpus, "tales", 1, &mut |_, _, _| true)?),
-        }
-        let text = self.text.as_deref().map_or("tales".into(), Path::to_string_lossy);
-        println!("nanogpt-cpu, {} steps, {text}", self.steps);
-        println!(
-            "{:>5} {:>9} {:>11} {:>11} {:>9} {:>9}  other program",
-            "round", "tok/s", "valid loss", "train loss", "overhead", "secs"
-        );
-        let mut totals = Totals::default();
-        for round in 1..=self.rounds {
-            let figures = train(folder.path(), &corpus, self.steps, round)?;
-            let other = self.compare.as_deref().map(run_other).transpose()?;
-            println!("{}", line(round, &figures, other.as_ref()));
-            totals.add(&figures, other.as_ref());
-        }
-        totals.print();
-        Ok(())
-    }
-}
-
-/// Results of all rounds.
-#[derive(Default)]
-struct Totals {
-    ratios: Vec<f64>,
-    valid_nats: Vec<f64>,
-    other_valid_nats: Vec<f64>,
-}
-
-impl Totals {
-    fn add(&mut self, figures: &Figures, other: Option<&OtherResult>) {
-        self.valid_nats.extend(figures.valid_nats);
-        if let Some(other) = other {
-            self.ratios.push(figures.tokens_per_sec / other.tokens_per_sec);
-            self.other_valid_nats.extend(other.valid_nats);
-        }
-    }
-
-    fn print(mut self) {
-        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-        for (whose, values) in [("", &self.valid_nats), (" of the other program", &self.other_valid_nats)] {
-            if !values.is_empty() {
-                println!("validation{whose}, mean of {}: {:.4} nats", values.len(), mean(values));
+            None => {
+                let generator = self.generator();
+                engine::data::generators::generate(folder.path(), &corpus, generator, 1, &mut |_, _, _| true)?;
             }
         }
-        self.ratios.sort_by(f64::total_cmp);
-        if let Some(median) = self.ratios.get(self.ratios.len() / 2) {
-            println!("speed divided by that of the other program: median {median:.2} of {:.2?}", self.ratios);
+        let view = bench::resolve(&self.spec(&settings, corpus, 1)?, folder.path(), settings.threads)?;
+        print(&table::title(&settings));
+        print(&table::rounds_header());
+        let (mut rounds, mut memory_bytes) = (vec![], None);
+        for seed in 1..=self.rounds {
+            let figures = train(&view, seed, folder.path(), settings.threads)?;
+            memory_bytes = memory_bytes.or(Some(figures.peak_bytes - bytes_at_start));
+            let other = self.compare.as_deref().map(other_program::run).transpose()?;
+            let round = Round::new(seed, figures, other);
+            print(&table::round(&round));
+            rounds.push(round);
         }
+        let info = EngineDevice::processor().info;
+        let measured = Measured {
+            ceiling: ceiling::measure(settings.threads, array_bytes)?,
+            machine: Machine { processor: info.name, cores: info.cores },
+            settings,
+            view: &view,
+            array_bytes,
+            memory_bytes: memory_bytes.filter(|bytes| *bytes > 0.0),
+        };
+        Ok(Document::new(measured, rounds))
     }
 }
 
-fn train(corpora: &Path, corpus: &CorpusId, steps: u64, seed: u64) -> Result<Figures, BenchError> {
-    let spec = RunSpec {
-        preset: Some("nanogpt-cpu".into()),
-        corpus: Some(corpus.clone()),
-        tokenizer: Some(Tokenizer::Char),
-        steps: Some(steps),
-        seed: Some(seed),
-        device: Some("cpu".parse()?),
-        overrides: BTreeMap::from([("intervals.sample_every".into(), json!(0))]),
-        ..RunSpec::default()
-    };
-    Ok(bench::train(&spec, corpora)?)
-}
-
-fn line(round: u64, figures: &Figures, other: Option<&OtherResult>) -> String {
-    let number = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.4}"));
-    let other = other
-        .map_or(String::new(), |other| format!("{:.0} tok/s, {} nats", other.tokens_per_sec, number(other.valid_nats)));
-    format!(
-        "{round:>5} {:>9.0} {:>11} {:>11} {:>8.2}% {:>9.1}  {other}",
-        figures.tokens_per_sec,
-        number(figures.valid_nats),
-        number(figures.train_nats),
-        figures.other_fraction * 100.0,
-        figures.secs
-    )
-}
-
-/// The result that the other program printed.
-struct OtherResult {
-    tokens_per_sec: f64,
-    valid_nats: Option<f64>,
-}
-
-fn run_other(command: &str) -> Result<OtherResult, BenchError> {
-    let mut words = command.split_whitespace();
-    let command = command.to_owned();
-    let Some(program) = words.next() else { return Err(BenchError::NoCommand { command }) };
-    let output = match Command::new(program).args(words).output() {
-        Ok(output) => output,
-        Err(source) => return Err(BenchError::Start { command, source }),
-    };
-    if !output.status.success() {
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(BenchError::Failed { command, status: output.status, stderr });
+fn train(view: &PlanView, seed: u64, corpora: &Path, threads: usize) -> Result<Figures, BenchError> {
+    let mut plan = view.plan.clone();
+    plan.seed = seed;
+    let figures = bench::train(&plan, corpora, threads)?;
+    match figures.stopped_by {
+        Some(why) => Err(BenchError::Stopped { round: seed, why }),
+        None => Ok(figures),
     }
-    read_other(command, &String::from_utf8_lossy(&output.stdout))
 }
 
-fn read_other(command: String, stdout: &str) -> Result<OtherResult, BenchError> {
-    let line = stdout.lines().last().unwrap_or_default().to_owned();
-    let result: Value = match serde_json::from_str(&line) {
-        Ok(result) => result,
-        Err(source) => return Err(BenchError::NotJson { command, line, source }),
-    };
-    match result["tokens_per_sec"].as_f64() {
-        Some(tokens_per_sec) => Ok(OtherResult { tokens_per_sec, valid_nats: result["valid_loss_nats"].as_f64() }),
-        None => Err(BenchError::NoSpeed { command, line }),
-    }
+fn read_baseline(path: &Path, settings: &Settings) -> Result<Document, BenchError> {
+    let document = Document::read(path)?;
+    baseline::check(path, &document, settings)?;
+    Ok(document)
 }

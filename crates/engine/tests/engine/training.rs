@@ -15,6 +15,7 @@ use wire::control::event::Event;
 use wire::inspect::update::InspectionUpdate;
 use wire::run::RunState;
 use wire::run::history::Past;
+use wire::run::operators::{self, Operator, Phase, StepWork};
 use wire::run::plan::{self, RunPlan};
 use wire::series::{Row, name};
 use wire::transport::link::Report;
@@ -295,4 +296,38 @@ fn load(plan: &RunPlan, corpora: &std::path::Path, threads: ThreadLimit) -> Sess
     let folders = Folders { corpora: corpora.to_owned(), checkpoints: None };
     let device = device::EngineDevice { threads, ..device::open(&plan.device).unwrap() };
     Session::load(&"run".parse().unwrap(), plan, &Past::default(), folders, device).unwrap()
+}
+
+#[test]
+fn each_operator_of_a_plan_has_a_time_and_all_are_within_the_step() {
+    let lab = Lab::new("operators");
+    let small = r#""model.d_model":32,"model.d_ff":64,"model.seq":16,"batch.size":4"#;
+    let gpt = r#""model.dropout":0.1,"model.bias":true"#;
+    let llama = r#""model.positions":"rotary","model.norm":"rms","model.mlp":"swiglu","model.kv_heads":1,"model.qk_norm":true,
+        "model.tied_head":false,"optimizer.kind":"muon""#;
+    for (overrides, threads) in [(gpt, 1), (gpt, 2), (llama, 2)] {
+        let spec = format!(
+            r#"{{"preset":"tiny","corpus":"rhyme","steps":6,"device":"cpu","overrides":{{{small},"batch.replicas":2,{overrides}}}}}"#
+        );
+        let view = bench::resolve(&serde_json::from_str(&spec).unwrap(), &lab.0, threads).unwrap();
+        let work = StepWork::new(&view.plan);
+        let expected: Vec<_> = Phase::ALL
+            .into_iter()
+            .flat_map(|phase| Operator::ALL.map(|operator| (phase, operator)))
+            .filter(|(phase, operator)| {
+                (*phase, *operator) == (Phase::Batch, Operator::Batch) || work.of(*phase, *operator).bytes > 0.0
+            })
+            .collect();
+        let figures = bench::train(&view.plan, &lab.0, threads).unwrap();
+        let found: Vec<_> = figures.operators.iter().map(|time| (time.phase, time.operator)).collect();
+        assert_eq!(found, expected, "{spec}");
+        let sum: f64 = figures.operators.iter().map(|time| time.ms).sum();
+        assert!(sum <= figures.step_ms * (1.0 + 1e-9), "{sum} ms of {} ms: {spec}", figures.step_ms);
+        assert!(figures.tokens_per_sec > 0.0 && figures.valid_nats.is_some() && figures.stopped_by.is_none());
+        let recorder = lab.train(&spec, vec![]);
+        for (phase, operator) in expected {
+            let series = operators::series(phase, operator);
+            assert_eq!(recorder.series(&series).len(), 1, "{series} at the first step of six");
+        }
+    }
 }

@@ -9,18 +9,25 @@ use super::{TrainArgs, TrainError};
 
 /// One `--set PATH=VALUE`.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Override {
+pub(in crate::cli) struct Override {
     path: String,
     value: Value,
+}
+
+impl Override {
+    /// One entry for each hyperparameter that it sets.
+    pub(in crate::cli) fn entries(self) -> Vec<(String, Value)> {
+        by_path(self.path, self.value)
+    }
 }
 
 /// The error of a text that is not an override.
 #[derive(Debug, thiserror::Error)]
 #[error("expected PATH=VALUE, such as optimizer.learning_rate=1e-3")]
-pub(super) struct OverrideError;
+pub(in crate::cli) struct OverrideError;
 
 /// Reads `PATH=VALUE`. The value is JSON, or else text: `true`, `1e-3`, `[50, 100]`, `cosine`.
-pub(super) fn parse_override(text: &str) -> Result<Override, OverrideError> {
+pub(in crate::cli) fn parse_override(text: &str) -> Result<Override, OverrideError> {
     let (path, value) = text.split_once('=').ok_or(OverrideError)?;
     let (path, value) = (path.trim(), value.trim());
     if path.is_empty() || value.is_empty() {
@@ -55,9 +62,7 @@ pub(super) fn spec_of(args: &TrainArgs) -> Result<RunSpec, TrainError> {
     replace(&mut spec.device, &args.device);
     spec.tasks.retain(|own| args.tasks.iter().all(|other| other.task != own.task));
     spec.tasks.extend(args.tasks.iter().cloned());
-    for Override { path, value } in args.overrides.iter().cloned() {
-        spec.overrides.extend(by_path(path, value));
-    }
+    spec.overrides.extend(args.overrides.iter().cloned().flat_map(Override::entries));
     Ok(spec)
 }
 

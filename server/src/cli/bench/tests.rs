@@ -1,0 +1,112 @@
+//! A bench of a small model, its document as a baseline, and options that do not fit.
+
+use clap::Parser;
+use wire::run::operators::{Operator, Phase};
+
+use super::*;
+use crate::cli::{Cli, Subcommand};
+
+const SMALL: &str =
+    "--preset tiny --set model.d_model=32 --set model.d_ff=64 --set model.seq=16 --set batch.size=4 --threads 1";
+
+fn args(line: &str) -> BenchArgs {
+    let words = format!("kindling bench {line}");
+    match Cli::try_parse_from(words.split_whitespace()).unwrap().subcommand {
+        Subcommand::Bench(args) => args,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A text file in a folder that is removed when dropped.
+fn text() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rhyme.txt");
+    std::fs::write(&file, "the cat sat on the mat and the dog sat on the log.\n".repeat(400)).unwrap();
+    let path = file.to_str().unwrap().to_owned();
+    (folder, path)
+}
+
+#[test]
+fn a_bench_measures_every_operator_and_is_a_baseline_for_itself() {
+    let (folder, file) = text();
+    let args = args(&format!("{SMALL} --text {file} --steps 6 --rounds 2"));
+    let settings = args.settings().unwrap();
+    let mut lines = vec![];
+    let document = args.measure(settings.clone(), 1 << 20, &mut |line| lines.push(line.to_owned())).unwrap();
+    assert_eq!(lines.len(), 4, "title, header and two rounds: {lines:?}");
+    assert!(lines[0].contains("model.d_model = 32") && lines[0].ends_with("6 steps, f32, 1 thread"), "{lines:?}");
+
+    let times: Vec<_> = document.operators.iter().map(|figures| (figures.time.phase, figures.time.operator)).collect();
+    let decoder = [
+        Operator::Embedding,
+        Operator::Norm,
+        Operator::Qkv,
+        Operator::Attention,
+        Operator::AttentionOutput,
+        Operator::Mlp,
+        Operator::Activation,
+        Operator::Head,
+    ];
+    for phase in [Phase::Forward, Phase::Backward] {
+        for operator in decoder {
+            assert!(times.contains(&(phase, operator)), "{phase:?}, {operator:?}: {times:?}");
+        }
+    }
+    for figures in &document.operators {
+        let has_speed = figures.flops_per_sec > 0.0 && figures.peak_fraction > 0.0 && figures.bytes_per_sec > 0.0;
+        assert!(has_speed || figures.time.phase == Phase::Batch, "{figures:?}");
+    }
+    assert!(document.other_ms() >= -1e-9 * document.step_ms, "{document:?}");
+    let shown = table::summary(&document);
+    for words in ["ceiling: ", "MLP products", "GFLOP/s", "memory: ", "training time: ", "other, and waiting"] {
+        assert!(shown.contains(words), "{words:?} is not in: {shown}");
+    }
+
+    let path = folder.path().join("stored.json");
+    let printed = |document: &Document| serde_json::to_string(&Printed { document, comparison: None }).unwrap();
+    std::fs::write(&path, printed(&document)).unwrap();
+    let baseline = read_baseline(&path, &settings).unwrap();
+    let compared = baseline::compare(&baseline, &document);
+    assert_eq!(compared.len(), 6 + document.operators.len(), "{compared:?}");
+    for one in &compared {
+        assert!(one.ratio.is_none_or(|ratio| (ratio - 1.0).abs() < 1e-9), "{one:?}");
+        assert_ne!(one.is_outside_spread, Some(true), "{one:?}");
+    }
+    let shown = table::comparison(&compared);
+    assert_eq!(shown.trim().lines().count(), 1 + compared.len(), "{shown}");
+
+    let other = Settings { steps: 7, ..settings.clone() };
+    let refused = read_baseline(&path, &other).unwrap_err().to_string();
+    assert!(refused.contains("it was measured with steps 6, this bench has 7"), "{refused}");
+    std::fs::write(&path, printed(&document).replacen("\"format\":1", "\"format\":2", 1)).unwrap();
+    let refused = read_baseline(&path, &settings).unwrap_err().to_string();
+    assert!(refused.contains("format 2"), "{refused}");
+    std::fs::write(&path, "{}").unwrap();
+    let refused = read_baseline(&path, &settings).unwrap_err().to_string();
+    assert!(refused.contains("not a document that kindling bench --json prints"), "{refused}");
+    let refused = read_baseline(&folder.path().join("none.json"), &settings).unwrap_err().to_string();
+    assert!(refused.contains("none.json: the file cannot be read"), "{refused}");
+}
+
+#[test]
+fn options_that_do_not_fit_are_refused_before_anything_is_trained() {
+    for (line, named) in [
+        ("--threads 4000000000", "--threads 4000000000: this machine has"),
+        ("--preset smal", "unknown preset \"smal\""),
+        ("--set model.layer=2", "unknown hyperparameter \"model.layer\""),
+        ("--set model.layers=many", "model.layers"),
+        ("--baseline missing.json", "missing.json: the file cannot be read"),
+    ] {
+        let refused = args(line).run().unwrap_err().to_string();
+        assert!(refused.contains(named), "{line}: {named} is not named in: {refused}");
+    }
+}
+
+#[test]
+fn a_training_that_pauses_is_stopped_with_its_reason() {
+    let (_folder, file) = text();
+    let args = args(&format!("{SMALL} --text {file} --steps 6 --rounds 1 --set breakpoints=[2]"));
+    let refused = args.measure(args.settings().unwrap(), 1 << 20, &mut |_| ()).unwrap_err();
+    assert!(matches!(refused, BenchError::Stopped { round: 1, .. }), "{refused}");
+    assert!(refused.to_string().contains(wire::control::reason::BREAKPOINT), "{refused}");
+}
