@@ -38,6 +38,7 @@ mod mix;
 mod more_charts;
 mod note;
 mod open_run;
+mod operator_table;
 mod phrases;
 mod plan;
 mod proposals;

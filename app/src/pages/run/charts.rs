@@ -183,9 +183,9 @@ pub(super) fn is_shown(series: &str) -> bool {
     is_matrix_ratio(series) || prefixes.iter().any(|prefix| series.starts_with(prefix))
 }
 
-/// Whether a series is shown by the charts of [`super::diagnosis_charts`].
+/// Whether a series is shown by the charts of [`super::diagnosis_charts`] or the table of [`super::operator_table`].
 pub(super) fn is_of_diagnosis(series: &str) -> bool {
-    let prefixes = [name::ATTENTION_ENTROPY, name::ATTENTION_LOGIT, name::DEAD_NEURONS];
+    let prefixes = [name::ATTENTION_ENTROPY, name::ATTENTION_LOGIT, name::DEAD_NEURONS, name::OPERATOR_MS];
     prefixes.iter().any(|prefix| series.starts_with(prefix))
         || [name::DUPLICATE_WINDOWS, name::NOISE_SCALE].contains(&series)
 }

@@ -1,5 +1,5 @@
-//! What the Run page shows only when somebody opens it, or for few runs: the findings, the charts of the metrics for diagnosis, the evaluation
-//! tasks, the effect of a change with a control run, and the longer forms. One part of the program, loaded when the first of them is shown: with
+//! What the Run page shows only when somebody opens it, or for few runs: the findings, the charts of the metrics for diagnosis, the times of operators, the
+//! evaluation tasks, the effect of a change with a control run, and the longer forms. One part of the program, loaded when the first of them is shown: with
 //! a part for each, the code that they share is divided into so many modules that the page transfers a third more.
 
 use figure::Layout;
@@ -14,6 +14,7 @@ use super::findings::FindingsPanel;
 use super::fork::ForkForm;
 use super::mix::MixForm;
 use super::note::NoteForm;
+use super::operator_table::OperatorTable;
 use super::rollback::RollbackForm;
 use super::sample::SampleForm;
 use super::schedule_editor::ScheduleEditor;
@@ -51,6 +52,7 @@ fn details_part() -> Result<Build, SplitLoaderError> {
         Detail::Findings => view! { <FindingsPanel /> }.into_any(),
         Detail::DiagnosisCharts => view! {
             <DiagnosisCharts />
+            <OperatorTable />
             <TasksPanel />
         }
         .into_any(),

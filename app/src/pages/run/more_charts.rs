@@ -16,7 +16,7 @@ pub(super) fn MoreCharts() -> impl IntoView {
             <button
                 class="quiet"
                 aria-expanded=move || is_open.get().to_string()
-                title="Evaluation tasks, attention entropy, largest attention scores, dead neurons, duplicate windows, gradient noise scale"
+                title="Evaluation tasks, attention entropy, largest attention scores, dead neurons, duplicate windows, gradient noise scale, times of operators"
                 on:click=move |_| is_open.update(|open| *open = !*open)
             >
                 {move || if is_open.get() { "Hide tasks and metrics for diagnosis" } else { "Show tasks and metrics for diagnosis" }}
