@@ -1,5 +1,7 @@
 //! The program `kindling`: reads the command line and runs the subcommand.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -8,6 +10,7 @@ use anyhow::Context;
 use clap::Parser;
 use server::api::page::{self, PageFile};
 use server::cli::{Cli, Subcommand};
+use server::output::{self, OutputError};
 use tokio::runtime::Runtime;
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::LevelFilter;
@@ -30,11 +33,18 @@ fn main() -> ExitCode {
     page::embed(PAGE);
     match run(cli.subcommand, began, log) {
         Ok(()) => ExitCode::SUCCESS,
+        // The reader of a pipe, such as `head`, has read what it wants.
+        Err(error) if is_closed(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("kindling: {error}");
+            output::notice(format_args!("kindling: {error}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether a command has ended because nobody reads its result.
+fn is_closed(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| matches!(cause.downcast_ref(), Some(OutputError::Closed)))
 }
 
 fn run(subcommand: Subcommand, began: Instant, log: WorkerLog) -> anyhow::Result<()> {
@@ -66,7 +76,7 @@ fn run(subcommand: Subcommand, began: Instant, log: WorkerLog) -> anyhow::Result
         Subcommand::Bench(args) => args.run()?,
         Subcommand::AgentBench(args) => runtime()?.block_on(args.run())?,
         Subcommand::Completions(args) => args.run()?,
-        Subcommand::Reference(args) => args.run(),
+        Subcommand::Reference(args) => args.run()?,
         Subcommand::Complete(args) => args.run()?,
         Subcommand::Inspect(args) => args.run()?,
         Subcommand::Score(args) => args.run()?,

@@ -2,7 +2,7 @@
 //!
 //! From the bottom up; a module uses only those above it in this list:
 //!
-//! - [`error`]: the error of a request;
+//! - [`output`]: what the program prints; [`error`]: the error of a request;
 //! - [`live`]: streams of runs to open pages, the rules that read them, and the inspections that pages request;
 //! - [`workers`]: the processes that train; [`data`]: datasets and jobs;
 //! - [`lab`]: the shared state, composed of the states of those three, and the settings; sign-in providers, the audit log, drawn images;
@@ -14,6 +14,8 @@
 //!
 //! Not here: arithmetic (`engine`), SQL and files of series (`store`), drawing (`figure`), the training process (`worker`).
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod api;
 pub mod auth;
 pub mod cli;
@@ -22,6 +24,7 @@ pub mod error;
 pub mod export;
 pub mod lab;
 pub mod live;
+pub mod output;
 pub mod runs;
 pub mod workers;
 

@@ -7,6 +7,7 @@ use wire::control::author::Author;
 use wire::{Command, RunSummary};
 
 use crate::lab::Lab;
+use crate::output;
 use crate::runs::{commands, steering};
 
 /// How long a second Ctrl-C is waited for.
@@ -24,19 +25,21 @@ pub(super) async fn say_what_continues(lab: &Lab) {
     }
     let names = runs.iter().map(|run| format!("{} ({})", run.id, run.name)).collect::<Vec<_>>().join(", ");
     let plural = if runs.len() == 1 { "" } else { "s" };
-    eprintln!(
+    output::notice(format_args!(
         "Training continues without the server: run{plural} {names}.\n\
          The next `kindling serve --data {data}` connects to its worker again. To suspend training with a checkpoint, press Ctrl-C again within {secs} s, \
          or run later: kindling stop --data {data}",
         data = lab.settings.data.display(),
         secs = SECOND_WITHIN.as_secs(),
-    );
+    ));
     if tokio::time::timeout(SECOND_WITHIN, wait_for_signal()).await.is_ok() {
-        eprintln!("Suspending; press Ctrl-C once more to end without waiting for the checkpoints.");
+        output::notice("Suspending; press Ctrl-C once more to end without waiting for the checkpoints.");
         tokio::select! {
             () = suspend(lab, &runs) => {}
             _ = wait_for_signal() => {}
-            () = tokio::time::sleep(SAVED_WITHIN) => eprintln!("The checkpoints are not saved yet; training continues."),
+            () = tokio::time::sleep(SAVED_WITHIN) => {
+                output::notice("The checkpoints are not saved yet; training continues.");
+            }
         }
     }
 }
@@ -52,8 +55,8 @@ async fn suspend(lab: &Lab, runs: &[RunSummary]) {
     let each = runs.iter().map(async |run| {
         let answer = commands::send(lab, &run.id, Author::System, Command::Suspend { reason: reason.clone() }).await;
         match answer {
-            Ok(_) => eprintln!("{} is suspended.", run.id),
-            Err(error) => eprintln!("{} is not suspended: {error}", run.id),
+            Ok(_) => output::notice(format_args!("{} is suspended.", run.id)),
+            Err(error) => output::notice(format_args!("{} is not suspended: {error}", run.id)),
         }
     });
     join_all(each).await;

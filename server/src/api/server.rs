@@ -23,6 +23,7 @@ use crate::lab::certificate::Certificate;
 use crate::lab::open::{ServeError, open_store};
 use crate::lab::settings::Settings;
 use crate::live::clock::now_ms;
+use crate::output;
 use crate::runs::acts;
 use crate::runs::agents::budgets;
 use crate::runs::pools;
@@ -38,21 +39,30 @@ const WORKERS_WITHIN: Duration = Duration::from_secs(1);
 /// Validity of the first sign-in link, ms.
 const FIRST_LINK_MS: i64 = 24 * 3600 * 1000;
 
-/// Serves a lab until a signal stops it. Runs train on and are continued by the next server.
+/// What a server makes known once it listens.
+pub struct Started {
+    /// Address for programs of this machine.
+    pub url: String,
+    /// A line for people: a sign-in link if nobody has signed in yet, else the address for browsers.
+    pub line: String,
+}
+
+/// Serves a lab until a signal stops it, and prints the line of [`Started`]. Runs train on and are continued by the next server.
 ///
 /// # Errors
 /// The folder or the address cannot be used; the listener fails.
 pub async fn serve(settings: Settings) -> Result<(), ServeError> {
-    serve_until(settings, |_| {}, std::future::pending()).await
+    // The server goes on if nobody reads its address.
+    serve_until(settings, |started| drop(output::line(started.line)), std::future::pending()).await
 }
 
-/// As [`serve`], at most until `done`. `ready` gets the address for programs of this machine once the server listens.
+/// As [`serve`], at most until `done`. It prints no address; `ready` gets it once the server listens.
 ///
 /// # Errors
 /// Those of [`serve`].
 pub async fn serve_until(
     settings: Settings,
-    ready: impl FnOnce(String),
+    ready: impl FnOnce(Started),
     done: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let store = open_store(&settings).await?;
@@ -75,9 +85,11 @@ pub async fn serve_until(
     remove_partial_uploads(&lab);
     let (stop, stopping) = watch::channel(false);
     start_tasks(&lab, &stopping);
-    print_address(&lab, &url).await?;
+    let line = address_line(&lab, &url).await?;
     if let Some(fingerprint) = fingerprint {
-        eprintln!("The certificate is self-signed, so browsers warn of it. Its fingerprint is {fingerprint}");
+        output::notice(format_args!(
+            "The certificate is self-signed, so browsers warn of it. Its fingerprint is {fingerprint}"
+        ));
     }
     let serving = match tls {
         None => vec![serve_on(listener.tap_io(|_| {}), &lab, &stopping)],
@@ -86,7 +98,7 @@ pub async fn serve_until(
             vec![serve_on(listener.tap_io(|_| {}), &lab, &stopping), serve_on(own.tap_io(|_| {}), &lab, &stopping)]
         }
     };
-    ready(own_url);
+    ready(Started { url: own_url, line });
     tokio::select! {
         signal = leaving::wait_for_signal() => if signal == StopSignal::Interrupt {
             leaving::say_what_continues(&lab).await;
@@ -202,16 +214,16 @@ fn remove_partial_uploads(lab: &Lab) {
     }
 }
 
-/// Prints one line on standard output: a sign-in link if nobody has signed in yet, else the address.
-async fn print_address(lab: &Lab, url: &str) -> Result<(), ServeError> {
+/// A sign-in link if nobody has signed in yet, else the address.
+async fn address_line(lab: &Lab, url: &str) -> Result<String, ServeError> {
     let tokens = lab.store().tokens().await?;
     if tokens.iter().any(|token| token.role != Role::Worker && token.kind != TokenKind::SignIn) {
         let data = lab.settings.data.display();
-        println!("Kindling is running at {url} (for a new sign-in link: kindling token --sign-in --data {data})");
-        return Ok(());
+        return Ok(format!(
+            "Kindling is running at {url} (for a new sign-in link: kindling token --sign-in --data {data})"
+        ));
     }
     let expires_ms = Some(now_ms() + FIRST_LINK_MS);
     let token = lab.store().add_token("owner", Role::Admin, TokenKind::SignIn, expires_ms).await?;
-    println!("Kindling is running. Sign in: {url}/signin?token={token}");
-    Ok(())
+    Ok(format!("Kindling is running. Sign in: {url}/signin?token={token}"))
 }

@@ -33,6 +33,7 @@ pub use error::AgentBenchError;
 use scenario::Scenario;
 
 use crate::api::leaving::wait_for_signal;
+use crate::output;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -93,8 +94,8 @@ impl AgentBenchArgs {
     pub async fn run(self) -> Result<(), AgentBenchError> {
         let scenarios = chosen(self.scenario.as_deref())?;
         if self.list {
-            println!("{}", serde_json::to_string_pretty(&scenarios.iter().map(described).collect::<Vec<_>>())?);
-            return Ok(());
+            let described: Vec<_> = scenarios.iter().map(described).collect();
+            return Ok(output::line(serde_json::to_string_pretty(&described)?)?);
         }
         let mut transcripts = self.transcripts.as_deref().map(TranscriptFile::create).transpose()?;
         let mut attempts = vec![];
@@ -106,7 +107,7 @@ impl AgentBenchArgs {
                         // The workers in this process handle signals, so they do not end the process by themselves.
                         _ = wait_for_signal() => return Err(AgentBenchError::Interrupted),
                     };
-                    eprintln!("{}", line(&attempt));
+                    output::notice(line(&attempt));
                     if let Some(file) = &mut transcripts {
                         file.add(&attempt)?;
                     }
@@ -117,8 +118,7 @@ impl AgentBenchArgs {
                 }
             }
         }
-        println!("{}", table::table(&attempts));
-        Ok(())
+        Ok(output::line(table::table(&attempts))?)
     }
 
     fn agents(&self) -> Vec<Agent> {

@@ -14,6 +14,7 @@ use super::progress_bar::Line;
 use crate::api::backups::BYTES_HEADER;
 use crate::export::backup;
 use crate::live::clock::now_ms;
+use crate::output::{self, OutputError};
 use crate::workers::local;
 
 const EXAMPLES: &str = "\
@@ -66,6 +67,8 @@ pub enum BackupError {
         /// The answer.
         message: String,
     },
+    #[error("{0}")]
+    Output(#[from] OutputError),
     #[error("the backup was interrupted: {source}")]
     Interrupted {
         /// The task.
@@ -99,8 +102,7 @@ impl BackupArgs {
         }
         let bytes = written?;
         fs::rename(&partial, &to).map_err(failed(&to))?;
-        println!("{}: {} MB", to.display(), bytes.div_ceil(MB));
-        Ok(())
+        Ok(output::line(format_args!("{}: {} MB", to.display(), bytes.div_ceil(MB)))?)
     }
 }
 

@@ -30,6 +30,7 @@ use wire::run::preset;
 use wire::{CorpusId, PlanError, RunSpec};
 
 use super::train::spec::{Override, parse_override};
+use crate::output::{self, OutputError};
 use baseline::Comparison;
 use document::{Document, Machine, Measured, Round, Settings};
 
@@ -147,6 +148,8 @@ pub enum BenchError {
     /// The document cannot be printed.
     #[error("the document cannot be written as JSON: {source}")]
     Json { source: serde_json::Error },
+    #[error("{0}")]
+    Output(#[from] OutputError),
     /// The command is empty.
     #[error("--compare {command:?} names no program: give a command, such as --compare \"python train.py\"")]
     NoCommand {
@@ -210,19 +213,16 @@ impl BenchArgs {
         let baseline = self.baseline.as_deref().map(|path| read_baseline(path, &settings)).transpose()?;
         let array_bytes = ceiling::array_bytes(EngineDevice::processor().info.memory_bytes);
         let document = self.measure(settings, array_bytes, &mut |line| {
-            if !self.json {
-                println!("{line}");
-            }
+            if self.json { Ok(()) } else { output::line(line) }
         })?;
         let comparison = baseline.map(|baseline| baseline::compare(&baseline, &document));
         if self.json {
             let printed = Printed { document: &document, comparison };
             let text = serde_json::to_string_pretty(&printed).map_err(|source| BenchError::Json { source })?;
-            println!("{text}");
-            return Ok(());
+            return Ok(output::line(text)?);
         }
-        print!("{}{}", table::summary(&document), comparison.map_or_else(String::new, |all| table::comparison(&all)));
-        Ok(())
+        let comparison = comparison.map_or_else(String::new, |all| table::comparison(&all));
+        Ok(output::bytes(format!("{}{comparison}", table::summary(&document)).as_bytes())?)
     }
 
     /// The settings, after a check of the options.
@@ -271,7 +271,7 @@ impl BenchArgs {
         &self,
         settings: Settings,
         array_bytes: u64,
-        print: &mut dyn FnMut(&str),
+        print: &mut dyn FnMut(&str) -> Result<(), OutputError>,
     ) -> Result<Document, BenchError> {
         let bytes_at_start = process_bytes();
         let folder = tempfile::tempdir().map_err(|source| BenchError::Folder { source })?;
@@ -284,15 +284,15 @@ impl BenchArgs {
             }
         }
         let view = bench::resolve(&self.spec(&settings, corpus, 1)?, folder.path(), settings.threads)?;
-        print(&table::title(&settings));
-        print(&table::rounds_header());
+        print(&table::title(&settings))?;
+        print(&table::rounds_header())?;
         let (mut rounds, mut memory_bytes) = (vec![], None);
         for seed in 1..=self.rounds {
             let figures = train(&view, seed, folder.path(), settings.threads)?;
             memory_bytes = memory_bytes.or(Some(figures.peak_bytes - bytes_at_start));
             let other = self.compare.as_deref().map(other_program::run).transpose()?;
             let round = Round::new(seed, figures, other);
-            print(&table::round(&round));
+            print(&table::round(&round))?;
             rounds.push(round);
         }
         let info = EngineDevice::processor().info;

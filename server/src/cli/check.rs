@@ -10,6 +10,7 @@ use wire::DeviceId;
 
 use super::data::DataArgs;
 use super::full_check::{self, FullCheck, FullCheckError, SECTIONS};
+use crate::output::{self, OutputError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,6 +59,8 @@ pub enum CheckError {
     /// The full check could not be run, or found a fault.
     #[error(transparent)]
     Full(#[from] FullCheckError),
+    #[error("{0}")]
+    Output(#[from] OutputError),
     /// The check found faults.
     #[error("the check failed on {}: do not train on it; the lines marked FAIL show the differences", names(devices))]
     Failed {
@@ -113,13 +116,20 @@ impl CheckPartArgs {
 }
 
 /// Whether the device passes.
-fn check(id: &DeviceId) -> Result<bool, EngineError> {
+fn check(id: &DeviceId) -> Result<bool, CheckError> {
     let device = engine::device::open(id)?;
-    println!("{id}: {} ({})", device.info.name, device.info.backend);
-    let print = &mut |finding: &Finding| {
-        println!("  {} {}: {}", if finding.is_good { "ok  " } else { "FAIL" }, finding.what, finding.found);
+    let mut printed = output::line(format_args!("{id}: {} ({})", device.info.name, device.info.backend));
+    let print = &mut |Finding { is_good, what, found }: &Finding| {
+        if printed.is_ok() {
+            printed = output::line(format_args!("  {} {what}: {found}", if *is_good { "ok  " } else { "FAIL" }));
+        }
     };
-    Ok(engine::check::check(&device, print)?.is_good())
+    let is_good = engine::check::check(&device, print)?.is_good();
+    // The program ends with the fault of a device also if nobody reads which one it is.
+    if is_good {
+        printed?;
+    }
+    Ok(is_good)
 }
 
 fn names(devices: &[DeviceId]) -> String {

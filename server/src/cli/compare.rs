@@ -9,6 +9,7 @@ use wire::{RunId, RunSummary};
 
 use super::data::{DataArgs, UnusedFolder};
 use super::run_name::{RunNameError, run_named};
+use crate::output::{self, OutputError};
 use crate::runs::comparison::{self, Wanted};
 
 const EXAMPLES: &str = "\
@@ -79,6 +80,8 @@ pub enum CompareError {
     Budget { at: f64 },
     #[error(transparent)]
     Json(#[from] serde_json::Error),
+    #[error("{0}")]
+    Output(#[from] OutputError),
 }
 
 impl CompareArgs {
@@ -96,11 +99,7 @@ impl CompareArgs {
         let changes = self.changes.iter().map(group).collect::<Result<_, _>>()?;
         let wanted = Wanted { baseline: group(&self.baseline)?, changes };
         let found = comparison::compare(&store, &wanted, &runs, self.equal.into(), self.at).await?;
-        match self.json {
-            true => println!("{}", serde_json::to_string_pretty(&found)?),
-            false => println!("{}", described(&found)),
-        }
-        Ok(())
+        Ok(output::line(if self.json { serde_json::to_string_pretty(&found)? } else { described(&found) })?)
     }
 }
 

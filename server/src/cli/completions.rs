@@ -1,11 +1,10 @@
 //! `kindling completions`: scripts with which a shell completes the command line of this program.
 
-use std::io::{self, Write};
-
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
 use super::Cli;
+use crate::output::{self, OutputError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,8 +28,8 @@ impl CompletionsArgs {
     ///
     /// # Errors
     /// Standard output cannot be written.
-    pub fn run(self) -> io::Result<()> {
-        io::stdout().write_all(&script(self.shell))
+    pub fn run(self) -> Result<(), OutputError> {
+        output::bytes(&script(self.shell))
     }
 }
 

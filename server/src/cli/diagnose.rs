@@ -10,6 +10,7 @@ use super::data::{DataArgs, UnusedFolder};
 use super::run_name::{RunNameError, run_named};
 use crate::live::Feed;
 use crate::live::diagnosis::Diagnosis as Rules;
+use crate::output::{self, OutputError};
 use crate::runs::diagnosis;
 
 const EXAMPLES: &str = "\
@@ -43,6 +44,8 @@ pub enum DiagnoseError {
     Run(#[from] RunNameError),
     #[error("the findings cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("{0}")]
+    Output(#[from] OutputError),
 }
 
 impl DiagnoseArgs {
@@ -68,8 +71,8 @@ impl DiagnoseArgs {
             Err(error) => return Err(error.into()),
         };
         match self.json {
-            true => println!("{}", serde_json::to_string_pretty(&found)?),
-            false => print!("{}", described(&run, &found)),
+            true => output::line(serde_json::to_string_pretty(&found)?)?,
+            false => output::bytes(described(&run, &found).as_bytes())?,
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! `kindling evaluate`: scores a checkpoint on tasks, in this process. It reads the folder of a lab, also while a server uses it, or the
 //! archive of a run.
 
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -23,6 +23,7 @@ use super::run_name::{RunNameError, run_named};
 use super::subprocess::lower_priority;
 use crate::error::ApiError;
 use crate::export::unpack::unpack;
+use crate::output::{self, OutputError};
 use crate::runs::completion::{checkpoints_dir, checkpoints_in};
 
 const EXAMPLES: &str = "\
@@ -88,8 +89,10 @@ pub enum EvaluateError {
     Model { source: EngineError },
     #[error("a temporary folder could not be used: {source}")]
     Temporary { source: io::Error },
-    #[error("the results could not be printed: {source}")]
-    Output { source: io::Error },
+    #[error("the results cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("{0}")]
+    Output(#[from] OutputError),
 }
 
 fn names() -> String {
@@ -134,7 +137,7 @@ impl EvaluateArgs {
             let result = model.score(task);
             report.results.push(result.map_err(|source| EvaluateError::Task { task: task.name.to_string(), source })?);
         }
-        print(&report, self.json).map_err(|source| EvaluateError::Output { source })
+        Ok(output::line(if self.json { serde_json::to_string_pretty(&report)? } else { described(&report) })?)
     }
 }
 
@@ -188,24 +191,19 @@ fn open_checkpoint(folder: &Path, run: &RunId, wanted: Option<CheckpointId>) -> 
     checkpoint::open(&folder.join(id.to_string())).map_err(|source| EvaluateError::Model { source })
 }
 
-fn print(report: &Report, is_json: bool) -> io::Result<()> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    if is_json {
-        serde_json::to_writer_pretty(&mut out, report)?;
-        writeln!(out)?;
-        return out.flush();
-    }
-    writeln!(out, "{}, checkpoint {} after step {}", report.run, report.checkpoint, grouped(report.checkpoint.step))?;
-    for result in &report.results {
+fn described(Report { run, checkpoint, results }: &Report) -> String {
+    let mut lines = vec![format!("{run}, checkpoint {checkpoint} after step {}", grouped(checkpoint.step))];
+    for result in results {
         let correct = result.correct.map(|correct| format!(", {} correct", grouped(correct))).unwrap_or_default();
-        writeln!(out, "{} ({}): {}{correct}", result.task, result.kind.phrase(), counted(result.items, "item"))?;
+        let items = counted(result.items, "item");
+        lines.push(format!("{} ({}): {items}{correct}", result.task, result.kind.phrase()));
         for metric in &result.metrics {
             let unit = describe(&metric.name).map_or("", |(unit, _)| unit);
             let value = metric.value.map_or("not a finite number".to_owned(), brief);
-            writeln!(out, "  {:<22} {value} {unit}", metric.name)?;
+            lines.push(format!("  {:<22} {value} {unit}", metric.name));
         }
     }
-    out.flush()
+    lines.join("\n")
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use super::data::{DataArgs, UnusedFolder};
 use super::train::spec::by_path;
 use crate::auth::tokens::{DAY_MS, default_days};
 use crate::live::clock::now_ms;
+use crate::output::{self, OutputError};
 use crate::workers::local;
 
 const EXAMPLES: &str = "\
@@ -119,6 +120,8 @@ pub enum ExperimentError {
     },
     #[error(transparent)]
     Json(#[from] serde_json::Error),
+    #[error("{0}")]
+    Output(#[from] OutputError),
 }
 
 impl ExperimentArgs {
@@ -147,8 +150,7 @@ fn print<T: serde::Serialize>(
     value: &T,
     described: impl Fn(&T) -> String,
 ) -> Result<(), ExperimentError> {
-    println!("{}", if as_json { serde_json::to_string_pretty(value)? } else { described(value) });
-    Ok(())
+    Ok(output::line(if as_json { serde_json::to_string_pretty(value)? } else { described(value) })?)
 }
 
 /// Reads a spec. Overrides may be written by path or as tables.

@@ -14,6 +14,7 @@ use wire::{CheckpointId, RunId};
 use super::data::{DataArgs, UnusedFolder};
 use crate::export::archive::{Archive, Checkpoints};
 use crate::export::{hf, series, trials};
+use crate::output::{self, OutputError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -122,6 +123,8 @@ pub enum ExportError {
         /// The checkpoints that it has, as text.
         found: String,
     },
+    #[error("{0}")]
+    Output(#[from] OutputError),
     #[error("the lab has no sweep {sweep}")]
     NoSweep { sweep: i64 },
     #[error("{} could not be written: {source}", path.display())]
@@ -159,8 +162,7 @@ impl ExportArgs {
                 format!("{}: all of {run}", to.display())
             }
         };
-        println!("{written}");
-        Ok(())
+        Ok(output::line(written)?)
     }
 }
 

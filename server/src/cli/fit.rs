@@ -13,6 +13,7 @@ use wire::number::brief;
 use super::data::{DataArgs, UnusedFolder};
 use super::run_group::{RunGroupArgs, RunGroupError};
 use super::run_name::{RunNameError, run_named};
+use crate::output::{self, OutputError};
 use crate::runs::fits::SEED;
 use crate::runs::mixes::{RunsWithMixes, is_in_a_mix, with_mixes};
 use crate::runs::trial_curves::{TrialRun, learning_rates, noise_scales};
@@ -125,6 +126,8 @@ pub enum FitError {
     Dataset { dataset: String },
     #[error(transparent)]
     Refused(#[from] Refusal),
+    #[error("{0}")]
+    Output(#[from] OutputError),
 }
 
 /// A text that is not a number above 0.
@@ -175,8 +178,7 @@ impl FitArgs {
                 batch(&BatchSizeFit::new(suggested, view.plan.recipe.model.seq))
             }
         };
-        println!("{text}");
-        Ok(())
+        Ok(output::line(text)?)
     }
 }
 

@@ -24,6 +24,7 @@ use wire::device::{DeviceInfo, DeviceKind};
 
 use crate::api::checks;
 use crate::live::clock::now_ms;
+use crate::output::{self, OutputError};
 
 use self::process::Launcher;
 use self::report::Writer;
@@ -76,6 +77,8 @@ pub enum FullCheckError {
     /// A part or its answer.
     #[error("a part of the check, or its answer, is not valid JSON: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("{0}")]
+    Output(#[from] OutputError),
     /// The devices cannot be listed.
     #[error("listing the devices failed: {0}")]
     Devices(String),
@@ -121,11 +124,10 @@ pub(crate) fn check(args: &FullCheck) -> Result<(), FullCheckError> {
     let mut writer = Writer::new(report, folders, began)?;
     Runner::new(args, &device, launcher, &mut writer).run()?;
     let (outcome, sentence) = writer.report().verdict();
-    println!("{}: {sentence}", outcome.word());
-    println!("{}", writer.paths());
+    let printed = output::line(format_args!("{}: {sentence}\n{}", outcome.word(), writer.paths()));
     match outcome {
         Outcome::Failed => Err(FullCheckError::Failed(device.id)),
-        _ => Ok(()),
+        _ => Ok(printed?),
     }
 }
 

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::oneshot;
 use tokio::task::JoinError;
 
-use crate::api::server;
+use crate::api::server::{self, Started};
 use crate::lab::open::ServeError;
 use crate::lab::settings::Settings;
+use crate::output;
 
 /// Serves a folder until `work` has ended. `work` gets the URL of the server and a flag that becomes true when the server ends. Returns the
 /// result of the work and whether the server had ended before it; `None` if the server ended before it had an address.
@@ -26,8 +27,13 @@ where
     let (ready, address) = oneshot::channel();
     let (done, is_done) = oneshot::channel::<()>();
     let settings = Settings::new(folder.to_owned(), ([127, 0, 0, 1], 0).into());
+    let started = |Started { url, line }| {
+        // The command goes on if nobody reads the address.
+        drop(output::line(line));
+        drop(ready.send(url));
+    };
     // Errors of the channels are dropped: they mean that nobody waits for the address or for the end.
-    let serving = server::serve_until(settings, |url| drop(ready.send(url)), async { drop(is_done.await) });
+    let serving = server::serve_until(settings, started, async { drop(is_done.await) });
     let has_ended = Arc::new(AtomicBool::new(false));
     let ended = Arc::clone(&has_ended);
     let serving = tokio::spawn(async move {

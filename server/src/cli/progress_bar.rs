@@ -1,13 +1,15 @@
 //! Progress on a terminal: a bar for a training, a line for work on a dataset. If standard error is not a terminal, a line is printed
 //! every few seconds instead.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use wire::Event;
 use wire::number::brief;
 use wire::series::{Row, name};
 use wire::transport::link::{Item, Report};
+
+use crate::output;
 
 /// Time between two drawings of the bar on a terminal, and between two lines elsewhere.
 const REDRAW_EVERY: Duration = Duration::from_millis(200);
@@ -61,24 +63,22 @@ impl Bar {
             spell(left_secs)
         );
         match self.is_terminal {
-            true => eprint!("\r\x1b[2K{text}"),
-            false => eprintln!("{text}"),
+            true => output::progress(format_args!("\r\x1b[2K{text}")),
+            false => output::notice(text),
         }
-        // A bar that cannot be drawn does not stop the training.
-        let _ = io::stderr().flush();
     }
 
     /// Prints a line above the bar.
     pub(crate) fn print(&self, text: &str) {
         let clear = if self.is_terminal { "\r\x1b[2K" } else { "" };
-        eprintln!("{clear}{text}");
+        output::notice(format_args!("{clear}{text}"));
     }
 
     pub(crate) fn end(&self) {
         if self.is_terminal {
-            eprintln!();
+            output::notice("");
         }
-        eprintln!("took {}", spell(self.began.elapsed().as_secs_f64()));
+        output::notice(format_args!("took {}", spell(self.began.elapsed().as_secs_f64())));
     }
 }
 
@@ -98,14 +98,14 @@ impl Line {
         if self.is_terminal && self.drawn.is_none_or(|at| at.elapsed() > REDRAW_EVERY) {
             self.drawn = Some(Instant::now());
             let share = total.map_or(String::new(), |total| format!(" of {total}"));
-            eprint!("\r\x1b[2K{}: {done}{share} {unit}", self.what);
+            output::progress(format_args!("\r\x1b[2K{}: {done}{share} {unit}", self.what));
         }
         true
     }
 
     pub(crate) fn end(&self) {
         if self.drawn.is_some() {
-            eprintln!();
+            output::notice("");
         }
     }
 }

@@ -11,6 +11,8 @@ use wire::hyperparameters::table::{Hyperparameter, TABLE};
 use wire::run::preset;
 use wire::series::{self, name};
 
+use crate::output::{self, OutputError};
+
 const EXAMPLES: &str = "\
 Examples:
   Write docs/reference.md again:
@@ -23,8 +25,11 @@ pub struct ReferenceArgs {}
 
 impl ReferenceArgs {
     /// Prints it.
-    pub fn run(self) {
-        print!("{}", current());
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn run(self) -> Result<(), OutputError> {
+        output::bytes(current().as_bytes())
     }
 }
 

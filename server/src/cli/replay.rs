@@ -13,6 +13,7 @@ use wire::sweep::stopping::StoppingRule;
 
 use super::data::{DataArgs, UnusedFolder};
 use super::run_group::{RunGroupArgs, RunGroupError};
+use crate::output::{self, OutputError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,6 +63,8 @@ pub enum ReplayError {
     OutOfRange(#[from] PlanError),
     #[error(transparent)]
     Json(#[from] serde_json::Error),
+    #[error("{0}")]
+    Output(#[from] OutputError),
 }
 
 /// A rule by its word.
@@ -157,14 +160,12 @@ impl ReplayArgs {
         let curves: Vec<Curve> = used.iter().enumerate().map(|(number, run)| run.curve(number as u64)).collect();
         let parallel = usize::from(self.parallel);
         let replays: Vec<Replay> = rules.iter().map(|rule| replay(rule, &curves, parallel)).collect();
-        match (self.json, self.rule) {
-            (true, _) => println!("{}", serde_json::to_string_pretty(&replays)?),
-            (false, None) => print!("{}{}", heading(&replays, &curves, parallel), rows(&replays)),
-            (false, Some(_)) => {
-                print!("{}{}{}", heading(&replays, &curves, parallel), rows(&replays), stops(&replays[0], &names))
-            }
+        if self.json {
+            return Ok(output::line(serde_json::to_string_pretty(&replays)?)?);
         }
-        Ok(())
+        let stops = self.rule.map(|_| stops(&replays[0], &names)).unwrap_or_default();
+        let text = heading(&replays, &curves, parallel) + &rows(&replays) + &stops;
+        Ok(output::bytes(text.as_bytes())?)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `kindling report`: the research journal of a project as a file, whether or not a server holds the folder.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -8,6 +8,7 @@ use store::{Store, StoreError};
 
 use super::data::{DataArgs, UnusedFolder};
 use crate::export::report::{self, Format, Gathered};
+use crate::output::{self, OutputError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,8 +45,8 @@ pub enum ReportError {
     Store(#[from] StoreError),
     #[error("{} could not be written: {source}; give another file with --output", path.display())]
     File { path: PathBuf, source: io::Error },
-    #[error("the report could not be printed: {source}; write it to a file with --output")]
-    Output { source: io::Error },
+    #[error("{0}")]
+    Output(#[from] OutputError),
 }
 
 impl ReportArgs {
@@ -59,7 +60,7 @@ impl ReportArgs {
         let text = report::write(&gathered, self.format());
         match &self.output {
             Some(path) => save(path, &text)?,
-            None => print(&text)?,
+            None => output::bytes(text.as_bytes())?,
         }
         Ok(())
     }
@@ -71,19 +72,9 @@ impl ReportArgs {
     }
 }
 
-/// Prints the report. A reader that closes the pipe early, such as `head`, has what it wants.
-fn print(text: &str) -> Result<(), ReportError> {
-    let mut output = io::stdout().lock();
-    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
-        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => Err(ReportError::Output { source }),
-        _ => Ok(()),
-    }
-}
-
 fn save(path: &Path, text: &str) -> Result<(), ReportError> {
     std::fs::write(path, text).map_err(|source| ReportError::File { path: path.to_owned(), source })?;
-    println!("{}", path.display());
-    Ok(())
+    Ok(output::line(path.display())?)
 }
 
 #[cfg(test)]

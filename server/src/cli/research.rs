@@ -24,6 +24,7 @@ use super::sweep::wait_for_datasets;
 use super::train::by_path;
 use crate::lab::open::ServeError;
 use crate::live::clock::now_ms;
+use crate::output::{self, OutputError};
 use crate::workers::local;
 
 const EXAMPLES: &str = "\
@@ -143,6 +144,8 @@ pub enum ResearchError {
     },
     #[error("the result cannot be printed: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("{0}")]
+    Output(#[from] OutputError),
 }
 
 impl ResearchArgs {
@@ -205,14 +208,17 @@ impl ResearchArgs {
         let ended = tokio::task::spawn_blocking(move || self.carry_out(&client, &goal)).await?;
         // A loop that continues without this program needs the token.
         let is_needed = match &ended {
-            Ok(Ended::Detached) | Err(ResearchError::Paused { .. }) => true,
+            Ok(Ended::Detached(_)) | Err(ResearchError::Paused { .. }) => true,
             Err(ResearchError::Client(error)) => !error.is_refusal(),
             _ => false,
         };
         if !is_needed && let Some(own) = access.identify(&token).await? {
             access.revoke(own.token_id).await?;
         }
-        ended.map(drop)
+        if let Ended::Detached(research_loop) = ended? {
+            output::line(research_loop)?;
+        }
+        Ok(())
     }
 
     fn carry_out(self, client: &Client, goal: &LoopGoal) -> Result<Ended, ResearchError> {
@@ -222,8 +228,7 @@ impl ResearchArgs {
             other => ResearchError::Client(other),
         })?;
         if self.detach {
-            println!("{}", made.summary.id);
-            return Ok(Ended::Detached);
+            return Ok(Ended::Detached(made.summary.id));
         }
         let view = follow(client, made)?;
         print(self.json, &view, described)?;
@@ -235,13 +240,12 @@ impl ResearchArgs {
 enum Ended {
     /// The loop has ended.
     Whole,
-    /// The loop continues.
-    Detached,
+    /// The loop with this number continues.
+    Detached(u64),
 }
 
 fn print<T: serde::Serialize>(as_json: bool, value: &T, described: impl Fn(&T) -> String) -> Result<(), ResearchError> {
-    println!("{}", if as_json { serde_json::to_string_pretty(value)? } else { described(value) });
-    Ok(())
+    Ok(output::line(if as_json { serde_json::to_string_pretty(value)? } else { described(value) })?)
 }
 
 async fn known(store: &Store, id: u64) -> Result<LoopView, ResearchError> {
@@ -261,11 +265,11 @@ fn read(path: &Path) -> Result<LoopGoal, ResearchError> {
 /// Prints the journal of a loop on standard error until it has ended.
 fn follow(client: &Client, mut view: LoopView) -> Result<LoopView, ResearchError> {
     let id = view.summary.id;
-    eprintln!("Research loop {id}: {}.", view.summary.goal.title.trim());
+    output::notice(format_args!("Research loop {id}: {}.", view.summary.goal.title.trim()));
     let mut shown = 0;
     loop {
         for event in view.events.iter().filter(|event| event.number > shown) {
-            eprintln!("{}", event.text);
+            output::notice(&event.text);
         }
         shown = view.events.last().map_or(shown, |event| event.number);
         match view.summary.state {

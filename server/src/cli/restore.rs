@@ -11,6 +11,7 @@ use super::data::DataArgs;
 use super::progress_bar::Line;
 use crate::export::restore::{RestoreError, unpack};
 use crate::live::feed::report;
+use crate::output::{self, OutputError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,6 +38,8 @@ pub enum RestoreFailure {
     Backup(#[from] RestoreError),
     #[error("the backup is complete, but the lab in it cannot be opened: {0}")]
     Store(#[from] StoreError),
+    #[error("{0}")]
+    Output(#[from] OutputError),
     #[error("the restoration was interrupted: {source}")]
     Interrupted {
         /// The task.
@@ -63,9 +66,14 @@ impl RestoreArgs {
         });
         unpacked.await??;
         let interrupted = end_training(&folder).await?;
-        println!("{}: the lab is restored. Serve it with `kindling serve --data {0}`.", folder.display());
+        output::line(format_args!(
+            "{}: the lab is restored. Serve it with `kindling serve --data {0}`.",
+            folder.display()
+        ))?;
         if interrupted > 0 {
-            println!("{interrupted} of its runs were training during the backup. Resume them on their pages.");
+            output::line(format_args!(
+                "{interrupted} of its runs were training during the backup. Resume them on their pages."
+            ))?;
         }
         Ok(())
     }

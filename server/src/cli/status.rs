@@ -7,6 +7,7 @@ use store::{Store, StoreError};
 use wire::{DeviceId, RunState, RunSummary};
 
 use super::data::{DataArgs, UnusedFolder};
+use crate::output::{self, OutputError};
 use crate::workers::local::{self, ServerProcess};
 
 const EXAMPLES: &str = "\
@@ -31,6 +32,8 @@ pub enum StatusError {
     Unused(#[from] UnusedFolder),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("{0}")]
+    Output(#[from] OutputError),
 }
 
 impl StatusArgs {
@@ -39,8 +42,7 @@ impl StatusArgs {
     /// # Errors
     /// There is no lab in the folder, or the store fails.
     pub async fn run(self) -> Result<(), StatusError> {
-        println!("{}", LabProcesses::read(self.data.used()?).await?.described());
-        Ok(())
+        Ok(output::line(LabProcesses::read(self.data.used()?).await?.described())?)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `kindling stop`: ends the server and the local workers of a lab. Runs that train are suspended with a checkpoint first.
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use wire::{RunState, RunSummary};
 
 use super::data::{DataArgs, UnusedFolder};
 use super::status::LabProcesses;
+use crate::output::{self, OutputError};
 use crate::workers::local::ServerProcess;
 
 const EXAMPLES: &str = "\
@@ -43,6 +45,8 @@ pub enum StopError {
     Unused(#[from] UnusedFolder),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("{0}")]
+    Output(#[from] OutputError),
     /// A process belongs to another user, for example.
     #[error("process {pid} cannot be stopped: {source}")]
     Signal {
@@ -74,14 +78,13 @@ impl StopArgs {
             tokio::time::sleep(BETWEEN_SIGNALS).await;
             let is_running = || store::holder(folder).is_some();
             self.end(pid, Signal::INT, is_running).await?;
-            println!("Server (process {pid}) has ended.");
+            ended(format_args!("Server (process {pid}) has ended."));
         }
         for (device, pid) in worker::holders(folder) {
             self.end(pid, Signal::TERM, || worker::is_held(folder, &device)).await?;
-            println!("Worker of {device} (process {pid}) has ended.");
+            ended(format_args!("Worker of {device} (process {pid}) has ended."));
         }
-        println!("{}", self.outcome(folder, &found).await?);
-        Ok(())
+        Ok(output::line(self.outcome(folder, &found).await?)?)
     }
 
     async fn end(&self, pid: u32, signal: Signal, is_running: impl Fn() -> bool) -> Result<(), StopError> {
@@ -116,6 +119,11 @@ impl StopArgs {
         let lines: Vec<String> = trained.iter().map(line).collect();
         Ok(if lines.is_empty() { "No run was training.".to_owned() } else { lines.join("\n") })
     }
+}
+
+/// Prints that a process has ended. Without a reader the other processes are stopped too.
+fn ended(text: fmt::Arguments<'_>) {
+    let _ = output::line(text);
 }
 
 fn send(pid: u32, signal: Signal) -> io::Result<()> {

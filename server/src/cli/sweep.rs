@@ -31,6 +31,7 @@ use super::own_server::serve_during;
 use super::train::by_path;
 use crate::lab::open::ServeError;
 use crate::live::clock::now_ms;
+use crate::output::{self, OutputError};
 use crate::workers::local;
 use progress::Progress;
 
@@ -155,6 +156,8 @@ pub enum SweepError {
     },
     #[error("the result cannot be printed: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("{0}")]
+    Output(#[from] OutputError),
 }
 
 /// What the program sends to the server.
@@ -221,14 +224,17 @@ impl SweepArgs {
         let ended = tokio::task::spawn_blocking(move || self.carry_out(&client, &work)).await?;
         // A sweep that continues without this program needs the token.
         let is_needed = match &ended {
-            Ok(Ended::Detached) | Err(SweepError::Paused { .. }) => true,
+            Ok(Ended::Detached(_)) | Err(SweepError::Paused { .. }) => true,
             Err(SweepError::Client(error)) => !error.is_refusal(),
             _ => false,
         };
         if !is_needed && let Some(own) = access.identify(&token).await? {
             access.revoke(own.token_id).await?;
         }
-        ended.map(drop)
+        if let Ended::Detached(sweep) = ended? {
+            output::line(sweep)?;
+        }
+        Ok(())
     }
 
     fn carry_out(self, client: &Client, work: &Work) -> Result<Ended, SweepError> {
@@ -246,23 +252,22 @@ impl SweepArgs {
         wait_for_datasets(client, &spec.base)?;
         if self.preview {
             let preview: SweepPreview = client.post("/sweeps/preview", spec).map_err(of_specification)?;
-            println!("{}", serde_json::to_string_pretty(&preview)?);
+            output::line(serde_json::to_string_pretty(&preview)?)?;
             return Ok(Ended::Whole);
         }
         let sweep: Sweep = client.post("/sweeps", spec).map_err(of_specification)?;
         if self.detach {
-            println!("{}", sweep.id);
-            return Ok(Ended::Detached);
+            return Ok(Ended::Detached(sweep.id));
         }
-        eprintln!("Sweep {} ({}): {}.", sweep.id, spec.name, counted(sweep.trials, "trial"));
+        output::notice(format_args!("Sweep {} ({}): {}.", sweep.id, spec.name, counted(sweep.trials, "trial")));
         let view = follow(client, sweep.id)?;
         if let Some(to) = &self.to {
             let failed = |source| SweepError::File { path: to.clone(), source };
             write_trials(&view.sweep, &view.trials, to).map_err(failed)?;
         }
         match self.json {
-            true => println!("{}", serde_json::to_string_pretty(&view)?),
-            false => println!("{}", progress::outcome(&view)),
+            true => output::line(serde_json::to_string_pretty(&view)?)?,
+            false => output::line(progress::outcome(&view))?,
         }
         Ok(Ended::Whole)
     }
@@ -270,14 +275,14 @@ impl SweepArgs {
 
 impl SweepArgs {
     /// Imports the study of a file, and prints its sweep.
-    fn import(&self, client: &Client, file: &[u8]) -> Result<(), ClientError> {
+    fn import(&self, client: &Client, file: &[u8]) -> Result<(), SweepError> {
         let encoded = |(name, value): (&str, &Option<String>)| {
             value.as_ref().map(|value| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
         };
         let query: Vec<String> =
             [("study", &self.study), ("project", &self.project)].into_iter().filter_map(encoded).collect();
         let sweep: Sweep = client.post_file(&format!("/sweeps/import?{}", query.join("&")), file)?;
-        println!("Sweep {} ({}): {}.", sweep.id, sweep.spec.name, counted(sweep.trials, "trial"));
+        output::line(format_args!("Sweep {} ({}): {}.", sweep.id, sweep.spec.name, counted(sweep.trials, "trial")))?;
         Ok(())
     }
 }
@@ -286,18 +291,18 @@ impl SweepArgs {
 enum Ended {
     /// The sweep has ended, or none was started.
     Whole,
-    /// The sweep continues.
-    Detached,
+    /// The sweep with this number continues.
+    Detached(i64),
 }
 
 /// Changes the stopping rule of a sweep, and prints the new rule.
-fn set_stopping(client: &Client, id: i64, stopping: Option<StoppingRule>) -> Result<(), ClientError> {
+fn set_stopping(client: &Client, id: i64, stopping: Option<StoppingRule>) -> Result<(), SweepError> {
     // No trial changes after the last change of any sweep, so the answer has none.
     let known: SweepView = client.get(&format!("/sweeps/{id}?since={}", i64::MAX))?;
     let (revision, command) = (known.sweep.revision, SweepCommand::SetStopping { stopping });
     let sweep: Sweep = client.post(&format!("/sweeps/{id}/commands"), &SweepRequest { revision, command })?;
     let rule = sweep.spec.stopping.map_or_else(|| "none".to_owned(), |rule| rule.label());
-    println!("Sweep {id} ({}): stopping rule {rule}.", sweep.spec.name);
+    output::line(format_args!("Sweep {id} ({}): stopping rule {rule}.", sweep.spec.name))?;
     Ok(())
 }
 
@@ -331,7 +336,7 @@ pub(super) fn wait_for_datasets(client: &Client, base: &RunSpec) -> Result<(), C
         let jobs: Vec<Job> = client.get("/jobs")?;
         let Some(job) = jobs.iter().find(is_awaited) else { return Ok(()) };
         if !is_said {
-            eprintln!("Waiting for a job of the server: {}", job.title);
+            output::notice(format_args!("Waiting for a job of the server: {}", job.title));
             is_said = true;
         }
         std::thread::sleep(EVERY);

@@ -12,6 +12,7 @@ use super::data::{DataArgs, UnusedFolder};
 use crate::auth::tokens::{DAY_MS, MAX_DAYS, default_days};
 use crate::lab::settings::DEFAULT_LISTEN;
 use crate::live::clock::now_ms;
+use crate::output::{self, OutputError};
 use crate::workers::local;
 
 const EXAMPLES: &str = "\
@@ -151,6 +152,8 @@ pub enum TokenError {
     Unused(#[from] UnusedFolder),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("{0}")]
+    Output(#[from] OutputError),
 }
 
 /// A token or link, and a sentence about it.
@@ -167,8 +170,8 @@ impl TokenArgs {
     /// There is no lab in the folder, or the store fails.
     pub async fn run(self) -> Result<(), TokenError> {
         let Made { text, about } = self.make().await?;
-        println!("{text}");
-        eprintln!("{about}");
+        output::line(text)?;
+        output::notice(about);
         Ok(())
     }
 

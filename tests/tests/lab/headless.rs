@@ -2,6 +2,7 @@
 //! ends it; what cannot be trained is refused.
 
 use std::fs;
+use std::io::PipeWriter;
 use std::process::{Child, Command, Stdio};
 
 use scenarios::watch::{count, kind, speck, with};
@@ -43,6 +44,12 @@ pub(crate) fn folder() -> Lab {
     lab.stop_server();
     wait_for("the worker to end", 10, || lab.worker_pid().is_none().then_some(()));
     lab
+}
+
+/// A pipe whose reader has gone, as after `| head`.
+pub(crate) fn closed_pipe() -> PipeWriter {
+    let (_, writer) = std::io::pipe().unwrap();
+    writer
 }
 
 fn begin(command: &mut Command) -> Child {
@@ -91,6 +98,17 @@ fn a_killed_training_without_a_server_resumes_exactly() {
     let reference = owner.start_run(&with(speck("walk", 1_500), &[("intervals.checkpoint_every", json!(100))]));
     owner.wait_state(&reference, 60, RunState::Finished);
     assert_eq!(owner.curve(&run, "loss.train"), owner.curve(&reference, "loss.train"));
+}
+
+#[test]
+fn a_training_goes_on_if_nobody_reads_its_progress() {
+    let mut lab = folder();
+    let mut training = lab.command("train", &[&spec(&lab, 300, "")]);
+    let ended = training.stdout(closed_pipe()).stderr(closed_pipe()).status().unwrap();
+    assert!(ended.success(), "{ended}");
+    lab.start();
+    let run = only_run(&lab.owner());
+    assert_eq!((run.state, run.step), (RunState::Finished, 300));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use wire::RunState;
 use wire::sweep::record::{DecisionKind, Sweep, SweepDecision, SweepState, SweepView, TrialState};
 
-use crate::headless::folder;
+use crate::headless::{closed_pipe, folder};
 use crate::resume::{check_same, restarting};
 
 fn start(owner: &Client, spec: &Value) -> Sweep {
@@ -169,6 +169,9 @@ fn the_command_line_trains_a_sweep_without_a_server_and_exports_it() {
     let (spec, table) = (spec.to_str().unwrap(), lab.data().join("rates.csv"));
     let previewed = lab.run("sweep", &[spec, "--preview"]);
     assert!(String::from_utf8_lossy(&previewed.stdout).contains("\"trials\": 3"), "{previewed:?}");
+    let unread = lab.command("sweep", &[spec, "--preview"]).stdout(closed_pipe()).output().unwrap();
+    let said = String::from_utf8_lossy(&unread.stderr).into_owned();
+    assert!(unread.status.success() && !said.contains("panicked") && !said.contains("kindling: "), "{said}");
     let ended = lab.run("sweep", &[spec, "--to", table.to_str().unwrap()]);
     let said = String::from_utf8_lossy(&ended.stdout).into_owned() + &String::from_utf8_lossy(&ended.stderr);
     assert!(ended.status.success(), "{said}");

@@ -18,6 +18,7 @@ use super::lab::BenchLab;
 use super::scenario::Scenario;
 use super::score::{Part, exceeded, total};
 use super::tools::Tools;
+use crate::output;
 
 /// How long a program may take to end after it has finished the scenario.
 const PROGRAM_WITHIN: Duration = Duration::from_secs(5);
@@ -132,8 +133,8 @@ async fn let_act(
         Agent::Random => act_at_random(&tools(), seed).await,
         Agent::Mcp => {
             let served = Served::start(gate).await?;
-            eprintln!("\n{}, seed {seed}: {}", scenario.name, scenario.goal);
-            eprintln!("KINDLING_MCP_URL={}\nKINDLING_TOKEN={token}", served.url);
+            output::notice(format_args!("\n{}, seed {seed}: {}", scenario.name, scenario.goal));
+            output::notice(format_args!("KINDLING_MCP_URL={}\nKINDLING_TOKEN={token}", served.url));
             gate.wait().await;
         }
         Agent::Program(command) => {
@@ -189,7 +190,7 @@ async fn run_program(command: &str, url: &str, token: &str, goal: &str) -> Resul
     started.stdin(Stdio::null()).stdout(Stdio::from(std::io::stderr())).kill_on_drop(true);
     let status = started.status().await.map_err(failed)?;
     if !status.success() {
-        eprintln!("{command}: {status}");
+        output::notice(format_args!("{command}: {status}"));
     }
     Ok(())
 }

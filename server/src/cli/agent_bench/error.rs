@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use store::StoreError;
 
 use crate::lab::open::ServeError;
+use crate::output::OutputError;
 
 /// Why the agent bench ends early.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,8 @@ pub enum AgentBenchError {
     },
     #[error("the results cannot be encoded: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("{0}")]
+    Output(#[from] OutputError),
     #[error("--command is empty: give a program, such as --command \"python agent.py\"")]
     NoCommand,
     #[error("--command {command:?} could not be run: {source}")]

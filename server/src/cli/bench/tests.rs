@@ -32,7 +32,11 @@ fn a_bench_measures_every_operator_and_is_a_baseline_for_itself() {
     let args = args(&format!("{SMALL} --text {file} --steps 6 --rounds 2"));
     let settings = args.settings().unwrap();
     let mut lines = vec![];
-    let document = args.measure(settings.clone(), 1 << 20, &mut |line| lines.push(line.to_owned())).unwrap();
+    let mut print = |line: &str| {
+        lines.push(line.to_owned());
+        Ok(())
+    };
+    let document = args.measure(settings.clone(), 1 << 20, &mut print).unwrap();
     assert_eq!(lines.len(), 4, "title, header and two rounds: {lines:?}");
     assert!(lines[0].contains("model.d_model = 32") && lines[0].ends_with("6 steps, f32, 1 thread"), "{lines:?}");
 
@@ -106,7 +110,7 @@ fn options_that_do_not_fit_are_refused_before_anything_is_trained() {
 fn a_training_that_pauses_is_stopped_with_its_reason() {
     let (_folder, file) = text();
     let args = args(&format!("{SMALL} --text {file} --steps 6 --rounds 1 --set breakpoints=[2]"));
-    let refused = args.measure(args.settings().unwrap(), 1 << 20, &mut |_| ()).unwrap_err();
+    let refused = args.measure(args.settings().unwrap(), 1 << 20, &mut |_| Ok(())).unwrap_err();
     assert!(matches!(refused, BenchError::Stopped { round: 1, .. }), "{refused}");
     assert!(refused.to_string().contains(wire::control::reason::BREAKPOINT), "{refused}");
 }

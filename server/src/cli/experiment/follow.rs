@@ -7,6 +7,7 @@ use wire::experiment::ExperimentSpec;
 use wire::experiment::record::{ExperimentState, ExperimentView};
 
 use crate::cli::client::{Client, ClientError};
+use crate::output;
 
 /// Time between two looks at the experiment.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -15,11 +16,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(super) fn start(client: &Client, spec: &ExperimentSpec) -> Result<ExperimentView, ClientError> {
     let mut view: ExperimentView = client.post("/experiments", spec)?;
     let id = view.summary.id;
-    eprintln!("The server continues the experiment {id} even if this command ends.");
+    output::notice(format_args!("The server continues the experiment {id} even if this command ends."));
     let mut shown = 0;
     loop {
         for event in view.events.iter().filter(|event| event.number > shown) {
-            eprintln!("{}", event.text);
+            output::notice(&event.text);
         }
         shown = view.events.last().map_or(shown, |event| event.number);
         if view.summary.state != ExperimentState::Running {

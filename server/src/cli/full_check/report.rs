@@ -1,11 +1,13 @@
 //! The report on disk: written whole after each result and renamed into its place, so that a reader never sees a partial
 //! file.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::FullCheckError;
 use crate::api::checks::REPORT_JSON;
+use crate::output;
 use wire::check::{CheckReport, Line, Outcome, Section};
 
 use super::markdown;
@@ -50,13 +52,13 @@ impl Writer {
     pub(crate) fn begin(&mut self, at: usize, limit_secs: f64) -> Result<(), FullCheckError> {
         let section = &mut self.report.sections[at];
         (section.outcome, section.limit_secs) = (Outcome::Running, limit_secs);
-        println!("{} (at most {limit_secs:.0} s): {}", section.name, section.question);
+        show(format_args!("{} (at most {limit_secs:.0} s): {}", section.name, section.question));
         self.write()
     }
 
     /// Adds a result of a section.
     pub(crate) fn add(&mut self, at: usize, line: Line) -> Result<(), FullCheckError> {
-        println!("  {}", markdown::plain(&line));
+        show(format_args!("  {}", markdown::plain(&line)));
         self.report.sections[at].add(line);
         self.write()
     }
@@ -66,7 +68,7 @@ impl Writer {
         let section: &mut Section = &mut self.report.sections[at];
         section.secs = secs;
         section.end();
-        println!("  {} in {secs:.1} s", section.outcome.word());
+        show(format_args!("  {} in {secs:.1} s", section.outcome.word()));
         self.write()
     }
 
@@ -74,7 +76,7 @@ impl Writer {
     pub(crate) fn leave_out(&mut self, at: usize, reason: &str) -> Result<(), FullCheckError> {
         let section = &mut self.report.sections[at];
         (section.outcome, section.reason) = (Outcome::NotRun, reason.to_owned());
-        println!("{}: not run: {reason}", section.name);
+        show(format_args!("{}: not run: {reason}", section.name));
         self.write()
     }
 
@@ -88,6 +90,11 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// Prints a line of progress. The check goes on without a reader, because it writes its report to the disk.
+fn show(text: fmt::Arguments<'_>) {
+    let _ = output::line(text);
 }
 
 fn replace(path: &Path, text: &str) -> Result<(), FullCheckError> {

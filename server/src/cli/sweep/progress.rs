@@ -6,6 +6,7 @@ use wire::number::{brief, counted, grouped};
 use wire::sweep::record::{DecisionKind, Sweep, SweepDecision, SweepView, Trial, TrialState};
 
 use crate::cli::progress_bar::Line;
+use crate::output;
 
 /// The state of what was printed.
 #[derive(Default)]
@@ -40,7 +41,7 @@ impl Progress {
         self.changes = sweep.changes;
         if !lines.is_empty() {
             self.end();
-            lines.iter().for_each(|line| eprintln!("{line}"));
+            lines.iter().for_each(output::notice);
         }
         let line = self.line.get_or_insert_with(|| Line::new("Trials".to_owned()));
         let done = sweep.counts.created() - sweep.counts.unfinished();

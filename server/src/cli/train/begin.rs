@@ -21,6 +21,7 @@ use crate::lab::open::{ServeError, open_store};
 use crate::lab::settings::Settings;
 use crate::live::clock::now_ms;
 use crate::live::feed::report;
+use crate::output;
 use crate::runs::create::new_id;
 
 /// A run that is ready to be trained.
@@ -80,7 +81,11 @@ pub(super) async fn resume(
     let plan = store.set_device(run, &Slot::first(device.clone()), &name).await?;
     starting(&store, run, view.summary.step, name).await?;
     let past = store.past(run).await?;
-    eprintln!("{run}: {} of {} done, on {device}", grouped(view.summary.step), counted(plan.steps, "step"));
+    output::notice(format_args!(
+        "{run}: {} of {} done, on {device}",
+        grouped(view.summary.step),
+        counted(plan.steps, "step")
+    ));
     Ok((store, Ready { run: run.clone(), plan, past, lock }))
 }
 
@@ -155,13 +160,13 @@ async fn record(store: &Store, spec: &RunSpec, view: &PlanView, corpora: &Path) 
     };
     store.create_run(&new).await?;
     starting(store, &id, 0, device_name).await?;
-    eprintln!(
+    output::notice(format_args!(
         "{id}: {}, {} of {} on {}",
         counted(view.estimate.parameters, "parameter"),
         counted(view.plan.steps, "step"),
         counted(view.plan.tokens_per_step(), "token"),
         view.plan.device
-    );
-    view.notes.iter().for_each(|note| eprintln!("  {note}"));
+    ));
+    view.notes.iter().for_each(|note| output::notice(format_args!("  {note}")));
     Ok(id)
 }

@@ -22,6 +22,7 @@ use super::scores::Scores;
 use super::{COMMAND_LINE, TrainError};
 use crate::cli::progress_bar::Bar;
 use crate::live::feed::report;
+use crate::output;
 
 /// Reports between training and store; if the disk is full, the training waits, so that none is lost.
 const IN_FLIGHT: usize = 4096;
@@ -56,7 +57,7 @@ struct Ended {
 async fn train_on_a_thread(store: &Store, ready: Ready, corpora: PathBuf) -> Result<Ended, TrainError> {
     let Ready { run, mut plan, past, lock: _lock } = ready;
     if !std::mem::take(&mut plan.recipe.breakpoints).is_empty() {
-        eprintln!("  the plan's breakpoints are skipped: without a server no one could resume the run");
+        output::notice("  the plan's breakpoints are skipped: without a server no one could resume the run");
     }
     let (to_store, reports) = tokio::sync::mpsc::channel(IN_FLIGHT);
     let (commands, received) = mpsc::channel();
@@ -85,7 +86,7 @@ async fn stop_on_signal(commands: mpsc::Sender<NumberedCommand>) {
         if number > 1 {
             std::process::exit(130);
         }
-        eprintln!("\nstopping after this step; Ctrl-C again ends at once");
+        output::notice("\nstopping after this step; Ctrl-C again ends at once");
         stop(&commands, Author::Person(COMMAND_LINE.to_owned()), "Ctrl-C");
     }
 }
@@ -165,7 +166,7 @@ async fn store_all(
 async fn keep(store: &Store, run: &RunId, first_seq: u64, items: &[Item]) -> Result<Ingested, StoreError> {
     loop {
         match store.ingest(run, first_seq, items.to_vec()).await {
-            Err(error @ StoreError::DiskFull { .. }) => eprintln!("\n{error}"),
+            Err(error @ StoreError::DiskFull { .. }) => output::notice(format_args!("\n{error}")),
             ended => return ended,
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
