@@ -28,8 +28,8 @@ where
     let (done, is_done) = oneshot::channel::<()>();
     let settings = Settings::new(folder.to_owned(), ([127, 0, 0, 1], 0).into());
     let started = |Started { url, line }| {
-        // The command goes on if nobody reads the address.
-        drop(output::line(line));
+        // On standard error, because standard output is for the result of the command.
+        output::notice(line);
         drop(ready.send(url));
     };
     // Errors of the channels are dropped: they mean that nobody waits for the address or for the end.

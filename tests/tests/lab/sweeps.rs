@@ -5,6 +5,7 @@ use scenarios::watch::{count, speck, with};
 use scenarios::{Client, Lab, wait_for};
 use serde_json::{Value, json};
 use wire::RunState;
+use wire::sweep::preview::SweepPreview;
 use wire::sweep::record::{DecisionKind, Sweep, SweepDecision, SweepState, SweepView, TrialState};
 
 use crate::headless::{closed_pipe, folder};
@@ -168,7 +169,10 @@ fn the_command_line_trains_a_sweep_without_a_server_and_exports_it() {
     std::fs::write(&spec, text).unwrap();
     let (spec, table) = (spec.to_str().unwrap(), lab.data().join("rates.csv"));
     let previewed = lab.run("sweep", &[spec, "--preview"]);
-    assert!(String::from_utf8_lossy(&previewed.stdout).contains("\"trials\": 3"), "{previewed:?}");
+    let preview: SweepPreview = serde_json::from_slice(&previewed.stdout).unwrap();
+    assert_eq!(preview.trials, 3, "{previewed:?}");
+    let said = String::from_utf8_lossy(&previewed.stderr).into_owned();
+    assert!(said.contains("Kindling is running"), "{said}");
     let unread = lab.command("sweep", &[spec, "--preview"]).stdout(closed_pipe()).output().unwrap();
     let said = String::from_utf8_lossy(&unread.stderr).into_owned();
     assert!(unread.status.success() && !said.contains("panicked") && !said.contains("kindling: "), "{said}");
