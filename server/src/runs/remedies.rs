@@ -78,10 +78,7 @@ impl PresentRun {
         let change = change::before(&self.history, found);
         // The undone change gives the learning rate that was right; a factor of the wrong one does not.
         let is_rate = change.is_some_and(|change| change.is_of_learning_rate());
-        let kinds = rule
-            .remedies
-            .iter()
-            .filter(|kind| !(is_rate && matches!(kind, Kind::ScaleLearningRate { .. } | Kind::FitLearningRate { .. })));
+        let kinds = rule.remedies.iter().filter(|kind| !(is_rate && is_of_learning_rate(kind)));
         let undone = change.map(|change| self.undo(&change, found)).unwrap_or_default();
         undone.into_iter().chain(kinds.filter_map(|kind| self.remedy(kind, found))).collect()
     }
@@ -120,6 +117,7 @@ impl PresentRun {
             Kind::DecayLearningRate => self.decay_learning_rate(found),
             Kind::ForkWithQkNorm => self.start_with_qk_norm()?,
             Kind::StartAgain => self.start_again()?,
+            Kind::ForkAtLearningRate { factor } => self.fork_at_learning_rate(found, factor)?,
             Kind::ForkFromBest => self.fork_from_best(found),
             Kind::InspectBatch => self.inspect_batch(found),
             Kind::CheckDataset => {
@@ -302,6 +300,45 @@ impl PresentRun {
         Some((None, RemedyAction::Run(Box::new(RunSpec { seed: Some(seed), ..self.copy() })), effect, None))
     }
 
+    fn fork_at_learning_rate(&self, found: &RunFinding, factor: f64) -> Option<Prepared> {
+        let Some(checkpoint) = self.checkpoint_before(found, 0) else {
+            return self.start_at_learning_rate(factor);
+        };
+        let path = LivePath::LEARNING_RATE;
+        let before = self.history.hyperparameters_at(checkpoint).get(path, checkpoint.step);
+        let value = before * factor;
+        let label =
+            format!("Fork from step {} and multiply the learning rate by {}", grouped(checkpoint.step), brief(factor));
+        let effect = format!(
+            "A fork starts from the checkpoint of step {}, before the fault began. Its learning rate is {} instead of {}, and the rest of the \
+             schedule is scaled by the same factor. This run continues.",
+            grouped(checkpoint.step),
+            brief(value),
+            brief(before)
+        );
+        Some((Some(label), self.fork(checkpoint, path, value, found), effect, out_of_range(path, value)))
+    }
+
+    fn start_at_learning_rate(&self, factor: f64) -> Option<Prepared> {
+        let (path, plan) = (LivePath::LEARNING_RATE, &self.view.plan);
+        if plan.mix.is_empty() {
+            return None;
+        }
+        let before = plan.recipe.optimizer.learning_rate;
+        let value = before * factor;
+        let mut spec = self.copy();
+        spec.overrides.insert(path.row().path.to_owned(), value.into());
+        let label = format!("Start a run with {} times the learning rate", brief(factor));
+        let effect = format!(
+            "No checkpoint from before the fault is kept. A new run trains {} from the start with a peak learning rate of {} instead of {}; \
+             this run continues.",
+            counted(plan.steps, "step"),
+            brief(value),
+            brief(before)
+        );
+        Some((Some(label), RemedyAction::Run(Box::new(spec)), effect, out_of_range(path, value)))
+    }
+
     /// The specification of a run with the same plan and tasks.
     fn copy(&self) -> RunSpec {
         let RunView { summary, plan, .. } = &self.view;
@@ -323,15 +360,6 @@ impl PresentRun {
         };
         let before = self.view.hyperparameters.optimizer.weight_decay;
         let value = if before > 0.0 { before * MORE_DECAY } else { USUAL_DECAY };
-        let change = Command::Set { path: LivePath::WEIGHT_DECAY, value, reason: Some(reason(found)) };
-        let parent = Parent {
-            run: self.view.summary.id.clone(),
-            step: None,
-            checkpoint: Some(checkpoint),
-            changes: vec![change],
-            refit_schedule: false,
-            control_of: None,
-        };
         let effect = format!(
             "A fork starts from the checkpoint of step {}, whose last validation loss, {} nats/token, is the lowest of all kept \
              checkpoints, with weight decay {} instead of {}. This run continues.",
@@ -340,8 +368,21 @@ impl PresentRun {
             brief(value),
             brief(before)
         );
-        let obstacle = out_of_range(LivePath::WEIGHT_DECAY, value);
-        (None, RemedyAction::Run(Box::new(RunSpec { parent: Some(parent), ..RunSpec::default() })), effect, obstacle)
+        let action = self.fork(checkpoint, LivePath::WEIGHT_DECAY, value, found);
+        (None, action, effect, out_of_range(LivePath::WEIGHT_DECAY, value))
+    }
+
+    /// A fork from a checkpoint with a changed value.
+    fn fork(&self, checkpoint: CheckpointId, path: LivePath, value: f64, found: &RunFinding) -> RemedyAction {
+        let parent = Parent {
+            run: self.view.summary.id.clone(),
+            step: None,
+            checkpoint: Some(checkpoint),
+            changes: vec![Command::Set { path, value, reason: Some(reason(found)) }],
+            refit_schedule: false,
+            control_of: None,
+        };
+        RemedyAction::Run(Box::new(RunSpec { parent: Some(parent), ..RunSpec::default() }))
     }
 
     fn inspect_batch(&self, found: &RunFinding) -> Prepared {
@@ -372,6 +413,11 @@ impl PresentRun {
             }
         }
     }
+}
+
+/// Whether a remedy multiplies the learning rate.
+fn is_of_learning_rate(kind: &Kind) -> bool {
+    matches!(kind, Kind::ScaleLearningRate { .. } | Kind::FitLearningRate { .. } | Kind::ForkAtLearningRate { .. })
 }
 
 /// Why a value cannot be set, with the range; `None` if it can.

@@ -53,7 +53,12 @@ impl Detector for DeadNeurons {
         levels: "",
         onset_steps: 200,
         explained_by: UNSTABLE,
-        remedies: &[Remedy::ScaleLearningRate { factor: 0.5 }, Remedy::StartAgain],
+        // Neurons die in large updates, and a dead one gets no gradient with which it could recover: the fork has them alive.
+        remedies: &[
+            Remedy::ForkAtLearningRate { factor: 0.5 },
+            Remedy::ScaleLearningRate { factor: 0.5 },
+            Remedy::StartAgain,
+        ],
     };
 
     fn feed(&mut self, sample: &Sample, watch: &mut Watch) {

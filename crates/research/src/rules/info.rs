@@ -83,6 +83,9 @@ impl Remedy {
             Self::DecayLearningRate => "Decay the learning rate to its final value".into(),
             Self::ForkWithQkNorm => "Start a run with QK-norm".into(),
             Self::StartAgain => "Start a run with another seed".into(),
+            Self::ForkAtLearningRate { factor } => {
+                format!("Fork from before the fault began and multiply the learning rate by {}", brief(factor))
+            }
             Self::ForkFromBest => "Fork from the best checkpoint with a larger weight decay".into(),
             Self::InspectBatch => "Inspect the batch".into(),
             Self::CheckDataset => "Check the dataset".into(),

@@ -82,6 +82,8 @@ pub enum Remedy {
     ForkWithQkNorm,
     /// Fork the run from the start with another initialization or seed.
     StartAgain,
+    /// Fork from the newest checkpoint before the fault began with `factor` times the learning rate; without such a checkpoint, start again with it.
+    ForkAtLearningRate { factor: f64 },
     /// Fork from the checkpoint with the lowest validation loss, with a larger weight decay.
     ForkFromBest,
     /// Look at the batch of the step.

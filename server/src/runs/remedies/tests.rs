@@ -111,6 +111,37 @@ async fn the_remedy_of_an_update_ratio_follows_its_direction() {
     }
 }
 
+#[tokio::test]
+async fn dead_neurons_are_left_behind_by_a_fork_from_before_they_died() {
+    let folder = tempfile::tempdir().unwrap();
+    let present = run_with_change(folder.path()).await;
+    let remedies = |step, first| present.remedies(&found("dead_neurons", Level::Alert, step, first));
+    let spec_of = |remedy: &Remedy| match &remedy.action {
+        RemedyAction::Run(spec) => spec.clone(),
+        other => panic!("{other:?}"),
+    };
+    let from_checkpoint = remedies(120, 120);
+    let labels: Vec<&str> = from_checkpoint.iter().map(|remedy| remedy.label.as_str()).collect();
+    assert_eq!(labels[0], "Fork from step 100 and multiply the learning rate by 0.5");
+    assert_eq!(labels[1..], ["Multiply the learning rate by 0.5", "Start a run with another seed"]);
+    let parent = spec_of(&from_checkpoint[0]).parent.unwrap();
+    let before = present.history.hyperparameters_at(at(100)).get(LivePath::LEARNING_RATE, 100);
+    assert_eq!(parent.checkpoint, Some(at(100)));
+    let [Command::Set { path: LivePath::LEARNING_RATE, value, .. }] = parent.changes[..] else { panic!("{parent:?}") };
+    assert_eq!(value, before * 0.5);
+
+    let from_start = remedies(90, 90).remove(0);
+    assert_eq!(from_start.label, "Start a run with 0.5 times the learning rate");
+    let peak = present.view.plan.recipe.optimizer.learning_rate;
+    let spec = spec_of(&from_start);
+    assert_eq!(spec.parent, None);
+    assert_eq!(spec.overrides["optimizer.learning_rate"].as_f64(), Some(peak * 0.5));
+
+    let labels: Vec<String> = remedies(155, 151).into_iter().map(|remedy| remedy.label).collect();
+    assert_eq!(labels[0], "Roll back to step 150, before the change");
+    assert_eq!(labels[2..], ["Start a run with another seed"], "the undone change gives the learning rate: {labels:?}");
+}
+
 #[test]
 fn a_value_that_cannot_be_set_is_rounded_and_its_range_is_named() {
     assert_eq!(out_of_range(LivePath::LEARNING_RATE, 1e-3), None);

@@ -1,10 +1,11 @@
 //! The built-in strategy. It reads no goal and no text:
 //!
-//! - a run that trains gets the first remedy of its gravest finding that can be carried out, and another one if a finding remains;
+//! - a run that trains gets the first remedy that can be carried out of the alert that was found first, since later ones may be its effects. If
+//!   an alert remains, it gets another one, but no second rollback: the fault came back, so the batches that were left out did not cause it;
 //! - if several runs have ended, the groups with the tags `baseline` and `variant` are compared, or else all of them at equal tokens, and a
 //!   run with the learning rate of the best is started.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::super::tools::Tools;
 use super::{STEPS, runs};
@@ -33,18 +34,28 @@ pub(in super::super) async fn act(tools: &Tools) {
 
 /// Carries remedies of a run out until it has no alert.
 async fn treat(tools: &Tools, run: &str) {
+    let mut was_rolled_back = false;
     for _ in 0..ROUNDS {
         let Some(found) = tools.read("diagnose", json!({ "run": run })).await else { return };
-        let alerts = found["findings"].as_array().into_iter().flatten().filter(|found| found["level"] == "alert");
-        let remedies = alerts.flat_map(|found| found["remedies"].as_array().into_iter().flatten());
-        let call =
-            remedies.filter(|remedy| remedy["obstacle"].is_null()).find_map(|remedy| call_of(run, &remedy["action"]));
-        let Some((tool, arguments)) = call else { return };
-        if tools.act(tool, arguments, "the remedy of the gravest finding").await.is_none() || tool == "start_run" {
+        let Some((tool, arguments)) = next_call(run, &found["findings"], was_rolled_back) else { return };
+        let is_replaced = matches!(tool, "start_run" | "fork");
+        if tools.act(tool, arguments, "the remedy of the first finding").await.is_none() || is_replaced {
             return;
         }
+        was_rolled_back |= tool == "rollback";
         wait(tools, run).await;
     }
+}
+
+/// The first remedy of the alerts that have not ended, in the order in which they were found, as a call of a tool.
+fn next_call(run: &str, findings: &Value, was_rolled_back: bool) -> Option<(&'static str, Value)> {
+    let is_alert = |found: &&Value| found["level"] == "alert" && found["is_active"] == true;
+    let mut alerts: Vec<&Value> = findings.as_array().into_iter().flatten().filter(is_alert).collect();
+    alerts.sort_by_key(|found| found["number"].as_u64());
+    let remedies = alerts.into_iter().flat_map(|found| found["remedies"].as_array().into_iter().flatten());
+    let mut calls =
+        remedies.filter(|remedy| remedy["obstacle"].is_null()).filter_map(|remedy| call_of(run, &remedy["action"]));
+    calls.find(|(tool, _)| !(was_rolled_back && *tool == "rollback"))
 }
 
 /// Waits for some steps, from which the rules see the effect of a remedy.
@@ -57,7 +68,10 @@ async fn wait(tools: &Tools, run: &str) {
 /// The call of a tool that carries an action of a remedy out; `None` if no tool does.
 fn call_of(run: &str, action: &Value) -> Option<(&'static str, Value)> {
     if let Some(spec) = action.get("run") {
-        return Some(("start_run", json!({ "spec": spec })));
+        let Some(parent) = spec.get("parent") else { return Some(("start_run", json!({ "spec": spec }))) };
+        let value = |change: &Value| Some((change["path"].as_str()?.to_owned(), change["value"].clone()));
+        let set: Map<String, Value> = parent["changes"].as_array().into_iter().flatten().filter_map(value).collect();
+        return Some(("fork", json!({ "run": parent["run"], "checkpoint": parent["checkpoint"], "set": set })));
     }
     let command = action.get("command")?;
     Some(match command["kind"].as_str()? {
@@ -121,8 +135,34 @@ mod tests {
         assert_eq!(call_of("a", &rollback), Some(("rollback", expected)));
         let again = json!({ "run": { "corpus": "notes" } });
         assert_eq!(call_of("a", &again), Some(("start_run", json!({ "spec": { "corpus": "notes" } }))));
+        let changes = json!([{ "kind": "set", "path": "optimizer.learning_rate", "value": 2.5e-3, "reason": "" }]);
+        let fork = json!({ "run": { "parent": { "run": "a", "checkpoint": "0-100", "changes": changes } } });
+        let expected = json!({ "run": "a", "checkpoint": "0-100", "set": { "optimizer.learning_rate": 2.5e-3 } });
+        assert_eq!(call_of("a", &fork), Some(("fork", expected)));
         for other in [json!({ "page": "inspect" }), json!("advice"), json!({ "command": { "kind": "evaluate" } })] {
             assert_eq!(call_of("a", &other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn the_alert_that_was_found_first_is_treated_and_a_rollback_is_not_repeated() {
+        let set =
+            |value: f64| json!({ "command": { "kind": "set", "path": "optimizer.learning_rate", "value": value } });
+        let rollback = json!({ "command": { "kind": "rollback", "checkpoint": "0-500", "skip_batches": 200 } });
+        let finding = |number: u64, level: &str, is_active: bool, actions: &[&Value]| {
+            let remedies: Vec<Value> = actions.iter().map(|action| json!({ "action": action })).collect();
+            json!({ "number": number, "level": level, "is_active": is_active, "remedies": remedies })
+        };
+        let findings = json!([
+            finding(4, "alert", true, &[&set(0.015)]),
+            finding(3, "alert", true, &[&rollback, &set(2.5e-3)]),
+            finding(2, "note", true, &[&set(1.0)]),
+            finding(1, "alert", false, &[&set(2.0)]),
+        ]);
+        let (tool, _) = next_call("a", &findings, false).unwrap();
+        assert_eq!(tool, "rollback");
+        let (tool, arguments) = next_call("a", &findings, true).unwrap();
+        assert_eq!((tool, arguments["value"].as_f64()), ("set_hyperparameter", Some(2.5e-3)));
+        assert_eq!(next_call("a", &json!([finding(1, "alert", false, &[&rollback])]), false), None);
     }
 }
