@@ -1,6 +1,5 @@
 //! Ranking runs by a metric at an equal budget.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use research::compare::NoiseFloor;
@@ -9,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wire::RunView;
+use wire::run::history::Span;
 use wire::run::table::RunRow;
 use wire::series::{Bucket, SeriesWindow, describe};
 use wire::sweep::record::{SweepView, TrialState};
@@ -201,14 +201,15 @@ async fn measure(caller: &Caller, run: &str, metric: &str, equal: EqualAxis) -> 
 }
 
 impl Measured {
-    /// The end of its series on the axis.
-    fn end(&self) -> Option<f64> {
-        self.finite(|bucket| bucket.last_x).reduce(f64::max)
+    /// The finite values on its path, in increasing steps; those of a parent are not among them.
+    fn path(&self) -> impl DoubleEndedIterator<Item = &Bucket> {
+        let own = self.view.lineage.iter().filter(|span| span.run == self.view.summary.id);
+        on_path(own, &self.windows).into_iter()
     }
 
-    fn finite(&self, value: fn(&Bucket) -> f64) -> impl Iterator<Item = f64> {
-        let buckets = self.windows.iter().flat_map(|window| &window.buckets);
-        buckets.filter(|bucket| bucket.count > 0).map(value)
+    /// The end of its path on the axis.
+    fn end(&self) -> Option<f64> {
+        self.path().next_back().map(|bucket| bucket.last_x)
     }
 
     /// Equal for runs that differ in the seed only and were not changed while they trained.
@@ -224,12 +225,22 @@ impl Measured {
     }
 }
 
-/// The last value up to a budget on the path of a run. A later segment replaces the earlier ones from its first value on.
-fn on_path(windows: &[SeriesWindow], budget: f64) -> Option<&Bucket> {
-    let mut segments: Vec<&SeriesWindow> = windows.iter().collect();
-    segments.sort_by_key(|window| Reverse(window.segment));
-    let is_before = |bucket: &&Bucket| bucket.count > 0 && bucket.last_x <= budget;
-    let found = segments.into_iter().find_map(|window| window.buckets.iter().rev().find(is_before));
+/// The buckets with finite values on a path, whose spans are in increasing steps. A rollback leaves the values after its checkpoint on an
+/// abandoned branch; a bucket that contains some of them is left out.
+fn on_path<'a>(spans: impl Iterator<Item = &'a Span>, windows: &'a [SeriesWindow]) -> Vec<&'a Bucket> {
+    let of_span = move |span: &'a Span| {
+        let own = windows.iter().filter(move |window| window.segment == span.segment);
+        own.flat_map(|window| &window.buckets).filter(move |bucket| {
+            let is_before_end = span.to_step.is_none_or(|to| bucket.last_step < to);
+            bucket.count > 0 && bucket.step >= span.from_step && is_before_end
+        })
+    };
+    spans.flat_map(of_span).collect()
+}
+
+/// The last value up to a budget.
+fn last_before<'a>(mut path: impl DoubleEndedIterator<Item = &'a Bucket>, budget: f64) -> Option<&'a Bucket> {
+    let found = path.rfind(|bucket| bucket.last_x <= budget);
     found.filter(|bucket| budget - bucket.last_x <= TOLERANCE * budget)
 }
 
@@ -241,7 +252,7 @@ fn ranking(wanted: &Wanted, measured: &[Measured], equal: EqualAxis, at: Option<
     for run in measured {
         let summary = &run.view.summary;
         let seed = run.view.plan.seed;
-        match at.and_then(|at| on_path(&run.windows, at)) {
+        match at.and_then(|at| last_before(run.path(), at)) {
             Some(bucket) => {
                 let configuration = configurations.entry(run.configuration()).or_default();
                 if !configuration.seeds.insert(seed) {
@@ -357,13 +368,23 @@ mod tests {
             let total = buckets.len() as u64;
             SeriesWindow { name: METRIC.into(), segment, buckets, total, is_exact: true }
         };
-        // Segment 1 was begun at step 20.
+        // A rollback to step 20 opened segment 1, and another one to the same step segment 2: what they trained after it is abandoned.
         let windows = vec![
-            window(0, vec![bucket(10, 4.0), bucket(20, 3.0), bucket(30, 9.0)]),
-            window(1, vec![bucket(30, 2.0), bucket(40, f64::NAN), bucket(50, 1.0)]),
+            window(0, vec![bucket(9, 4.0), bucket(19, 3.0), bucket(29, 9.0), bucket(99, 9.0)]),
+            window(1, vec![bucket(24, 8.0), bucket(29, 7.0)]),
+            window(2, vec![bucket(29, 2.0), bucket(39, f64::NAN), bucket(49, 1.0)]),
         ];
-        let at = |budget: f64| on_path(&windows, budget).map(|bucket| bucket.mean);
-        assert_eq!((at(20.0), at(30.0), at(31.0), at(50.0)), (Some(3.0), Some(2.0), Some(2.0), Some(1.0)));
-        assert_eq!((at(9.0), at(25.0), at(60.0)), (None, None, None), "no value within 5 % before");
+        let span = |segment: u32, from_step: u64, to_step: Option<u64>| Span {
+            run: "amber-fox".parse().unwrap(),
+            segment,
+            from_step,
+            to_step,
+        };
+        let spans = [span(0, 0, Some(20)), span(2, 20, None)];
+        let path = on_path(spans.iter(), &windows);
+        assert_eq!(path.last().map(|bucket| bucket.last_x), Some(49.0), "the end is that of the path");
+        let at = |budget: f64| last_before(path.iter().copied(), budget).map(|bucket| bucket.mean);
+        assert_eq!((at(20.0), at(29.0), at(30.0), at(50.0)), (Some(3.0), Some(2.0), Some(2.0), Some(1.0)));
+        assert_eq!((at(8.0), at(25.0), at(60.0)), (None, None, None), "no value within 5 % before");
     }
 }
