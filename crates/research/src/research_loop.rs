@@ -39,7 +39,7 @@ use wire::research_loop::record::{
     kept_changes, used_secs,
 };
 use wire::research_loop::{Proposer, UNIT};
-use wire::sweep::space::{Dimension, Values};
+use wire::sweep::space::Dimension;
 
 use crate::statistics::sample::{mean, variance};
 
@@ -390,7 +390,8 @@ impl<'a> Search<'a> {
         let mut found: Vec<(f64, Value)> = vec![];
         let places = PLACES.iter().map(|place| center + place * width);
         for place in places.filter(|place| (0.0..=1.0).contains(place)) {
-            let value = rounded(&dimension.values, dimension.values.at(place));
+            let exact = dimension.values.at(place);
+            let value = dimension.values.rounded(&exact).unwrap_or(exact);
             let is_new =
                 !self.is_tried(&dimension.name, &value) && !found.iter().any(|(_, other)| is_same_value(other, &value));
             if is_new && found.len() < most {
@@ -409,13 +410,6 @@ impl<'a> Search<'a> {
             since.filter(|round| round.proposal.as_ref().is_some_and(|one| one.source == ProposalSource::Strategy));
         own.count() as i32
     }
-}
-
-/// A value of a continuous range with three significant digits, as a person would write it.
-fn rounded(values: &Values, value: Value) -> Value {
-    let (Values::Numbers { low, high, .. }, Some(number)) = (values, value.as_f64()) else { return value };
-    let short = format!("{number:.2e}").parse::<f64>();
-    short.map_or(value, |short| short.clamp(*low, *high).into())
 }
 
 fn is_on(round: &LoopRound, path: &str) -> bool {

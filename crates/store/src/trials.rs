@@ -111,6 +111,11 @@ impl Store {
         database::trials::get(&mut *self.database().read().await?, sweep, number).await
     }
 
+    /// The runs of earlier attempts of the trials of a sweep that are not deleted for good, with their training time, seconds.
+    pub async fn earlier_attempts(&self, sweep: i64) -> Result<Vec<(RunId, f64)>, StoreError> {
+        database::trials::earlier_attempts(&mut *self.database().read().await?, sweep).await
+    }
+
     /// Sweep and number of the trial that a run belongs to.
     pub async fn trial_of_run(&self, run: &RunId) -> Result<Option<(i64, u64)>, StoreError> {
         database::trials::of_run(&mut *self.database().read().await?, run).await

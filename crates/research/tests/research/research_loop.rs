@@ -9,7 +9,7 @@ use wire::Author;
 use wire::experiment::ExperimentSpec;
 use wire::research_loop::record::{
     LoopDecision, LoopHints, LoopRound, LoopStart, LoopState, LoopSummary, RoundKind, RoundOutcome, ScreenedTrial,
-    SuggestedValue, kept_changes,
+    SuggestedValue, kept_changes, used_secs,
 };
 use wire::research_loop::{LoopGoal, Proposer};
 
@@ -230,6 +230,60 @@ fn no_value_is_proposed_twice_and_hints_are_followed() {
     let rates: Vec<f64> = values.iter().map(|value| value.as_f64().unwrap()).collect();
     // A quarter of the logarithmic range of 1e-4 to 1e-1 is a factor of 10^0.75; the values have three digits.
     assert_eq!(rates, [1.78e-4, 4.22e-4, 2.37e-3, 5.62e-3]);
+}
+
+#[test]
+fn values_are_rounded_into_the_ranges_of_the_goal() {
+    let goal: LoopGoal = serde_json::from_str(
+        r#"{"title":"Tune","base":{"preset":"tiny","corpus":"tales"},"budget":{"device_hours":2.0},
+        "parameters":{"optimizer.learning_rate":{"log":[1e-4,1e-1]},"optimizer.weight_decay":{"float":[0,0.4],"step":0.05},
+        "batch.size":{"log_int":[4,16]},"model.layers":{"int":[2,8],"step":2},"model.d_model":{"choices":[32,64]}}}"#,
+    )
+    .unwrap();
+    goal.check().unwrap();
+    for (parameter, given, expected) in [
+        (RATE, 0.000632455532034, Some(Value::from(6.32e-4))),
+        (RATE, 0.10000000001, Some(Value::from(0.1))),
+        (RATE, 0.000100000000001, Some(Value::from(1e-4))),
+        (RATE, 0.101, None),
+        (DECAY, 0.1500000001, Some(Value::from(0.15))),
+        (DECAY, 0.17, None),
+        ("batch.size", 4.0000000001, Some(4.into())),
+        ("batch.size", 16.4, Some(16.into())),
+        ("batch.size", 17.0, None),
+        ("model.layers", 3.9, Some(4.into())),
+        ("model.layers", 5.0, None),
+        ("model.d_model", 64.0000001, Some(64.into())),
+        ("model.d_model", 48.0, None),
+    ] {
+        let rounded = goal.rounded(parameter, &given.into());
+        let accepted = goal.check_value(parameter, &rounded, "value").is_ok().then_some(rounded);
+        assert_eq!(accepted, expected, "{parameter} = {given}");
+    }
+}
+
+#[test]
+fn an_earlier_attempt_of_a_retried_trial_uses_the_budget() {
+    let mut one = Simulated::new(0.0, 1);
+    assert!(one.step());
+    let Next::Change(proposal) = next(&one.of, &one.rounds) else { panic!("the strategy proposes") };
+    let value = proposal.values.first().cloned();
+    let trial = |value, loss, device_secs| ScreenedTrial { value, seed: 1, run: None, loss, device_secs };
+    let mut round = LoopRound {
+        number: 2,
+        kind: RoundKind::Change,
+        proposal: Some(proposal),
+        screened: vec![trial(value, Some(1.0), SHORT_SECS)],
+        decision: None,
+        ..one.rounds[0].clone()
+    };
+    // Four pairs of full-length runs, the screening trial, and 5 s.
+    let needed = used_secs(&one.rounds) + SHORT_SECS + 8.0 * FULL_SECS + 5.0;
+    one.of.goal.budget.device_hours = needed / 3600.0;
+    assert!(screen(&one.of, &one.rounds, &round).is_ok());
+    round.screened.push(trial(None, None, 10.0));
+    let (outcome, sentence) = screen(&one.of, &one.rounds, &round).unwrap_err();
+    assert_eq!(outcome, RoundOutcome::Inconclusive, "{sentence}");
 }
 
 #[test]

@@ -80,6 +80,19 @@ pub(crate) async fn begin_again(
     Ok(())
 }
 
+/// The runs of earlier attempts of the trials of a sweep, with their training time, seconds. A run keeps the tag of its sweep when its trial
+/// begins again with another run.
+pub(crate) async fn earlier_attempts(
+    connection: &mut SqliteConnection,
+    sweep: i64,
+) -> Result<Vec<(RunId, f64)>, StoreError> {
+    let sql = "SELECT id, CAST(coalesce(progress ->> '$.elapsed_secs', 0.0) AS REAL) AS secs FROM runs \
+               WHERE id IN (SELECT run FROM tags WHERE tag = ?) AND id NOT IN (SELECT run FROM trials WHERE run IS NOT NULL) ORDER BY id";
+    let rows: Vec<(String, f64)> = sqlx::query_as(sql).bind(format!("sweep:{sweep}")).fetch_all(connection).await?;
+    let unreadable = |source| StoreError::unreadable("the run of a trial", source);
+    rows.into_iter().map(|(run, secs)| Ok((run.parse().map_err(unreadable)?, secs))).collect()
+}
+
 /// All trials of a sweep, or those that changed after a count, by number.
 pub(crate) async fn list(
     connection: &mut SqliteConnection,

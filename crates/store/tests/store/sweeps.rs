@@ -11,12 +11,14 @@ use store::{
 };
 use wire::access::{Role, Visible};
 use wire::run::RunChange;
+use wire::series::{Row, name};
 use wire::sweep::command::SweepCommand;
 use wire::sweep::record::{DecisionKind, Sweep, SweepState, TrialState};
 use wire::sweep::space::Point;
 use wire::sweep::spec::{Direction, SweepSpec};
 use wire::sweep::stopping::StoppingRule;
 use wire::task::lab::TaskSchedule;
+use wire::transport::link::Item;
 use wire::{Event, RunId, RunState};
 
 use crate::setup::{new_run, report};
@@ -291,6 +293,10 @@ async fn a_trial_begins_again_as_a_new_run() {
     let store = Store::open(dir.path()).await.unwrap();
     let id = store.create_sweep(&new_sweep(1, 1)).await.unwrap().id;
     create(&store, id, 0, "a").await;
+    let first: RunId = "a".parse().unwrap();
+    store.set_state(&first, RunState::Running, None).await.unwrap();
+    let row = Row { segment: 0, step: 0, values: vec![(name::SECS.to_owned(), 3.0)] };
+    store.ingest(&first, 1, vec![Item::Row(row)]).await.unwrap();
     let (point, run, revision) = (point(1e-3), new_run("b", "cpu"), get(&store, id).await.revision);
     let again = NewTrial { sweep: id, revision, number: 0, point: &point, run: &run };
     let early = store.retry_trial(&again, "ada").await.unwrap_err();
@@ -305,14 +311,16 @@ async fn a_trial_begins_again_as_a_new_run() {
     let unknown = NewTrial { revision, number: 1, ..again };
     assert!(matches!(store.retry_trial(&unknown, "ada").await, Err(StoreError::UnknownTrial { number: 1, .. })));
     let again = NewTrial { revision, ..again };
+    assert!(store.earlier_attempts(id).await.unwrap().is_empty());
     store.retry_trial(&again, "ada").await.unwrap();
+    assert_eq!(store.earlier_attempts(id).await.unwrap(), [(first.clone(), 3.0)]);
     assert_eq!(decided().await, DecidedTrials { newest: 0, decided: 0, created: 1 });
     let late = store.retry_trial(&again, "ada").await.unwrap_err();
     assert!(matches!(late, StoreError::SweepChanged { .. }), "two people at once begin it once: {late}");
     let trial = store.trial(id, 0).await.unwrap().unwrap();
     assert_eq!((trial.attempt, trial.state, trial.run), (2, TrialState::Queued, Some("b".parse().unwrap())));
     assert_eq!(get(&store, id).await.state, SweepState::Running);
-    assert!(store.summary(&"a".parse().unwrap()).await.unwrap().is_some(), "the run before stays");
+    assert!(store.summary(&first).await.unwrap().is_some(), "the run before stays");
 }
 
 #[tokio::test]

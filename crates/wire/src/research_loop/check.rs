@@ -69,6 +69,22 @@ impl LoopGoal {
         }
     }
 
+    /// A value of a hyperparameter as it is proposed: [`Values::rounded`]. One that the goal does not permit stays as it is, and
+    /// [`Self::check_value`] refuses it.
+    ///
+    /// [`Values::rounded`]: crate::sweep::space::Values::rounded
+    pub fn rounded(&self, parameter: &str, value: &Value) -> Value {
+        let space = self.space().ok();
+        let dimension = space.as_ref().and_then(|space| space.dimensions.iter().find(|one| one.name == parameter));
+        dimension.and_then(|dimension| dimension.values.rounded(value)).unwrap_or_else(|| value.clone())
+    }
+
+    /// A proposal of an agent with rounded values.
+    pub fn rounded_proposal(&self, new: &NewLoopProposal) -> NewLoopProposal {
+        let values = new.values.iter().map(|value| self.rounded(&new.parameter, value)).collect();
+        NewLoopProposal { values, ..new.clone() }
+    }
+
     /// Checks a value against the range of a hyperparameter of the goal; `field` names the place of the value.
     ///
     /// # Errors
@@ -248,6 +264,7 @@ mod tests {
             ("[4]", "[16]", "values"),
             ("[4]", "[]", "values"),
             ("[4]", "[4,4]", "values"),
+            ("[4]", "[4.5]", "values"),
             ("-0.02", "0.02", "prediction.difference"),
             ("0.5", "1.5", "prediction.probability"),
             ("Smaller batches.", "", "reason"),

@@ -145,11 +145,11 @@ pub enum RoundKind {
     Confirmation,
 }
 
-/// The result of a screening trial.
+/// The result of a screening trial. An earlier attempt of a trial that was retried has neither value nor loss, and follows the trials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ScreenedTrial {
-    /// Value of the hyperparameter; `None` in the noise floor.
+    /// Value of the hyperparameter; `None` in the noise floor and of an earlier attempt.
     pub value: Option<Value>,
     pub seed: u64,
     pub run: Option<RunId>,

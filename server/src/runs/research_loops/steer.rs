@@ -2,12 +2,12 @@
 //! and propose.
 
 use research::research_loop::is_tried;
-use wire::research_loop::Proposer;
 use wire::research_loop::check::check_reason;
 use wire::research_loop::record::{
     LoopAction, LoopHints, LoopProposal, LoopRound, LoopState, LoopSummary, LoopVeto, LoopView, NewLoopProposal,
     ProposalSource, RoundKind, SuggestedValue,
 };
+use wire::research_loop::{LoopGoal, Proposer};
 use wire::{Author, PlanError};
 
 use super::view;
@@ -28,6 +28,7 @@ const OPEN: &[LoopState] = &[LoopState::Running, LoopState::Paused];
 /// 409 in a state that does not allow it; 422 for an invalid reason, hyperparameter or value; an error of the store.
 pub async fn change(lab: &Lab, id: u64, author: Author, action: LoopAction) -> Result<LoopView, ApiError> {
     let before = view(lab, id).await?;
+    let action = rounded(&before.summary.goal, action);
     check(&before, &action)?;
     let store = lab.store();
     let is_done = match &action {
@@ -48,6 +49,16 @@ pub async fn change(lab: &Lab, id: u64, author: Author, action: LoopAction) -> R
             .hint("read the loop again: GET /api/v1/research-loops/{id} returns its state and its rounds"));
     }
     view(lab, id).await
+}
+
+/// An action with the value that is suggested as the loop accepts it.
+pub fn rounded(goal: &LoopGoal, action: LoopAction) -> LoopAction {
+    match action {
+        LoopAction::Suggest { parameter, value } => {
+            LoopAction::Suggest { value: goal.rounded(&parameter, &value), parameter }
+        }
+        other => other,
+    }
 }
 
 /// The line of the journal that an action adds, or its beginning.
@@ -158,6 +169,7 @@ fn check_new(view: &LoopView, parameter: &str, value: &serde_json::Value, field:
 /// Those of [`check_proposal`]; 409 if another proposal waits, or the loop has ended; an error of the store.
 pub async fn propose(lab: &Lab, id: u64, author: Author, new: NewLoopProposal) -> Result<LoopView, ApiError> {
     let before = view(lab, id).await?;
+    let new = before.summary.goal.rounded_proposal(&new);
     check_proposal(&before, &new)?;
     let NewLoopProposal { parameter, values, prediction, reason } = new;
     let source = ProposalSource::Request;

@@ -1,11 +1,11 @@
 //! The sweep and the experiment of a round with their runs: read from the store, and paused, resumed and stopped with the loop.
 
 use research::compare::bits_per_byte;
-use wire::Author;
 use wire::experiment::record::{ExperimentAction, ExperimentState, ExperimentView, REASON_CHARS, complete_pairs};
 use wire::research_loop::record::{LoopRound, ScreenedTrial};
 use wire::sweep::command::SweepCommand;
 use wire::sweep::record::{Sweep, SweepState, Trial, TrialState};
+use wire::{Author, RunId};
 
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -21,6 +21,8 @@ const ON_REQUEST: &str = "on request";
 /// The sweep and the experiment of a round.
 pub(super) struct Trained {
     sweep: Option<(Sweep, Vec<Trial>)>,
+    /// Runs of earlier attempts of trials that were retried, with their training time, seconds.
+    earlier: Vec<(RunId, f64)>,
     experiment: Option<ExperimentView>,
     /// Training time of all their runs until now, seconds.
     pub(super) device_secs: f64,
@@ -32,13 +34,17 @@ impl Trained {
     /// # Errors
     /// An error of the store.
     pub(super) async fn read(lab: &Lab, round: &LoopRound) -> Result<Self, ApiError> {
-        let mut found = Self { sweep: None, experiment: None, device_secs: 0.0 };
+        let mut found = Self { sweep: None, earlier: vec![], experiment: None, device_secs: 0.0 };
         if let Some(id) = round.sweep
             && let Some(sweep) = lab.store().sweep(id).await?
         {
             let trials = lab.store().trials(id, None).await?;
             for trial in &trials {
                 found.device_secs += secs(lab, trial).await?;
+            }
+            if trials.iter().any(|trial| trial.attempt > 1) {
+                found.earlier = lab.store().earlier_attempts(id).await?;
+                found.device_secs += found.earlier.iter().map(|(_, secs)| secs).sum::<f64>();
             }
             found.sweep = Some((sweep, trials));
         }
@@ -95,7 +101,7 @@ impl Trained {
         complete_pairs(runs).into_iter().map(|(without, with)| [without, with]).collect()
     }
 
-    /// The results of the trials of the sweep, in their order.
+    /// The results of the trials of the sweep, in their order, and the training time of earlier attempts after them.
     ///
     /// # Errors
     /// An error of the store.
@@ -115,6 +121,15 @@ impl Trained {
                 device_secs: secs(lab, trial).await?,
             });
         }
+        let seed = sweep.spec.base.seed.unwrap_or_default();
+        let earlier = |(run, device_secs): &(RunId, f64)| ScreenedTrial {
+            value: None,
+            seed,
+            run: Some(run.clone()),
+            loss: None,
+            device_secs: *device_secs,
+        };
+        found.extend(self.earlier.iter().map(earlier));
         Ok(found)
     }
 

@@ -139,6 +139,28 @@ impl Values {
         }
     }
 
+    /// A value as a person would write it: a whole number where the values are whole, at most three significant digits in a range of numbers.
+    /// `None` if it is not of these values even then.
+    pub fn rounded(&self, value: &Value) -> Option<Value> {
+        match self {
+            Self::Choices(choices) => choices.iter().find(|choice| is_near(choice, value)).cloned(),
+            Self::Numbers { low, high, .. } => {
+                let (given, range) = (value.as_f64()?, *low..=*high);
+                let short = short(given);
+                (range.contains(&given) || range.contains(&short)).then(|| number(short.clamp(*low, *high)))
+            }
+            Self::Steps { .. } => {
+                let nearest = self.at_scale(self.place(value)?);
+                (nearest.as_f64().map(short) == value.as_f64().map(short)).then_some(nearest)
+            }
+            Self::Integers { .. } => {
+                let whole = number(value.as_f64()?.round());
+                let nearest = self.at_scale(self.place(&whole)?);
+                (nearest.as_f64() == whole.as_f64()).then_some(nearest)
+            }
+        }
+    }
+
     /// Whether the order of the values means nothing.
     pub fn is_unordered(&self) -> bool {
         matches!(self, Self::Choices(_))
@@ -234,6 +256,19 @@ impl Values {
             (0..points).map(|at| self.at_scale(low + (high - low) * at as f64 / (points - 1) as f64)).collect();
         values.dedup();
         values
+    }
+}
+
+/// A number with three significant digits.
+fn short(number: f64) -> f64 {
+    format!("{number:.2e}").parse().unwrap_or(number)
+}
+
+/// Whether a value is a choice, or a number that differs from it by the error of computing it.
+fn is_near(choice: &Value, value: &Value) -> bool {
+    match (choice.as_f64(), value.as_f64()) {
+        (Some(one), Some(other)) => (one - other).abs() <= 1e-6 * one.abs(),
+        _ => choice == value,
     }
 }
 

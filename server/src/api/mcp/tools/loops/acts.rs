@@ -218,7 +218,7 @@ async fn steer_loop(caller: Caller, args: SteerLoop) -> Result<Answer, ApiError>
     let (id, action) = (args.r#loop, action_of(&args, act.text())?);
     if act.is_dry() {
         let view: LoopView = act.caller.get(&path_of(id)).await?;
-        return planned(&view, &action);
+        return planned(&view, &steer::rounded(&view.summary.goal, action));
     }
     let (body, told) = (json!(action), action.clone());
     let perform = move |caller: Caller| async move {
@@ -237,7 +237,7 @@ async fn steer_loop(caller: Caller, args: SteerLoop) -> Result<Answer, ApiError>
 
 /// The newest event of an action of this agent in the journal of a loop, not older than `since_ms`.
 fn event_of<'a>(caller: &Caller, view: &'a LoopView, action: &LoopAction, since_ms: i64) -> Option<&'a LoopEvent> {
-    let words = steer::words(action);
+    let words = steer::words(&steer::rounded(&view.summary.goal, action.clone()));
     let is_own = |event: &&LoopEvent| caller.is_author(&event.author) && says(&event.text, &words);
     view.events.iter().rev().take_while(|event| event.at_ms >= since_ms).find(is_own)
 }
@@ -276,18 +276,19 @@ async fn propose_change(caller: Caller, args: ProposeChange) -> Result<Answer, A
     let new = NewLoopProposal { parameter: args.parameter, values: args.values, prediction, reason: act.text() };
     if act.is_dry() {
         let view: LoopView = act.caller.get(&path_of(id)).await?;
-        return would_propose(&view, &new);
+        return would_propose(&view, &view.summary.goal.rounded_proposal(&new));
     }
     let body = json!(new);
     let path = format!("{}/proposals", path_of(id));
     let sent = new.clone();
     let perform = move |caller: Caller| async move {
         let view: LoopView = caller.post(&path, &body).await?;
-        Ok(proposed(&view, &sent))
+        Ok(proposed(&view, &view.summary.goal.rounded_proposal(&sent)))
     };
     let recover = move |caller: Caller, _: AgentAct| -> Recovery {
         Box::pin(async move {
             let view: LoopView = caller.get(&path_of(id)).await?;
+            let new = view.summary.goal.rounded_proposal(&new);
             let of_rounds = view.rounds.iter().rev().filter_map(|round| round.proposal.as_ref());
             // Values that were tried are refused, so no other proposal has the same ones.
             let is_own = |found: &LoopProposal| {
