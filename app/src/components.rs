@@ -36,6 +36,7 @@ mod select;
 mod server_command;
 mod sparkline;
 mod state;
+mod submit;
 mod switches;
 mod task;
 mod text;
@@ -56,7 +57,9 @@ pub(crate) use icon::{Flame, Icon};
 pub(crate) use jobs::{DismissedJobs, JobList, running_jobs};
 pub(crate) use menu::Menu;
 pub(crate) use mix::rebalanced;
-pub(crate) use names::{dataset_name, first_of_seeds, is_usable, name_of, run_name, tag_name, tokenizer_name};
+pub(crate) use names::{
+    dataset_entries, dataset_name, first_of_seeds, is_usable, name_of, run_name, tag_name, tokenizer_name,
+};
 pub(crate) use number::Number;
 pub(crate) use number_field::{
     LabeledNumber, NumberError, NumberField, NumberValue, SEEDS, TypedNumber, read as read_number,
@@ -72,6 +75,7 @@ pub(crate) use select::Select;
 pub(crate) use server_command::ServerCommand;
 pub(crate) use sparkline::Sparkline;
 pub(crate) use state::{StateMark, is_resumable};
+pub(crate) use submit::{Edits, SubmitRow};
 pub(crate) use switches::switches;
 pub(crate) use task::task_in_words;
 pub(crate) use text::{isolated, visible};

@@ -66,6 +66,16 @@ pub(crate) fn dataset_name(all: &[CorpusInfo], info: &CorpusInfo) -> String {
     told_apart(&info.name, is_shared.then_some(info.id.as_str()), false)
 }
 
+/// The datasets by id and name, for a list to choose from; before they are fetched, the chosen one alone.
+pub(crate) fn dataset_entries(all: &[CorpusInfo], chosen: String) -> Vec<(String, String)> {
+    let mut entries: Vec<(String, String)> =
+        all.iter().map(|info| (info.id.to_string(), dataset_name(all, info))).collect();
+    if !entries.iter().any(|(id, _)| *id == chosen) {
+        entries.insert(0, (chosen.clone(), chosen));
+    }
+    entries
+}
+
 /// `amber-fox`, `amber-fox (amber-fox-7k2q)`, `amber-fox (amber-fox-7k2q, deleted)`
 fn told_apart(name: &str, id: Option<&str>, is_deleted: bool) -> String {
     let is_long = id.is_some() && name.chars().count() > BEFORE_ID;

@@ -39,6 +39,16 @@ impl TypedNumber {
         self.text.set(text.to_string());
     }
 
+    /// Shows what is wrong with the text also before anything was typed.
+    pub(crate) fn touch(self) {
+        self.is_touched.set(true);
+    }
+
+    /// Whether anything was typed.
+    pub(crate) fn is_touched(self) -> bool {
+        self.is_touched.get()
+    }
+
     /// The number; `None` where the field can be left empty and is.
     ///
     /// # Errors

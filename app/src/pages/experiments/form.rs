@@ -8,14 +8,13 @@ mod draft;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::PlanError;
 use wire::experiment::ExperimentSpec;
 use wire::experiment::check::{HYPOTHESIS_CHARS, TITLE_CHARS};
 
 use super::words::{budgeted_time, most_pairs};
 use crate::base::at;
 use crate::components::number::{counted, grouped};
-use crate::components::{Empty, Failure, LabeledNumber, ProjectField, Select, hint_sentence, says, sentence, shows};
+use crate::components::{Edits, Empty, Failure, LabeledNumber, ProjectField, Select, SubmitRow, says, shows};
 use crate::net::api::{ApiFailure, experiments};
 use crate::route::Router;
 use crate::session::Session;
@@ -51,9 +50,15 @@ fn Form() -> impl IntoView {
     provide_context(draft);
     let (failure, is_sending) = (RwSignal::new(None::<ApiFailure>), RwSignal::new(false));
     let outcome = Memo::new(move |_| draft.checked());
+    let edits = Edits::new();
+    provide_context(edits);
+    edits.follow(draft.numbers().into_iter().map(|(_, path, number)| (path, number)).collect());
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
-        let Ok(spec) = outcome.get_untracked() else { return };
+        let Ok(spec) = outcome.get_untracked() else {
+            edits.send();
+            return draft.touch_numbers();
+        };
         is_sending.set(true);
         failure.set(None);
         spawn_local(async move {
@@ -84,20 +89,13 @@ fn Form() -> impl IntoView {
                 );
                 view! { <Failure what failure /> }
             }))}
-            <div class="row">
-                <button
-                    class="primary"
-                    type="submit"
-                    title="Fix prediction, rule and budget, and queue the first pair of runs"
-                    disabled=move || is_sending.get() || outcome.read().is_err()
-                >
-                    "Start experiment"
-                </button>
-                <span class="small dim" role="status">{says(move || match &*outcome.read() {
-                    Ok(spec) => cost(spec),
-                    Err(error) => problem(error),
-                })}</span>
-            </div>
+            <SubmitRow
+                word="Start experiment"
+                meaning="Fix prediction, rule and budget, and queue the first pair of runs"
+                effect=Memo::new(move |_| outcome.read().as_ref().map(cost).map_err(Clone::clone))
+                edits
+                is_sending
+            />
         </form>
     }
 }
@@ -113,17 +111,19 @@ fn cost(spec: &ExperimentSpec) -> String {
     )
 }
 
-/// What is missing, in sentences.
-fn problem(error: &PlanError) -> String {
-    let hint = error.hint.as_deref().and_then(hint_sentence).map(|hint| format!(" {hint}"));
-    format!("{}{}", sentence(&error.message), hint.unwrap_or_default())
-}
-
 #[component]
 fn Hypothesis() -> impl IntoView {
-    let draft = expect_context::<Draft>();
+    let (draft, edits) = (expect_context::<Draft>(), expect_context::<Edits>());
     let Draft { title, hypothesis, project, .. } = draft;
     let choose = move |chosen: Option<String>| project.set(chosen);
+    let type_title = move |typed: String| {
+        title.set(typed);
+        edits.edit("title");
+    };
+    let type_hypothesis = move |typed: String| {
+        hypothesis.set(typed);
+        edits.edit("hypothesis");
+    };
     view! {
         <section class="stack part">
             <label class="field" title="Names the experiment and its runs">
@@ -132,7 +132,7 @@ fn Hypothesis() -> impl IntoView {
                     type="text"
                     maxlength=TITLE_CHARS.to_string()
                     prop:value=title
-                    on:input:target=move |event| title.set(event.target().value())
+                    on:input:target=move |event| type_title(event.target().value())
                 />
             </label>
             <label class="field" title="What you believe and why">
@@ -141,7 +141,7 @@ fn Hypothesis() -> impl IntoView {
                     rows="3"
                     maxlength=HYPOTHESIS_CHARS.to_string()
                     prop:value=hypothesis
-                    on:input:target=move |event| hypothesis.set(event.target().value())
+                    on:input:target=move |event| type_hypothesis(event.target().value())
                 ></textarea>
             </label>
             <ProjectField

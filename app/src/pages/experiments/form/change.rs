@@ -6,7 +6,7 @@ use wire::hyperparameters::table::{self, TABLE, Values};
 
 use super::draft::{ChangeRow, Draft};
 use crate::components::hyperparameters::{choice_name, group_title, with_comma};
-use crate::components::{Icon, Select, clicks, says, sentence, shows};
+use crate::components::{Edits, Icon, Select, clicks, says, sentence, shows};
 
 /// Most hyperparameters of a change in the form.
 const MOST_ROWS: usize = 8;
@@ -14,6 +14,7 @@ const MOST_ROWS: usize = 8;
 #[component]
 pub(super) fn ChangeFields() -> impl IntoView {
     let draft = expect_context::<Draft>();
+    let edits = expect_context::<Edits>();
     let Draft { changes, other_corpus, series, higher_is_better, .. } = draft;
     let datasets = Memo::new(move |_| {
         let same = (String::new(), "that of the baseline".to_owned());
@@ -58,7 +59,10 @@ pub(super) fn ChangeFields() -> impl IntoView {
                         class="mono"
                         placeholder="validation loss"
                         prop:value=series
-                        on:input:target=move |event| series.set(event.target().value())
+                        on:input:target=move |event| {
+                            series.set(event.target().value());
+                            edits.edit("metric");
+                        }
                     />
                 </label>
                 {shows(move || (!series.read().trim().is_empty()).then(|| view! {
@@ -120,6 +124,11 @@ fn RowFields(row: ChangeRow) -> impl IntoView {
 /// The control of the value, which depends on the hyperparameter.
 #[component]
 fn Value(row: ChangeRow) -> impl IntoView {
+    let edits = expect_context::<Edits>();
+    let take = move |value: String| {
+        row.value.set(value);
+        edits.edit("change");
+    };
     let words: Option<Vec<(String, String)>> = match table::find(&row.path.read()).map(|found| found.values) {
         Some(Values::Switch) => Some(vec![("true".into(), "on".into()), ("false".into(), "off".into())]),
         Some(Values::Choice(words)) => {
@@ -131,7 +140,7 @@ fn Value(row: ChangeRow) -> impl IntoView {
         Some(words) => {
             let none = (String::new(), "choose".to_owned());
             let entries = Signal::stored([none].into_iter().chain(words).collect::<Vec<_>>());
-            view! { <Select entries chosen=row.value choose=move |value| row.value.set(value) /> }.into_any()
+            view! { <Select entries chosen=row.value choose=take /> }.into_any()
         }
         None => view! {
             <input
@@ -139,7 +148,7 @@ fn Value(row: ChangeRow) -> impl IntoView {
                 class="mono"
                 autocomplete="off"
                 prop:value=row.value
-                on:input:target=move |event| row.value.set(event.target().value())
+                on:input:target=move |event| take(event.target().value())
             />
         }
         .into_any(),

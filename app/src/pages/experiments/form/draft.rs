@@ -13,7 +13,7 @@ use wire::run::plan::MAX_STEPS;
 use wire::run::preset;
 use wire::{PlanError, RunId, RunSpec};
 
-use crate::components::{TypedNumber, dataset_name, read_number, run_name};
+use crate::components::{TypedNumber, dataset_entries, read_number, run_name};
 use crate::net::api::datasets;
 use crate::net::live::Live;
 use crate::projects::Projects;
@@ -131,9 +131,9 @@ impl Draft {
 
     /// The specification, if it is valid.
     pub(super) fn checked(self) -> Result<ExperimentSpec, PlanError> {
-        for (label, number) in self.numbers() {
+        for (label, path, number) in self.numbers() {
             if let Some(problem) = number.problem() {
-                return Err(PlanError::new(label, format!("{label}: {problem}")));
+                return Err(PlanError::new(path, format!("{label}: {problem}")));
             }
         }
         if let Some(path) = self.repeated() {
@@ -154,19 +154,25 @@ impl Draft {
         paths.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].clone())
     }
 
-    fn numbers(self) -> [(&'static str, TypedNumber); 10] {
+    /// The numbers, with their labels and their paths in errors.
+    pub(super) fn numbers(self) -> [(&'static str, &'static str, TypedNumber); 10] {
         [
-            ("Steps", self.steps),
-            ("Predicted difference", self.difference),
-            ("Probability of confirmation", self.probability),
-            ("Smallest effect that counts", self.effect),
-            ("Level alpha", self.alpha),
-            ("Minimum pairs", self.min_pairs),
-            ("Maximum pairs", self.max_pairs),
-            ("Maximum steps per run", self.budget_steps),
-            ("Maximum device hours", self.hours),
-            ("Maximum pairs (budget)", self.budget_pairs),
+            ("Steps", "baseline.steps", self.steps),
+            ("Predicted difference", "prediction.difference", self.difference),
+            ("Probability of confirmation", "prediction.probability", self.probability),
+            ("Smallest effect that counts", "rule.effect", self.effect),
+            ("Level alpha", "rule.alpha", self.alpha),
+            ("Minimum pairs", "rule.min_pairs", self.min_pairs),
+            ("Maximum pairs", "rule.max_pairs", self.max_pairs),
+            ("Maximum steps per run", "budget.steps", self.budget_steps),
+            ("Maximum device hours", "budget.device_hours", self.hours),
+            ("Maximum pairs (budget)", "budget.pairs", self.budget_pairs),
         ]
+    }
+
+    /// Shows what is wrong with each number.
+    pub(super) fn touch_numbers(self) {
+        self.numbers().into_iter().for_each(|(.., number)| number.touch());
     }
 
     fn spec(self) -> ExperimentSpec {
@@ -271,14 +277,7 @@ impl Draft {
 
     /// The datasets by name.
     pub(super) fn dataset_entries(self) -> Vec<(String, String)> {
-        let known = self.datasets.read();
-        let mut entries: Vec<(String, String)> =
-            known.iter().map(|info| (info.id.to_string(), dataset_name(&known, info))).collect();
-        let chosen = self.corpus.get();
-        if !entries.iter().any(|(value, _)| *value == chosen) {
-            entries.insert(0, (chosen.clone(), chosen));
-        }
-        entries
+        dataset_entries(&self.datasets.read(), self.corpus.get())
     }
 }
 

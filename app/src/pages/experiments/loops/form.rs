@@ -17,8 +17,8 @@ use wire::{PlanError, RunSpec};
 use crate::base::at;
 use crate::components::number::small;
 use crate::components::{
-    Empty, Failure, LabeledNumber, NumberField, ProjectField, Select, TypedNumber, dataset_name, hint_sentence, says,
-    sentence, shows,
+    Edits, Empty, Failure, LabeledNumber, NumberField, ProjectField, Select, SubmitRow, TypedNumber, dataset_entries,
+    says, shows,
 };
 use crate::net::api::{ApiFailure, datasets, research_loops};
 use crate::projects::Projects;
@@ -137,15 +137,18 @@ impl Draft {
 
     /// The goal, if it is valid.
     fn checked(self) -> Result<LoopGoal, PlanError> {
-        for (label, number) in [("Steps", self.steps), ("Budget (device minutes)", self.minutes)] {
+        for (label, path, number) in
+            [("Steps", "base.steps", self.steps), ("Budget (device minutes)", "budget", self.minutes)]
+        {
             if let Some(problem) = number.problem() {
-                return Err(PlanError::new(label, format!("{label}: {problem}")));
+                return Err(PlanError::new(path, format!("{label}: {problem}")));
             }
         }
         let mut parameters = BTreeMap::new();
         for row in self.offered.get_value().into_iter().filter(|row| row.is_chosen.get()) {
             let Some(parameter) = row.parameter() else {
-                return Err(PlanError::new(row.path, format!("{} needs a range of two numbers", row.path)));
+                let field = format!("parameters.{}", row.path);
+                return Err(PlanError::new(&field, format!("{} needs a range of two numbers", row.path)));
             };
             parameters.insert(row.path.to_owned(), parameter);
         }
@@ -165,15 +168,11 @@ impl Draft {
         Ok(goal)
     }
 
-    fn dataset_entries(self) -> Vec<(String, String)> {
-        let known = self.datasets.read();
-        let mut entries: Vec<(String, String)> =
-            known.iter().map(|info| (info.id.to_string(), dataset_name(&known, info))).collect();
-        let chosen = self.corpus.get();
-        if !entries.iter().any(|(value, _)| *value == chosen) {
-            entries.insert(0, (chosen.clone(), chosen));
-        }
-        entries
+    /// The numbers, with their paths in errors.
+    fn numbers(self) -> Vec<(&'static str, TypedNumber)> {
+        let ranges = self.offered.get_value().into_iter().flat_map(|row| [row.low, row.high]);
+        let ranges = ranges.map(|number| ("parameters", number));
+        ranges.chain([("base.steps", self.steps), ("budget", self.minutes)]).collect()
     }
 }
 
@@ -213,9 +212,14 @@ fn Form() -> impl IntoView {
     let draft = Draft::open();
     let (failure, is_sending) = (RwSignal::new(None::<ApiFailure>), RwSignal::new(false));
     let outcome = Memo::new(move |_| draft.checked());
+    let edits = Edits::new();
+    edits.follow(draft.numbers());
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
-        let Ok(goal) = outcome.get_untracked() else { return };
+        let Ok(goal) = outcome.get_untracked() else {
+            edits.send();
+            return draft.numbers().into_iter().for_each(|(_, number)| number.touch());
+        };
         is_sending.set(true);
         failure.set(None);
         spawn_local(async move {
@@ -231,7 +235,7 @@ fn Form() -> impl IntoView {
         outcome.track();
         failure.set(None);
     });
-    let datasets = Memo::new(move |_| draft.dataset_entries());
+    let datasets = Memo::new(move |_| dataset_entries(&draft.datasets.read(), draft.corpus.get()));
     let presets: Vec<(String, String)> =
         preset::presets().into_iter().map(|preset| (preset.name.clone(), preset.name)).collect();
     let steps = says(move || {
@@ -243,6 +247,10 @@ fn Form() -> impl IntoView {
         draft.preset.set(name);
     };
     let choose_project = move |chosen: Option<String>| draft.project.set(chosen);
+    let type_title = move |typed: String| {
+        draft.title.set(typed);
+        edits.edit("title");
+    };
     view! {
         <form class="stack roomy" on:submit=submit>
             <section class="stack part">
@@ -252,7 +260,7 @@ fn Form() -> impl IntoView {
                         type="text"
                         maxlength=TITLE_CHARS.to_string()
                         prop:value=draft.title
-                        on:input:target=move |event| draft.title.set(event.target().value())
+                        on:input:target=move |event| type_title(event.target().value())
                     />
                 </label>
                 <ProjectField
@@ -287,7 +295,7 @@ fn Form() -> impl IntoView {
             </section>
             <section class="stack part">
                 <h2>"Hyperparameters that may change"</h2>
-                {draft.offered.get_value().into_iter().map(|row| view! { <OfferedRow row /> }).collect_view()}
+                {draft.offered.get_value().into_iter().map(|row| view! { <OfferedRow row edits /> }).collect_view()}
                 <p class="small dim">
                     "To change other hyperparameters, the decision rule or the screening, write a file and run kindling research GOAL.toml."
                 </p>
@@ -299,20 +307,13 @@ fn Form() -> impl IntoView {
                 );
                 view! { <Failure what failure /> }
             }))}
-            <div class="row">
-                <button
-                    class="primary"
-                    type="submit"
-                    title="The first round trains the preset with several seeds to measure the noise floor"
-                    disabled=move || is_sending.get() || outcome.read().is_err()
-                >
-                    "Start research loop"
-                </button>
-                <span class="small dim" role="status">{says(move || match &*outcome.read() {
-                    Ok(goal) => cost(goal),
-                    Err(error) => problem(error),
-                })}</span>
-            </div>
+            <SubmitRow
+                word="Start research loop"
+                meaning="The first round trains the preset with several seeds to measure the noise floor"
+                effect=Memo::new(move |_| outcome.read().as_ref().map(cost).map_err(Clone::clone))
+                edits
+                is_sending
+            />
         </form>
     }
 }
@@ -326,14 +327,8 @@ fn cost(goal: &LoopGoal) -> String {
     )
 }
 
-/// What is missing, in sentences.
-fn problem(error: &PlanError) -> String {
-    let hint = error.hint.as_deref().and_then(hint_sentence).map(|hint| format!(" {hint}"));
-    format!("{}{}", sentence(&error.message), hint.unwrap_or_default())
-}
-
 #[component]
-fn OfferedRow(row: Offered) -> impl IntoView {
+fn OfferedRow(row: Offered, edits: Edits) -> impl IntoView {
     let (label, meaning) = table::find(row.path).map_or((row.path, ""), |found| (found.label, found.meaning));
     let scale = if row.is_log { "logarithmic scale" } else { "linear scale" };
     view! {
@@ -342,7 +337,10 @@ fn OfferedRow(row: Offered) -> impl IntoView {
                 <input
                     type="checkbox"
                     prop:checked=row.is_chosen
-                    on:change:target=move |event| row.is_chosen.set(event.target().checked())
+                    on:change:target=move |event| {
+                        row.is_chosen.set(event.target().checked());
+                        edits.edit("parameters");
+                    }
                 />
                 " "{label}
             </label>

@@ -70,6 +70,10 @@ pub(super) struct Draft {
     pub(super) stop_on_alerts: RwSignal<bool>,
     /// Fetched once; empty before.
     pub(super) datasets: RwSignal<Vec<CorpusInfo>>,
+    /// Whether the datasets were fetched, or could not be. Before, the base has no dataset, which is no error of a person.
+    has_datasets: RwSignal<bool>,
+    /// Whether the form has its first values. Those of a copied run arrive later.
+    pub(super) is_begun: RwSignal<bool>,
     /// The specification, or the first field that cannot be read.
     pub(super) spec: Memo<Result<SweepSpec, Fault>>,
     /// The newest answer of the server.
@@ -99,6 +103,8 @@ impl Draft {
             thresholds: Thresholds::new(),
             stop_on_alerts: RwSignal::new(true),
             datasets: RwSignal::default(),
+            has_datasets: RwSignal::new(false),
+            is_begun: RwSignal::new(from.is_none()),
             // Replaced below: it reads the other fields.
             spec: Memo::new(|_| Err(Fault { field: String::new(), message: String::new() })),
             previewed: RwSignal::new(None),
@@ -132,7 +138,10 @@ impl Draft {
     fn fetch_datasets(self) {
         spawn_local(async move {
             // Without the list the dataset is that of the base; the preview says if it cannot be used.
-            let Ok(found) = api::datasets::list().await else { return };
+            let Ok(found) = api::datasets::list().await else {
+                self.has_datasets.try_set(true);
+                return;
+            };
             let first = found.iter().find(|info| info.id.as_str() == "tales").or(found.first());
             let first = first.map(|info| info.id.clone());
             self.datasets.try_set(found);
@@ -141,29 +150,34 @@ impl Draft {
                     base.corpus = first;
                 }
             });
+            self.has_datasets.try_set(true);
         });
     }
 
     /// Makes the plan of a run the base.
     fn copy(self, from: String) {
         spawn_local(async move {
-            let run = match from.parse::<RunId>() {
-                Ok(run) => run,
-                Err(error) => return drop(self.not_copied.try_set(Some(sentence(&error.to_string())))),
-            };
-            match copied(&run).await {
-                Ok((summary, spec)) => {
-                    let (name, project) = (summary.name, Some(summary.project));
-                    self.steps.set(spec.steps.map(|steps| steps.to_string()).unwrap_or_default());
-                    self.base.try_set(RunSpec { project, ..base_of(spec) });
-                    self.source.try_set(Some(name));
-                }
-                Err(failure) => drop(self.not_copied.try_set(Some(visible(&failure.sentence()).into_owned()))),
+            match from.parse::<RunId>() {
+                Ok(run) => self.copy_run(&run).await,
+                Err(error) => drop(self.not_copied.try_set(Some(sentence(&error.to_string())))),
             }
             if self.rows.try_with_untracked(Vec::is_empty) == Some(true) {
                 self.add("optimizer.learning_rate");
             }
+            self.is_begun.try_set(true);
         });
+    }
+
+    async fn copy_run(self, run: &RunId) {
+        match copied(run).await {
+            Ok((summary, spec)) => {
+                let (name, project) = (summary.name, Some(summary.project));
+                self.steps.set(spec.steps.map(|steps| steps.to_string()).unwrap_or_default());
+                self.base.try_set(RunSpec { project, ..base_of(spec) });
+                self.source.try_set(Some(name));
+            }
+            Err(failure) => drop(self.not_copied.try_set(Some(visible(&failure.sentence()).into_owned()))),
+        }
     }
 
     /// Adds a parameter with values around that of the base.
@@ -251,7 +265,8 @@ impl Draft {
     fn preview_changes(self) {
         let changes = StoredValue::new(0_u64);
         Effect::new(move || {
-            let Ok(spec) = self.spec.get() else { return };
+            let is_complete = self.is_begun.get() && self.has_datasets.get();
+            let Some(spec) = self.spec.get().ok().filter(|_| is_complete) else { return };
             changes.update_value(|changes| *changes += 1);
             let change = changes.get_value();
             let is_current = move || changes.try_get_value() == Some(change);

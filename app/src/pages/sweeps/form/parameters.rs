@@ -20,7 +20,7 @@ pub(super) fn SpaceFields() -> impl IntoView {
             <For each=move || draft.rows.get() key=|row| row.number let(row)>
                 <ParameterFields row />
             </For>
-            {shows(move || draft.rows.read().is_empty().then(|| view! {
+            {shows(move || (draft.is_begun.get() && draft.rows.read().is_empty()).then(|| view! {
                 <p class="field-error" role="alert">"The search space is empty. Add at least one parameter."</p>
             }))}
             <AddParameter />
