@@ -21,7 +21,7 @@ pub(crate) async fn create(goal: &LoopGoal) -> Result<LoopView, ApiFailure> {
     send("POST", "/research-loops", Some(goal)).await
 }
 
-/// Pauses, resumes, concludes or stops a loop, vetoes a proposal, pins a hyperparameter, or suggests a value.
+/// Pauses, resumes, concludes or stops a loop, vetoes a proposal, pins a hyperparameter, suggests a value, or sets the proposer.
 pub(crate) async fn change(id: u64, action: &LoopAction) -> Result<LoopView, ApiFailure> {
     send("PATCH", &format!("/research-loops/{id}"), Some(action)).await
 }

@@ -1,10 +1,11 @@
 //! Research loops: the list, the form of a new one ([`form`]), and one loop ([`open`], fetched by [`state`]) with its
-//! current round ([`present`]), and the pins and suggested values that people give it ([`hints`]).
+//! current round ([`present`]), who proposes its changes ([`proposer`]), and the pins and suggested values that people give it ([`hints`]).
 
 mod form;
 mod hints;
 mod open;
 mod present;
+mod proposer;
 mod state;
 
 use std::time::Duration;

@@ -12,6 +12,7 @@ use wire::research_loop::record::{
 use super::LoopMark;
 use super::hints::Hints;
 use super::present::{PresentRound, links};
+use super::proposer::ProposerChoice;
 use super::state::{OpenLoop, ReasonForm};
 use crate::base::at;
 use crate::components::number::{counted, moment, small};
@@ -41,6 +42,7 @@ pub(in crate::pages) fn LoopPage(id: u64) -> impl IntoView {
             <Head />
             <BestSoFar />
             <PresentRound />
+            <ProposerChoice />
             <Hints />
             <Rounds />
             <Journal />
