@@ -30,7 +30,7 @@ pub(super) fn Hints() -> impl IntoView {
         view! {
             <tr>
                 <td class="mono">{path}</td>
-                <td class="right mono">{value}</td>
+                <td class="right mono" data-label="Current value">{value}</td>
                 <td>
                     {shows(move || Some(match can_steer.get() {
                         true => view! {
@@ -60,7 +60,7 @@ pub(super) fn Hints() -> impl IntoView {
         <section class="stack" aria-labelledby="hints-title">
             <h2 id="hints-title">"Hyperparameters"</h2>
             <div class="scroll sheet" role="region" tabindex="0" aria-label="Hyperparameters that may change">
-                <table class="loop-table">
+                <table class="loop-table hint-table stacked">
                     <thead>
                         <tr>
                             <th title="Path in the table of hyperparameters">"Hyperparameter"</th>
