@@ -69,9 +69,11 @@ test("what an agent proposes is approved, edited and rejected on the page", asyn
   assert.deepEqual([approved.event.new, approved.author], [0.5, { agent: "tuner (approved by steer)" }]);
 
   const second = await propose(0.25, "edit-this-11");
+  await lab.api(`/runs/${run}/commands`, { method: "POST", body: { kind: "annotate", text: "meanwhile" } });
   await page.goto(`${lab.url}/runs/${run}`);
-  await page.getByText("1 proposal of agents for this run waits for a decision.").waitFor();
+  await page.getByText("1 proposal by an agent for this run awaits a decision.").waitFor();
   await page.getByRole("link", { name: "Open approvals" }).click();
+  await entry(second).getByText("Others have given this run 1 command or note since the plan was computed.").waitFor();
   await entry(second).getByRole("button", { name: "Edit" }).click();
   await entry(second).getByLabel("value").fill("0.75");
   await entry(second).getByRole("button", { name: "Preview" }).click();

@@ -128,7 +128,8 @@ pub struct Proposal {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
     pub preview: ProposalPreview,
-    /// Number of events that the journal of the run has had since the preview.
+    /// Number of commands that change the run, and of notes, that others have given since the preview: people, rules and other agents. Events of
+    /// the lab, samples, checkpoints, evaluations and findings do not count. 0 for a proposal that no longer waits.
     #[serde(default)]
     pub newer_events: u64,
     /// When it was made, ms since 1970.

@@ -180,9 +180,10 @@ async fn permit_change(lab: &Lab, identity: &Identity, limits: &AgentLimits, run
         return Ok(());
     }
     let named = runs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let named = if named.is_empty() { "no other runs" } else { named.as_str() };
+    let also = if named.is_empty() { String::new() } else { format!(" and {named}") };
+    let name = &identity.name;
     let message =
-        format!("the agent {:?} may change the runs that it has started and {named}, but not {run}", identity.name);
+        format!("the agent {name:?} may change only the runs that it has started{also}. It may not change {run}");
     Err(refused("agent_scope", message).hint(MANAGED))
 }
 

@@ -139,7 +139,9 @@ async fn an_agent_acts_within_its_scopes_and_budgets_and_the_journal_names_it() 
     let path = format!("/api/v1/agents/{id}/limits");
     assert_eq!(put(lab, &path, &changed).await.status, StatusCode::OK);
     let note = json!({ "kind": "annotate", "text": "mine" });
-    assert_eq!(command(lab, &token, &run, &note).await.code(), "agent_scope");
+    let refused = command(lab, &token, &run, &note).await;
+    let expected = format!("the agent \"tuner\" may change only the runs that it has started. It may not change {run}");
+    assert_eq!((refused.code().as_str(), refused.json()["message"].as_str()), ("agent_scope", Some(expected.as_str())));
     assert_eq!(command(lab, &token, &queued, &note).await.status, StatusCode::OK);
     // An agent cannot change its own limits.
     let own = ask("PUT", &path, Some(&token)).header("content-type", "application/json");

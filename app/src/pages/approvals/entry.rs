@@ -123,7 +123,7 @@ fn Content(proposal: Proposal) -> impl IntoView {
     }
 }
 
-/// What has happened to the run since the plan, and a button that computes the plan again.
+/// What others have done to the run since the plan, and a button that computes the plan again.
 #[component]
 fn News(proposal: Proposal) -> impl IntoView {
     let (queue, id) = (expect_context::<Queue>(), proposal.id);
@@ -138,7 +138,9 @@ fn News(proposal: Proposal) -> impl IntoView {
     news(&proposal).map(|text| {
         view! {
             <p class="row small" role="note">
-                <span>{text}</span>
+                <span title="Commands of people, rules and other agents that change the run, and their notes; samples, checkpoints, evaluations and findings do not count">
+                    {text}
+                </span>
                 <button title="Compute the plan with the present state of the run" on:click=clicks(renew)>
                     "Compute again"
                 </button>

@@ -152,13 +152,12 @@ pub(super) fn message(error: &Value) -> String {
     text_of(&error["message"])
 }
 
-/// What has happened to the run since the plan was computed.
+/// What others have done to the run since the plan was computed.
 pub(super) fn news(proposal: &Proposal) -> Option<String> {
     let events = proposal.newer_events;
-    (events > 0).then(|| {
-        let word = if events == 1 { "event" } else { "events" };
-        format!("The journal of the run has {} newer {word} than this plan.", grouped(events))
-    })
+    let what =
+        if events == 1 { "1 command or note".to_owned() } else { format!("{} commands and notes", grouped(events)) };
+    (events > 0).then(|| format!("Others have given this run {what} since the plan was computed."))
 }
 
 /// JSON on several lines.

@@ -5,7 +5,7 @@ use leptos::task::spawn_local;
 
 use super::RunContext;
 use crate::base::at;
-use crate::components::number::counted;
+use crate::components::number::grouped;
 use crate::components::{Icon, shows};
 use crate::net::api::proposals;
 use crate::net::live::Live;
@@ -31,14 +31,20 @@ pub(super) fn PendingProposals() -> impl IntoView {
     shows(move || {
         let pending = found.get();
         (pending > 0).then(|| {
-            let verb = if pending == 1 { "waits" } else { "wait" };
             view! {
                 <p class="row small run-proposals" role="status">
                     <Icon name="flag" />
-                    <span>{format!("{} of agents for this run {verb} for a decision.", counted(pending, "proposal"))}</span>
+                    <span>{waiting(pending)}</span>
                     <a href=at("/approvals") title="Approve, edit or reject them">"Open approvals"</a>
                 </p>
             }
         })
     })
+}
+
+fn waiting(pending: u64) -> String {
+    match pending {
+        1 => "1 proposal by an agent for this run awaits a decision.".to_owned(),
+        _ => format!("{} proposals by agents for this run await a decision.", grouped(pending)),
+    }
 }

@@ -40,6 +40,18 @@ macro_rules! project {
     };
 }
 
+/// Number of commands that change the run of a waiting proposal, and of notes, that others have given since its preview: the names of its agent
+/// are those of its token, and the lab itself gives none.
+macro_rules! newer_events {
+    () => {
+        "(SELECT COUNT(*) FROM events WHERE events.run = proposals.run AND events.number > json_extract(proposals.preview, '$.event') \
+         AND proposals.state = 'pending' AND json_extract(record, '$.event.kind') IN ('queued', 'paused', 'resumed', 'stepping', \
+         'changed', 'schedule_changed', 'weights_edited', 'rules_changed', 'rolled_back', 'suspended', 'stopped', 'annotated') \
+         AND json_extract(record, '$.author') <> 'system' AND NOT EXISTS (SELECT 1 FROM agent_authors \
+         WHERE agent_authors.name = json_extract(record, '$.author.agent') AND agent_authors.token = proposals.token))"
+    };
+}
+
 /// A query of the columns of [`record_of`]; the first parameter is the time.
 macro_rules! select {
     ($rest:expr) => {
@@ -49,7 +61,9 @@ macro_rules! select {
             " AS project, run, reason, expected, preview, created_ms, expires_ms, state, decided_token, decided_by, decided_ms, ",
             "decided_reason, outcome, ",
             pending!(),
-            " AS is_pending, (SELECT MAX(number) FROM events WHERE events.run = proposals.run) AS last_event FROM proposals ",
+            " AS is_pending, ",
+            newer_events!(),
+            " AS newer_events FROM proposals ",
             $rest
         )
     };
@@ -63,7 +77,6 @@ fn record_of(row: &SqliteRow) -> Result<ProposalRecord, StoreError> {
     };
     let run: Option<String> = row.try_get("run")?;
     let run = run.map(|run| run.parse::<RunId>().map_err(|source| StoreError::unreadable("a proposal", source)));
-    let last_event = row.try_get::<Option<i64>, _>("last_event")?.unwrap_or(0).max(0) as u64;
     let decided_ms: Option<i64> = row.try_get("decided_ms")?;
     let (by, reason): (Option<String>, Option<String>) = (row.try_get("decided_by")?, row.try_get("decided_reason")?);
     let edited: Option<String> = row.try_get("edited")?;
@@ -86,7 +99,7 @@ fn record_of(row: &SqliteRow) -> Result<ProposalRecord, StoreError> {
             run: run.transpose()?,
             reason: row.try_get("reason")?,
             expected: row.try_get("expected")?,
-            newer_events: last_event.saturating_sub(preview.event),
+            newer_events: row.try_get::<i64, _>("newer_events")?.max(0) as u64,
             preview,
             created_ms: row.try_get("created_ms")?,
             expires_ms: row.try_get("expires_ms")?,

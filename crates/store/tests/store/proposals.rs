@@ -4,11 +4,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, json};
 use store::{DecisionRecord, NewProposal, ProposalQuery, Store, StoreError};
-use wire::Event;
-use wire::access::agent::AgentOrigin;
+use wire::access::agent::{AgentLimits, AgentOrigin};
 use wire::access::{Grants, Role, TokenKind, Visible};
 use wire::alert::AlertKind;
 use wire::proposal::{ProposalOutcome, ProposalPreview, ProposalState};
+use wire::transport::link::Report;
+use wire::{Author, Event};
 
 use crate::setup::{report, store_with_run};
 
@@ -125,10 +126,11 @@ async fn what_expires_and_what_a_revoked_token_proposed_cannot_be_approved() {
 }
 
 #[tokio::test]
-async fn a_proposal_belongs_to_the_project_of_its_run_and_counts_newer_events() {
+async fn a_proposal_belongs_to_the_project_of_its_run_and_counts_what_others_did_since() {
     let dir = tempfile::tempdir().unwrap();
     let (store, run) = store_with_run(dir.path()).await;
-    let agent = token(&store, "tuner").await;
+    let agent = store.issue_agent_token(None, "tuner", Role::Steer, AgentLimits::default(), None).await.unwrap().1.id;
+    let own = Author::Agent(store.agent_author(agent, "tuner", &AgentOrigin::default()).await.unwrap());
     let last = async || store.events(&run, 0, 100).await.unwrap().last().map_or(0, |record| record.number);
     let event = last().await;
     let preview = ProposalPreview { event, ..proposal(agent, "a").preview };
@@ -140,9 +142,17 @@ async fn a_proposal_belongs_to_the_project_of_its_run_and_counts_newer_events() 
     let shown: Vec<_> = raised.iter().map(|alert| (alert.kind, alert.run.as_ref(), alert.path.as_str())).collect();
     assert_eq!(shown, [(AlertKind::Proposal, Some(&run), "/approvals")], "{raised:?}");
     assert!(raised[0].title.ends_with(": proposal of tuner"), "{raised:?}");
+    // These do not count: an event of the lab, a sample, and a command of the agent itself.
+    let sampled = Event::Sampled { prompt: "a".into(), text: "b".into(), temperature: 1.0 };
+    let by = |author: Author| Report { author, ..report(0, Event::Paused, None) };
+    for other in [by(Author::System), report(0, sampled, None), by(own)] {
+        store.append(&run, other).await.unwrap();
+    }
     let newer = store.proposal(id).await.unwrap().unwrap().proposal.newer_events;
-    assert_eq!((newer, last().await), (1, event + 1));
-    let fresh = ProposalPreview { event: event + 1, ..new.preview };
+    assert_eq!((newer, last().await), (1, event + 4));
+    store.append(&run, by(Author::Agent("another".into()))).await.unwrap();
+    assert_eq!(store.proposal(id).await.unwrap().unwrap().proposal.newer_events, 2);
+    let fresh = ProposalPreview { event: event + 5, ..new.preview };
     store.set_proposal_preview(id, &fresh).await.unwrap();
     let stored = store.proposal(id).await.unwrap().unwrap().proposal;
     assert_eq!((stored.newer_events, stored.preview), (0, fresh));
