@@ -76,6 +76,13 @@ test("without a model the panel answers from rules, beside the page, and says so
   await panel.waitFor();
   const full = await panel.boundingBox();
   assert.deepEqual([full.x, full.y, full.width, full.height], [0, 0, 390, 844]);
+  // The research journal lists the conversation, and opens it in the panel.
+  await page.setViewportSize({ width: 1440, height: 900 });
+  await page.goto(`${plain.url}/journal`);
+  await page.getByRole("button", { name: "Conversations", exact: true }).click();
+  const entry = page.locator(".journal-entry", { hasText: "Is this run healthy? (answered without a model)" });
+  await entry.getByRole("button", { name: /^Conversation \d+$/ }).click();
+  await panel.getByText("write a poem").waitFor();
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });

@@ -99,6 +99,12 @@ impl Assistant {
         });
     }
 
+    /// Opens the panel with a conversation.
+    pub(crate) fn show(self, id: i64) {
+        self.is_open.set(true);
+        self.open(id);
+    }
+
     /// Opens a conversation of the list.
     pub(super) fn open(self, id: i64) {
         self.begin();

@@ -50,7 +50,7 @@ use crate::boxed::Boxed;
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 23] = [
+const MIGRATIONS: [&str; 24] = [
     include_str!("../migrations/1.sql"),
     include_str!("../migrations/pools.sql"),
     include_str!("../migrations/telemetry.sql"),
@@ -74,6 +74,7 @@ const MIGRATIONS: [&str; 23] = [
     include_str!("../migrations/proposals.sql"),
     include_str!("../migrations/conversations.sql"),
     include_str!("../migrations/oauth.sql"),
+    include_str!("../migrations/conversation_facts.sql"),
 ];
 
 /// The first [`FRESH_SCHEMA`] migrations as one script, for a new file. Each `ALTER TABLE` reads the whole schema again: with the

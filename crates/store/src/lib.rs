@@ -135,7 +135,7 @@ pub use oauth::{OAuthRefusal, OAuthTokens, PresentedCode};
 pub use proposal_records::{DecisionRecord, NewProposal, ProposalRecord};
 pub use proposals::ProposalQuery;
 pub use readers::OpenCheckpoint;
-pub use research_journal::JournalQuery;
+pub use research_journal::{ConversationReader, JournalQuery};
 pub use research_loops::LoopStanding;
 pub use rule_actions::ActionOutcome;
 pub use run_table::RunPage;

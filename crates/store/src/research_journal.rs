@@ -1,5 +1,5 @@
-//! The research journal of a project: events of its runs, findings, experiments, sweeps and comparisons as one list, newest first. Each
-//! source is read from its own table. The search runs here, because texts of events are generated from their values.
+//! The research journal of a project: events of its runs, findings, experiments, sweeps, comparisons and the conversations of its reader as
+//! one list, newest first. Each source is read from its own table. The search runs here, because texts of events are generated from their values.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use wire::control::event::EventRecord;
 use wire::diagnosis::{FindingCounts, Level};
 use wire::experiment::ExperimentSpec;
 use wire::experiment::record::Verdict;
-use wire::number::{counted, in_sentence};
+use wire::number::{counted, grouped, in_sentence};
 use wire::research_journal::{EntryKind, EntrySubject, JournalEntry, JournalPage, Place, Source};
 use wire::series::describe;
 use wire::sweep::record::{DecisionKind, Sweep};
@@ -15,7 +15,9 @@ use wire::{Author, RunId};
 
 use crate::access::check_project;
 use crate::clock::now_ms;
-use crate::database::research_journal::{self as rows, DecisionRow, EventRow, ExperimentRow, FindingRow, JournalPart};
+use crate::database::research_journal::{
+    self as rows, ConversationRow, DecisionRow, EventRow, ExperimentRow, FindingRow, JournalPart,
+};
 use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
 use crate::new_comparison::NewComparison;
@@ -28,6 +30,17 @@ const MAX_ENTRIES: usize = 500;
 const BATCH: usize = 500;
 /// Entries that one request reads for a search; the next page continues.
 const MAX_READ: usize = 20_000;
+/// Characters of the first message of a conversation.
+const QUESTION_CHARS: usize = 500;
+
+/// Whoever reads the journal and has conversations: only they find these in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConversationReader {
+    /// As conversations are stored.
+    pub owner: String,
+    /// Name of the person or of the token.
+    pub name: String,
+}
 
 /// Which entries of the journal are returned.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +56,8 @@ pub struct JournalQuery {
     pub kinds: Vec<EntryKind>,
     /// Name of a person, a rule or an agent; `system` for the lab itself.
     pub author: Option<String>,
+    /// Whose conversations are among the entries; none by default.
+    pub reader: Option<ConversationReader>,
 }
 
 impl JournalQuery {
@@ -73,6 +88,7 @@ fn recorded_in(kind: EntryKind, source: Source) -> bool {
         EntryKind::Sweep => matches!(source, Source::SweepStart | Source::SweepDecision | Source::SweepEnd),
         EntryKind::Comparison => source == Source::Comparison,
         EntryKind::Finding => source == Source::Finding,
+        EntryKind::Conversation => source == Source::Conversation,
         EntryKind::Command | EntryKind::Note | EntryKind::Run => source == Source::Event,
     }
 }
@@ -85,8 +101,9 @@ impl Store {
         let mut connection = self.database().snapshot().await?;
         let (mut page, mut before, mut read) = (JournalPage::default(), query.before.clone(), 0);
         while read < MAX_READ {
-            let part = JournalPart { project: &query.project, before: before.as_ref(), limit: size as u32 };
-            let batch = entries(&mut connection, &part, &sources).await?;
+            let owner = query.reader.as_ref().map(|reader| reader.owner.as_str());
+            let part = JournalPart { project: &query.project, before: before.as_ref(), limit: size as u32, owner };
+            let batch = entries(&mut connection, &part, &sources, query.reader.as_ref()).await?;
             let is_last = batch.len() < size;
             read += batch.len();
             for entry in batch {
@@ -145,10 +162,11 @@ async fn entries(
     connection: &mut Connection,
     part: &JournalPart<'_>,
     sources: &[Source],
+    reader: Option<&ConversationReader>,
 ) -> Result<Vec<JournalEntry>, StoreError> {
     let mut found = vec![];
     for source in sources {
-        found.append(&mut of_source(connection, part, *source).await?);
+        found.append(&mut of_source(connection, part, *source, reader).await?);
     }
     found.sort_by(|one, other| other.place.cmp(&one.place));
     found.truncate(part.limit as usize);
@@ -159,8 +177,14 @@ async fn of_source(
     connection: &mut Connection,
     part: &JournalPart<'_>,
     source: Source,
+    reader: Option<&ConversationReader>,
 ) -> Result<Vec<JournalEntry>, StoreError> {
     Ok(match source {
+        Source::Conversation => {
+            let Some(reader) = reader else { return Ok(vec![]) };
+            let of = |row| of_conversation(row, &reader.name);
+            rows::conversations(connection, part).await?.into_iter().map(of).collect()
+        }
         Source::Event => rows::events(connection, part).await?.into_iter().map(of_event).collect(),
         Source::Finding => rows::findings(connection, part).await?.into_iter().map(of_finding).collect(),
         Source::Experiment => rows::experiments(connection, part).await?.into_iter().map(of_experiment).collect(),
@@ -256,6 +280,28 @@ fn of_decision(row: DecisionRow) -> JournalEntry {
         step: row.step.map(|step| step as u64),
         text: format!("{trial}{}", row.sentence),
     }
+}
+
+fn of_conversation(row: ConversationRow, name: &str) -> JournalEntry {
+    let text = asked(&row);
+    let ConversationRow { place, conversation: id, .. } = row;
+    let subject = EntrySubject::Conversation { id, name: format!("Conversation {id}") };
+    let author = Author::Person(name.to_owned());
+    JournalEntry { place, kind: EntryKind::Conversation, author, subject, step: None, text }
+}
+
+/// `Why is my run slow? (model opus, 3 tool calls, 12 400 input and 800 output tokens, $0.0210)`
+fn asked(row: &ConversationRow) -> String {
+    let mut letters = row.question.chars();
+    let mut question: String = letters.by_ref().take(QUESTION_CHARS).collect();
+    if letters.next().is_some() {
+        question.push('…');
+    }
+    let Some(model) = &row.model else { return format!("{question} (answered without a model)") };
+    let (calls, usage) = (counted(row.tool_calls, "tool call"), &row.usage);
+    let [input, output] = [usage.input_tokens, usage.output_tokens].map(grouped);
+    let cost = usage.dollars.map(|dollars| format!(", ${dollars:.4}")).unwrap_or_default();
+    format!("{question} (model {model}, {calls}, {input} input and {output} output tokens{cost})")
 }
 
 async fn of_sweeps(

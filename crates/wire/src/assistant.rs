@@ -281,6 +281,12 @@ pub struct ConversationSummary {
     pub created_ms: i64,
     /// Time of the newest entry, ms since 1970.
     pub changed_ms: i64,
+    /// Name of the model that answered last; `None` if rules, fits and journal gave all answers.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// Number of the calls of tools.
+    #[serde(default)]
+    pub tool_calls: u64,
     pub usage: TokenUsage,
 }
 

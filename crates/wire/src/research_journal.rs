@@ -1,5 +1,6 @@
 //! The research journal of a project: what was believed, predicted, changed, found and concluded, on one timeline. It is read from what runs,
-//! rules, experiments and sweeps have recorded, and has the comparisons that people add to it.
+//! rules, experiments and sweeps have recorded, and has the comparisons that people add to it. Whoever reads it also finds their own
+//! conversations with the assistant in it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -31,12 +32,14 @@ pub enum EntryKind {
     Finding,
     /// A note of a run.
     Note,
+    /// A conversation of the reader with the assistant.
+    Conversation,
     /// A run was created, started or ended, or an error stopped it.
     Run,
 }
 
 impl EntryKind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Hypothesis,
         Self::Verdict,
         Self::Experiment,
@@ -45,6 +48,7 @@ impl EntryKind {
         Self::Command,
         Self::Finding,
         Self::Note,
+        Self::Conversation,
         Self::Run,
     ];
 
@@ -59,6 +63,7 @@ impl EntryKind {
             Self::Command => "command",
             Self::Finding => "finding",
             Self::Note => "note",
+            Self::Conversation => "conversation",
             Self::Run => "run",
         }
     }
@@ -74,6 +79,7 @@ impl EntryKind {
             Self::Command => "Commands",
             Self::Finding => "Findings",
             Self::Note => "Notes",
+            Self::Conversation => "Conversations",
             Self::Run => "Runs",
         }
     }
@@ -110,7 +116,7 @@ impl fmt::Display for UnknownKind {
 
 impl std::error::Error for UnknownKind {}
 
-/// A run, an experiment, a sweep or a comparison.
+/// A run, an experiment, a sweep, a comparison or a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "of", rename_all = "snake_case")]
@@ -135,16 +141,22 @@ pub enum EntrySubject {
         /// Their names.
         name: String,
     },
+    Conversation {
+        id: i64,
+        /// `Conversation 12`.
+        name: String,
+    },
 }
 
 impl EntrySubject {
-    /// The name of the run, the experiment or the sweep, or the names of the runs of a comparison.
+    /// The name of the run, the experiment, the sweep or the conversation, or the names of the runs of a comparison.
     pub fn name(&self) -> &str {
         match self {
             Self::Run { name, .. }
             | Self::Experiment { name, .. }
             | Self::Sweep { name, .. }
-            | Self::Comparison { name, .. } => name,
+            | Self::Comparison { name, .. }
+            | Self::Conversation { name, .. } => name,
         }
     }
 }
@@ -159,7 +171,7 @@ pub struct JournalEntry {
     pub kind: EntryKind,
     pub author: Author,
     pub subject: EntrySubject,
-    /// Step of the run; `None` for experiments, and for sweeps as a whole.
+    /// Step of the run; `None` for experiments, conversations, and sweeps as a whole.
     pub step: Option<u64>,
     pub text: String,
 }
@@ -199,10 +211,11 @@ pub enum Source {
     SweepDecision,
     SweepEnd,
     Comparison,
+    Conversation,
 }
 
 impl Source {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Event,
         Self::Finding,
         Self::Experiment,
@@ -210,6 +223,7 @@ impl Source {
         Self::SweepDecision,
         Self::SweepEnd,
         Self::Comparison,
+        Self::Conversation,
     ];
 }
 

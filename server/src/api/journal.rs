@@ -6,12 +6,13 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use research::calibration::ProjectCalibration;
 use serde::Deserialize;
-use store::{Identity, JournalQuery};
+use store::{ConversationReader, Identity, JournalQuery};
 use utoipa::IntoParams;
 use wire::ApiErrorBody;
 use wire::number::grouped;
 use wire::research_journal::{EntryKind, JournalPage, Place};
 
+use super::assistant::asker;
 use super::extract::{Path, Query, checked_limit};
 use crate::auth::project::{ProjectViewer, check_exists};
 use crate::error::ApiError;
@@ -36,7 +37,8 @@ pub struct TimelineQuery {
     /// 200 characters.
     #[serde(default)]
     q: String,
-    /// Kinds of entries, separated by commas: hypothesis, verdict, experiment, comparison, sweep, command, finding, note, run. All by default.
+    /// Kinds of entries, separated by commas: hypothesis, verdict, experiment, comparison, sweep, command, finding, note, conversation, run. All
+    /// by default.
     #[serde(default)]
     kinds: String,
     /// Name of the person, rule or agent; `system` for the lab itself. All by default.
@@ -44,7 +46,7 @@ pub struct TimelineQuery {
 }
 
 impl TimelineQuery {
-    fn resolve(self, project: String) -> Result<JournalQuery, ApiError> {
+    fn resolve(self, project: String, reader: Option<ConversationReader>) -> Result<JournalQuery, ApiError> {
         let invalid = |field: &str, message: String| ApiError::invalid("query_invalid", message).field(field);
         let place =
             |text: String| text.parse::<Place>().map_err(|error| invalid("before", format!("{text:?} is {error}")));
@@ -62,22 +64,24 @@ impl TimelineQuery {
             search: self.q,
             kinds: kinds.map_err(|error| invalid("kinds", error.to_string()))?,
             author: self.author.filter(|author| !author.is_empty()),
+            reader,
         })
     }
 }
 
 /// Returns the research journal of a project, newest first: hypotheses with their predictions, verdicts, comparisons, commands,
-/// findings, notes, sweeps, and what happened to runs. Evaluations, samples and periodic checkpoints are left out.
+/// findings, notes, sweeps, and what happened to runs. Evaluations, samples and periodic checkpoints are left out. Conversations with the
+/// assistant are those of the sender; nobody else, and no agent, finds them.
 #[utoipa::path(get, path = "/projects/{name}/journal", tag = "experiments", params(("name" = String, Path), TimelineQuery),
     responses((status = 200, body = JournalPage)))]
 pub async fn list_journal(
-    _: ProjectViewer,
+    ProjectViewer(identity): ProjectViewer,
     State(lab): State<Lab>,
     Path(name): Path<String>,
     Query(query): Query<TimelineQuery>,
 ) -> Result<Json<JournalPage>, ApiError> {
     check_exists(&lab, &name).await?;
-    Ok(Json(lab.store().research_journal(&query.resolve(name)?).await?))
+    Ok(Json(lab.store().research_journal(&query.resolve(name, asker::reader(&identity))?).await?))
 }
 
 /// Returns how often predictions came true in a project: for each rule, the fraction of its judged findings that were correct; for each
@@ -94,6 +98,7 @@ pub async fn get_calibration(
 }
 
 /// Exports the research journal of a project as Markdown: hypotheses, verdicts, sweeps, runs, loss curves, findings, calibration and timeline.
+/// The timeline has the first messages of the sender's own conversations with the assistant.
 #[utoipa::path(get, path = "/projects/{name}/report.md", tag = "experiments", params(("name" = String, Path)),
     responses((status = 200, content_type = "text/markdown", body = String),
         (status = 429, description = "Too many reports, fits and replays are computed or wait.", body = ApiErrorBody)))]
@@ -119,7 +124,7 @@ pub async fn export_report_html(
 
 async fn export(lab: &Lab, identity: &Identity, project: String, format: Format) -> Result<Response, ApiError> {
     let _place = lab.fits.enter(identity)?;
-    let gathered = Gathered::read(lab.store(), &project).await?;
+    let gathered = Gathered::read(lab.store(), &project, asker::reader(identity)).await?;
     let text = lab.drawings.draw(move || Ok(report::write(&gathered, format))).await?;
     // Names of projects are letters, digits and hyphens.
     let disposition = format!("attachment; filename=\"{project}.{}\"", format.ending());

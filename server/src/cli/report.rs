@@ -56,7 +56,8 @@ impl ReportArgs {
     /// There is no lab in the folder, or no such project in it; the store or the disk fails.
     pub async fn run(self) -> Result<(), ReportError> {
         let store = Store::open_access(self.data.used()?).await?;
-        let gathered = Gathered::read(&store, &self.project).await?;
+        // The conversations of people are theirs alone, and nobody has signed in here.
+        let gathered = Gathered::read(&store, &self.project, None).await?;
         let text = report::write(&gathered, self.format());
         match &self.output {
             Some(path) => save(path, &text)?,

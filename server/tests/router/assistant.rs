@@ -141,6 +141,27 @@ async fn a_conversation_is_read_continued_and_deleted_by_its_author_alone() {
     assert_eq!(lab.send(listed).await.json(), json!([]));
     let listed = lab.get("/api/v1/conversations", &lab.view).await.json();
     assert_eq!((listed.as_array().unwrap().len(), &listed[0]["id"]), (1, &json!(id)));
+    // The research journal and its report have it for its author alone, and for no tool.
+    let (journal, report) = ("/api/v1/projects/default/journal", "/api/v1/projects/default/report.md");
+    let text = "Which runs need attention? (answered without a model)";
+    let search = format!("{journal}?kinds=conversation&q=attention%20ada");
+    let found = lab.get(&search, &lab.view).await.json();
+    let subject = json!({ "of": "conversation", "id": id, "name": format!("Conversation {id}") });
+    let [entry] = found["entries"].as_array().unwrap().as_slice() else { panic!("{found:#}") };
+    assert_eq!(
+        (&entry["subject"], &entry["author"], &entry["text"]),
+        (&subject, &json!({ "person": "ada" }), &json!(text))
+    );
+    assert!(String::from_utf8(lab.get(report, &lab.view).await.body).unwrap().contains("Which runs need attention?"));
+    for path in [journal, report] {
+        let foreign = ask("GET", path, None).header("cookie", &other).body(Body::empty()).unwrap();
+        let foreign = lab.send(foreign).await;
+        assert_eq!(foreign.status, StatusCode::OK);
+        assert!(!String::from_utf8(foreign.body).unwrap().contains("attention"), "{path}");
+    }
+    let read = crate::mcp::call(&lab, &lab.view, "get_journal", json!({ "project": "default" })).await;
+    assert_eq!(read["data"]["entries"], json!([]), "{read:#}");
     assert_eq!(lab.delete(&path, &lab.view).await.status, StatusCode::NO_CONTENT);
     assert_eq!(lab.get(&path, &lab.view).await.code(), "not_found");
+    assert_eq!(lab.get(&search, &lab.view).await.json()["entries"], json!([]), "deleted with it");
 }

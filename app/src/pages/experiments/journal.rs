@@ -49,7 +49,7 @@ pub(in crate::pages) fn JournalPage() -> impl IntoView {
                 {shows(move || project.get().map(|project| view! { <Reports project /> }))}
             </div>
             <p class="dim">
-                "Hypotheses with their predictions, verdicts, commands, findings, notes and sweeps of the project, newest first. Times are in the time zone of this browser."
+                "Hypotheses with their predictions, verdicts, commands, findings, notes and sweeps of the project, and your own conversations with the assistant, newest first. Times are in the time zone of this browser."
             </p>
             <CalibrationPart project />
             <Filters />
@@ -66,7 +66,7 @@ fn Reports(project: String) -> impl IntoView {
             class="button"
             href=report_path(&project, "html")
             download=""
-            title="The journal with runs, loss curves and calibration as one HTML file, which opens without the server"
+            title="The journal with runs, loss curves and calibration as one HTML file, which opens without the server. It has the first messages of your own conversations."
         >
             <Icon name="download" />
             "Report (HTML)"

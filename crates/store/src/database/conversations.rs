@@ -17,6 +17,8 @@ fn summary_of(row: &SqliteRow) -> Result<ConversationSummary, StoreError> {
         title: row.try_get("title")?,
         created_ms: row.try_get("created_ms")?,
         changed_ms: row.try_get("changed_ms")?,
+        model: row.try_get("model")?,
+        tool_calls: row.try_get::<i64, _>("tool_calls")?.max(0) as u64,
         usage: from_json("the usage of a conversation", &usage)?,
     })
 }
@@ -73,16 +75,18 @@ pub(crate) async fn count(connection: &mut SqliteConnection, id: i64) -> Result<
     Ok(count.max(0) as u32)
 }
 
-/// Writes title, usage and datasets; false if the conversation does not exist.
+/// Writes title, model, calls, usage and datasets; false if the conversation does not exist.
 pub(crate) async fn update(
     connection: &mut SqliteConnection,
     summary: &ConversationSummary,
     datasets: &BTreeSet<String>,
 ) -> Result<bool, StoreError> {
-    let sql = "UPDATE conversations SET title = ?, changed_ms = ?, usage = ?, datasets = ? WHERE id = ?";
+    let sql = "UPDATE conversations SET title = ?, changed_ms = ?, model = ?, tool_calls = ?, usage = ?, datasets = ? WHERE id = ?";
     let changed = sqlx::query(sql)
         .bind(&summary.title)
         .bind(summary.changed_ms)
+        .bind(&summary.model)
+        .bind(summary.tool_calls as i64)
         .bind(to_json(&summary.usage)?)
         .bind(to_json(datasets)?)
         .bind(summary.id)

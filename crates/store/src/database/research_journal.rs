@@ -2,6 +2,7 @@
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
+use wire::assistant::TokenUsage;
 use wire::diagnosis::{Judgement, Level};
 use wire::experiment::ExperimentSpec;
 use wire::experiment::record::Verdict;
@@ -18,6 +19,8 @@ pub(crate) struct JournalPart<'a> {
     pub(crate) project: &'a str,
     pub(crate) before: Option<&'a Place>,
     pub(crate) limit: u32,
+    /// Whose conversations are among them; none by default.
+    pub(crate) owner: Option<&'a str>,
 }
 
 /// An event of a run.
@@ -67,11 +70,22 @@ pub(crate) struct DecisionRow {
     pub(crate) sentence: String,
 }
 
+/// A conversation with the assistant.
+pub(crate) struct ConversationRow {
+    pub(crate) place: Place,
+    pub(crate) conversation: i64,
+    /// The first message.
+    pub(crate) question: String,
+    pub(crate) model: Option<String>,
+    pub(crate) tool_calls: u64,
+    pub(crate) usage: TokenUsage,
+}
+
 /// The query of one source. `$source` is the number of its [`Source`]; the other arguments after `$from` are the SQL of the parts of a
 /// [`Place`]. `$from` ends with a WHERE clause, to which conditions are added.
 ///
-/// The parameters of each query: 1 project; 2 time, 3 source, 4 owner and 5 number of the place before which it reads; 6 limit. Times are
-/// compared once more by themselves, since the index is searched by them.
+/// The parameters of each query: 1 project; 2 time, 3 source, 4 owner and 5 number of the place before which it reads; 6 limit; 7 owner of
+/// the conversations. Times are compared once more by themselves, since the index is searched by them.
 macro_rules! entries {
     ($columns:literal, $from:literal, $at_ms:literal, $source:literal, $owner:literal, $number:literal) => {
         concat!(
@@ -155,6 +169,17 @@ const COMPARISONS: &str = entries!(
     "0"
 );
 
+/// A conversation without a message has no entry.
+const CONVERSATIONS: &str = entries!(
+    "conversations.id, model, tool_calls, usage, COALESCE((SELECT conversation_entries.entry ->> '$.text' FROM conversation_entries \
+     WHERE conversation_entries.conversation = conversations.id AND conversation_entries.number = 0), title) AS question",
+    "conversations WHERE conversations.project = ?1 AND conversations.owner = ?7 AND title <> ''",
+    "conversations.created_ms",
+    "7",
+    "CAST(conversations.id AS TEXT)",
+    "0"
+);
+
 /// Adds a comparison, and returns its id.
 pub(crate) async fn insert_comparison(
     connection: &mut SqliteConnection,
@@ -184,7 +209,7 @@ async fn rows(
         None => (i64::MAX, i64::MAX, "", 0),
     };
     let query = sqlx::query(sql).bind(part.project).bind(at_ms).bind(source).bind(owner).bind(number).bind(part.limit);
-    Ok(query.fetch_all(connection).await?)
+    Ok(query.bind(part.owner).fetch_all(connection).await?)
 }
 
 fn place(row: &SqliteRow, source: Source) -> Result<Place, StoreError> {
@@ -311,4 +336,22 @@ pub(crate) async fn decisions(
         })
     };
     rows(connection, DECISIONS, part).await?.iter().map(read).collect()
+}
+
+/// The conversations of the owner; none without one.
+pub(crate) async fn conversations(
+    connection: &mut SqliteConnection,
+    part: &JournalPart<'_>,
+) -> Result<Vec<ConversationRow>, StoreError> {
+    let read = |row: &SqliteRow| {
+        Ok(ConversationRow {
+            place: place(row, Source::Conversation)?,
+            conversation: row.try_get("id")?,
+            question: row.try_get("question")?,
+            model: row.try_get("model")?,
+            tool_calls: row.try_get::<i64, _>("tool_calls")?.max(0) as u64,
+            usage: from_json("the usage of a conversation", row.try_get("usage")?)?,
+        })
+    };
+    rows(connection, CONVERSATIONS, part).await?.iter().map(read).collect()
 }

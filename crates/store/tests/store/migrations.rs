@@ -13,7 +13,7 @@ use crate::alerts::found;
 use crate::format::{copy, fixtures};
 
 /// The scripts that landed, in the order of the migrations, with their BLAKE3.
-const LANDED: [(&str, &str); 23] = [
+const LANDED: [(&str, &str); 24] = [
     ("1.sql", "27e84db1fb542822ecb2180b62d7687e372a06b9ffd3e1bb69affb4a3ad66b30"),
     ("pools.sql", "10b298087711d42c1438470b941393704ff8979908e2b8bd9bc20960246740c3"),
     ("telemetry.sql", "fb308ddacfe97bbe17342eb1a20216eeaf8c1f63baee818a7b09dca2c8d8cb54"),
@@ -37,6 +37,7 @@ const LANDED: [(&str, &str); 23] = [
     ("proposals.sql", "52c73931714ce56a88743f5c6b1bd30a9a66aacb0e1b19faedda93333bb7cf7b"),
     ("conversations.sql", "6acc9f1e5196c51ba015402928cc1f1c4e747c354555e2fccdbdbc6cf7acd263"),
     ("oauth.sql", "75f817f52fcc613527adc79757cbb8e02803f4be69b4920e931cb48e0f1be226"),
+    ("conversation_facts.sql", "3b7ce9bc2d0c6c99755d7d6310cf30ac1b8dfd8f285a2945f2081ec3cc8a0da7"),
 ];
 /// The first migrations as one script, for a new folder. No lab applies it twice, and another test compares its schema with theirs.
 const FRESH: &str = "fresh.sql";

@@ -2,7 +2,7 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use store::Identity;
+use store::{ConversationReader, Identity};
 use wire::access::{Role, TokenKind};
 
 use crate::api::mcp::caller::{Caller, InProcess};
@@ -27,11 +27,22 @@ pub struct Asker {
 impl Author {
     /// Whose conversations are those of the sender: a person's, or those of the tokens with a name.
     pub fn owner(&self) -> String {
-        match self.identity.person {
-            Some(person) => format!("person:{person}"),
-            None => format!("token:{}", self.identity.name),
-        }
+        owner_of(&self.identity)
     }
+}
+
+fn owner_of(identity: &Identity) -> String {
+    match identity.person {
+        Some(person) => format!("person:{person}"),
+        None => format!("token:{}", identity.name),
+    }
+}
+
+/// The sender as a reader of their own conversations in the research journal. `None` for guests, who have none, and for agents and tools: a
+/// conversation is given to no other conversation and to no provider of a model.
+pub fn reader(identity: &Identity) -> Option<ConversationReader> {
+    let has_some = identity.kind != TokenKind::Guest && !identity.is_agent;
+    has_some.then(|| ConversationReader { owner: owner_of(identity), name: identity.name.clone() })
 }
 
 impl FromRequestParts<Lab> for Author {

@@ -114,6 +114,8 @@ impl Turn {
             let system = format!("{INSTRUCTIONS} {IN_THE_PANEL}");
             let reply = self.reply(provider, &Request { system, tools: tools::specs(), messages }).await?;
             self.conversation.summary.usage.add(provider.usage(reply.input_tokens, reply.output_tokens));
+            self.conversation.summary.model = Some(provider.model.clone());
+            self.conversation.summary.tool_calls += reply.calls.len() as u64;
             let is_last = reply.calls.is_empty();
             let text = with_ending(&reply);
             let calls = self.call_all(reply.calls).await;

@@ -1,7 +1,7 @@
 //! The contents of a report, read from the store. Each list is bounded; the report says which ones are not complete.
 
 use research::calibration::{ProjectCalibration, calibration};
-use store::{JournalQuery, Store, StoreError};
+use store::{ConversationReader, JournalQuery, Store, StoreError};
 use wire::RunSummary;
 use wire::access::Visible;
 use wire::experiment::record::{ExperimentSummary, ExperimentView};
@@ -28,7 +28,7 @@ const BEST: usize = 5;
 const COUNTED_EXPERIMENTS: u32 = 10_000;
 
 /// The kinds of entries in the timeline of a report. Findings have a table of their own, and runs another.
-const TIMELINE_KINDS: [EntryKind; 7] = [
+const TIMELINE_KINDS: [EntryKind; 8] = [
     EntryKind::Hypothesis,
     EntryKind::Verdict,
     EntryKind::Experiment,
@@ -36,6 +36,7 @@ const TIMELINE_KINDS: [EntryKind; 7] = [
     EntryKind::Sweep,
     EntryKind::Command,
     EntryKind::Note,
+    EntryKind::Conversation,
 ];
 
 /// The contents of a report.
@@ -65,19 +66,26 @@ pub struct Gathered {
 }
 
 impl Gathered {
-    /// Reads a project.
+    /// Reads a project. The timeline has the conversations of `reader`; none without one.
     ///
     /// # Errors
     /// [`StoreError::UnknownProject`]; others of the store.
-    pub async fn read(store: &Store, project: &str) -> Result<Self, StoreError> {
+    pub async fn read(store: &Store, project: &str, reader: Option<ConversationReader>) -> Result<Self, StoreError> {
         store.project(project).await?;
         let query = RunQuery { project: Some(project.to_owned()), limit: Some(RUNS), ..RunQuery::default() };
         let page = store.run_page(&query, &only(project)).await?;
         let runs: Vec<RunSummary> = page.rows.into_iter().map(|row| row.summary).collect();
         let all_experiments = experiments_of(store, project).await?;
         let (sweeps, has_more_sweeps) = newest_sweeps(store, project).await?;
-        let (findings, has_more_findings) = entries(store, project, &[EntryKind::Finding], FINDINGS).await?;
-        let (mut timeline, has_more_entries) = entries(store, project, &TIMELINE_KINDS, ENTRIES).await?;
+        let query = |kinds: &[EntryKind], limit| JournalQuery {
+            project: project.to_owned(),
+            limit,
+            kinds: kinds.to_vec(),
+            reader: reader.clone(),
+            ..JournalQuery::default()
+        };
+        let (findings, has_more_findings) = entries(store, &query(&[EntryKind::Finding], FINDINGS)).await?;
+        let (mut timeline, has_more_entries) = entries(store, &query(&TIMELINE_KINDS, ENTRIES)).await?;
         timeline.reverse();
         Ok(Self {
             project: project.to_owned(),
@@ -127,14 +135,8 @@ async fn newest_loops(store: &Store, project: &str) -> Result<Vec<LoopView>, Sto
     Ok(views)
 }
 
-async fn entries(
-    store: &Store,
-    project: &str,
-    kinds: &[EntryKind],
-    limit: usize,
-) -> Result<(Vec<JournalEntry>, bool), StoreError> {
-    let query = JournalQuery { project: project.to_owned(), limit, kinds: kinds.to_vec(), ..JournalQuery::default() };
-    let page = store.research_journal(&query).await?;
+async fn entries(store: &Store, query: &JournalQuery) -> Result<(Vec<JournalEntry>, bool), StoreError> {
+    let page = store.research_journal(query).await?;
     Ok((page.entries, page.next.is_some()))
 }
 

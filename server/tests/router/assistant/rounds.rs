@@ -51,6 +51,9 @@ async fn text_arrives_in_parts_and_tools_are_called_in_several_rounds_with_image
     let usage = &found["summary"]["usage"];
     assert_eq!((&usage["input_tokens"], &usage["output_tokens"]), (&json!(3000), &json!(300)));
     assert!((usage["dollars"].as_f64().unwrap() - 0.0135).abs() < 1e-9, "{usage}");
+    let journal = lab.get("/api/v1/projects/default/journal?kinds=conversation", &lab.view).await.json();
+    let expected = "How did it go? (model test-model, 4 tool calls, 3\u{202f}000 input and 300 output tokens, $0.0135)";
+    assert_eq!(journal["entries"][0]["text"], expected, "{journal:#}");
 
     let seen = stub.seen();
     assert_eq!(seen.len(), 3);

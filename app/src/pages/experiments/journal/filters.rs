@@ -62,7 +62,7 @@ fn SearchField() -> impl IntoView {
             maxlength="200"
             placeholder="Search"
             aria-label="Search the research journal"
-            title="Words of the text, the author, or the name of the run, experiment or sweep"
+            title="Words of the text, the author, or the name of the run, experiment, sweep or conversation"
             prop:value=move || timeline.filter.read().search.clone()
             on:input:target=move |event| search(event.target().value())
         />

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::research_journal::{EntrySubject, JournalEntry, JournalPage, Place};
 
+use crate::assistant::Assistant;
 use crate::base::at;
 use crate::components::interval::every;
 use crate::components::number::{grouped, moment};
@@ -211,23 +212,42 @@ fn Line(entry: JournalEntry) -> impl IntoView {
         Some(moment(entry.at_ms() as f64)),
     ];
     let about = about.into_iter().flatten().collect::<Vec<_>>().join(" · ");
-    let (href, title) = match &entry.subject {
-        EntrySubject::Run { id, .. } => (run_path(id), "Open the page of the run"),
-        EntrySubject::Experiment { id, .. } => (at(&format!("/experiments/{id}")), "Open the page of the experiment"),
-        EntrySubject::Sweep { id, .. } => (sweep_path(*id), "Open the page of the sweep"),
-        EntrySubject::Comparison { runs, .. } => (compare_path(runs), "Compare the runs again"),
-    };
     view! {
         <li class="journal-entry" data-kind=entry.kind.word()>
             <div class="row">
                 <span class="tag">{entry.kind.word()}</span>
-                <a class="run-name" href=href title=title>{isolated(entry.subject.name())}</a>
+                {subject_link(&entry.subject)}
                 <span class="grow"></span>
                 <span class="small dim">{about}</span>
             </div>
             <p>{isolated(&entry.text)}</p>
         </li>
     }
+}
+
+/// The name of the subject, which opens its page, or its conversation in the panel.
+fn subject_link(subject: &EntrySubject) -> AnyView {
+    let name = isolated(subject.name());
+    let (href, title) = match subject {
+        EntrySubject::Run { id, .. } => (run_path(id), "Open the page of the run"),
+        EntrySubject::Experiment { id, .. } => (at(&format!("/experiments/{id}")), "Open the page of the experiment"),
+        EntrySubject::Sweep { id, .. } => (sweep_path(*id), "Open the page of the sweep"),
+        EntrySubject::Comparison { runs, .. } => (compare_path(runs), "Compare the runs again"),
+        EntrySubject::Conversation { id, .. } => {
+            let (assistant, id) = (expect_context::<Assistant>(), *id);
+            return view! {
+                <button
+                    class="run-name journal-conversation"
+                    title="Open the conversation in the panel of the assistant; only you can read it"
+                    on:click=clicks(move |_| assistant.show(id))
+                >
+                    {name}
+                </button>
+            }
+            .into_any();
+        }
+    };
+    view! { <a class="run-name" href=href title=title>{name}</a> }.into_any()
 }
 
 #[cfg(test)]
