@@ -117,6 +117,7 @@ pub use database::people::{NewPerson, PersonRecord};
 pub use database::pools::PoolRecord;
 pub use database::projects::ProjectRecord;
 pub use database::queue::WaitingRun;
+pub use database::research_loops::LoopEventPart;
 pub use database::tokens::TokenInfo;
 pub use database::workers::WorkerRecord;
 pub use error::{JoinRefusal, StoreError};

@@ -4,13 +4,13 @@
 use wire::Author;
 use wire::access::{Grants, Role, Visible};
 use wire::research_loop::record::{
-    LoopDecision, LoopHints, LoopProposal, LoopRound, LoopState, LoopSummary, LoopVeto, LoopView, RoundKind,
-    RoundOutcome,
+    LoopDecision, LoopEvent, LoopHints, LoopProposal, LoopRound, LoopState, LoopSummary, LoopVeto, LoopView, RoundKind,
+    RoundOutcome, current,
 };
 
 use crate::access::{check_project, creator_grants};
 use crate::clock::now_ms;
-use crate::database::research_loops::{self, LoopRow};
+use crate::database::research_loops::{self, LoopEventPart, LoopRow, open_round};
 use crate::database::{Change, Connection, commit};
 use crate::error::StoreError;
 use crate::new_experiment::NewExperiment;
@@ -19,15 +19,26 @@ use crate::store::Store;
 
 /// Maximum number of loops of a lab that are running or paused.
 const MAX_OPEN: u64 = 50;
+/// Events of its journal that a loop is read with.
+const NEWEST_EVENTS: u32 = 100;
 
 /// What the next action of a loop depends on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoopStanding {
-    pub view: LoopView,
+    pub summary: LoopSummary,
+    /// All rounds in their order.
+    pub rounds: Vec<LoopRound>,
     pub person: Option<i64>,
     pub token: Option<i64>,
     /// The current grants of its creator.
     pub grants: Grants,
+}
+
+impl LoopStanding {
+    /// The round without a decision.
+    pub fn current(&self) -> Option<&LoopRound> {
+        current(&self.rounds)
+    }
 }
 
 impl Store {
@@ -48,9 +59,16 @@ impl Store {
         committed(transaction, id).await
     }
 
-    /// A loop in full; `None` for an unknown one.
+    /// A loop with its rounds and its newest events; `None` for an unknown one.
     pub async fn research_loop(&self, id: u64) -> Result<Option<LoopView>, StoreError> {
-        Ok(self.loop_standing(id).await?.map(|standing| standing.view))
+        let mut connection = self.database().snapshot().await?;
+        let Some(row) = research_loops::get(&mut connection, id).await? else { return Ok(None) };
+        view_of(&mut connection, row).await.map(Some)
+    }
+
+    /// Events of the journal of a loop, in order.
+    pub async fn loop_events(&self, id: u64, part: LoopEventPart) -> Result<Vec<LoopEvent>, StoreError> {
+        research_loops::events(&mut *self.database().read().await?, id, part).await
     }
 
     /// The project of a loop; `None` for an unknown one.
@@ -68,14 +86,17 @@ impl Store {
         research_loops::active(&mut *self.database().read().await?).await
     }
 
-    /// What the next action of a loop depends on; `None` for an unknown one.
-    pub async fn loop_standing(&self, id: u64) -> Result<Option<LoopStanding>, StoreError> {
+    /// What the next action of a loop depends on; `None` for an unknown one. `decided` are its first rounds, all decided, which do not
+    /// change: only the rounds after them are read.
+    pub async fn loop_standing(&self, id: u64, decided: Vec<LoopRound>) -> Result<Option<LoopStanding>, StoreError> {
         let mut connection = self.database().snapshot().await?;
         let Some(row) = research_loops::get(&mut connection, id).await? else { return Ok(None) };
-        let (person, token) = (row.person, row.token);
+        let LoopRow { summary, person, token } = row;
         let grants = creator_grants(&mut connection, person, token, Role::Steer).await?;
-        let view = view_of(&mut connection, row).await?;
-        Ok(Some(LoopStanding { view, person, token, grants }))
+        let mut rounds = decided;
+        let after = rounds.last().map_or(0, |round| round.number);
+        rounds.append(&mut research_loops::rounds(&mut connection, id, after).await?);
+        Ok(Some(LoopStanding { summary, rounds, person, token, grants }))
     }
 
     /// Begins a round: adds it with the sweep or the experiment that trains it, and returns it with their id. Returns `None`, and nothing
@@ -287,12 +308,6 @@ async fn known(connection: &mut Connection, id: u64) -> Result<LoopRow, StoreErr
     research_loops::get(connection, id).await?.ok_or(StoreError::UnknownLoop { id })
 }
 
-/// A round that is not decided.
-async fn open_round(connection: &mut Connection, id: u64, number: u32) -> Result<Option<LoopRound>, StoreError> {
-    let last = research_loops::rounds(connection, id).await?.pop();
-    Ok(last.filter(|round| round.number == number && round.decision.is_none()))
-}
-
 async fn set_reason(connection: &mut Connection, id: u64, reason: Option<&str>) -> Result<(), StoreError> {
     research_loops::set_state(connection, id, LoopState::Running, LoopState::Running, reason, None).await?;
     Ok(())
@@ -307,7 +322,8 @@ async fn committed(mut transaction: Change, id: u64) -> Result<LoopView, StoreEr
 
 async fn view_of(connection: &mut Connection, row: LoopRow) -> Result<LoopView, StoreError> {
     let id = row.summary.id;
-    let rounds = research_loops::rounds(connection, id).await?;
-    let events = research_loops::events(connection, id).await?;
+    let rounds = research_loops::rounds(connection, id, 0).await?;
+    let newest = LoopEventPart { limit: NEWEST_EVENTS, ..LoopEventPart::default() };
+    let events = research_loops::events(connection, id, newest).await?;
     Ok(LoopView { summary: row.summary, rounds, events })
 }

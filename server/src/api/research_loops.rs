@@ -4,11 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use research::research_loop::{Replay, replay};
+use serde::Deserialize;
+use store::LoopEventPart;
+use utoipa::IntoParams;
 use wire::ApiErrorBody;
 use wire::research_loop::LoopGoal;
-use wire::research_loop::record::{LoopAction, LoopSummary, LoopView, NewLoopProposal};
+use wire::research_loop::record::{LoopAction, LoopEvent, LoopSummary, LoopView, NewLoopProposal};
 
-use super::extract::{Body, Path};
+use super::extract::{Body, Path, Query, checked_limit};
 use crate::auth::research_loop::{LoopSteerer, LoopViewer};
 use crate::auth::{Contributor, Member, author};
 use crate::error::ApiError;
@@ -17,6 +20,21 @@ use crate::runs::research_loops::{self, create, steer};
 
 /// Loops in a list.
 const LISTED: u32 = 1_000;
+/// Events of a response: the default and the maximum.
+const EVENTS: u32 = 100;
+const MAX_EVENTS: u32 = 500;
+
+/// The events to return.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LoopEventsQuery {
+    /// Only events after this number, the first ones of them; by default the newest events.
+    since: Option<u32>,
+    /// Only events before this number; all by default.
+    before: Option<u32>,
+    /// Maximum number of events, 1 to 500; 100 by default.
+    limit: Option<u32>,
+}
 
 /// Lists the research loops, newest first, at most 1,000.
 #[utoipa::path(get, path = "/research-loops", tag = "experiments", responses((status = 200, body = Vec<LoopSummary>)))]
@@ -41,7 +59,7 @@ pub async fn create_research_loop(
     Ok((StatusCode::CREATED, Json(create::create(&lab, &identity, goal).await?)))
 }
 
-/// Returns a research loop with its rounds and its journal.
+/// Returns a research loop with its rounds and the newest 100 events of its journal.
 #[utoipa::path(get, path = "/research-loops/{id}", tag = "experiments", params(("id" = u64, Path)),
     responses((status = 200, body = LoopView)))]
 pub async fn get_research_loop(
@@ -50,6 +68,19 @@ pub async fn get_research_loop(
     Path(id): Path<u64>,
 ) -> Result<Json<LoopView>, ApiError> {
     research_loops::view(&lab, id).await.map(Json)
+}
+
+/// Returns events of the journal of a research loop, in order. Numbers begin at 1 and have no gaps.
+#[utoipa::path(get, path = "/research-loops/{id}/events", tag = "experiments", params(("id" = u64, Path), LoopEventsQuery),
+    responses((status = 200, body = Vec<LoopEvent>)))]
+pub async fn list_research_loop_events(
+    _: LoopViewer,
+    State(lab): State<Lab>,
+    Path(id): Path<u64>,
+    Query(LoopEventsQuery { since, before, limit }): Query<LoopEventsQuery>,
+) -> Result<Json<Vec<LoopEvent>>, ApiError> {
+    let limit = checked_limit(limit.unwrap_or(EVENTS), MAX_EVENTS)?;
+    Ok(Json(lab.store().loop_events(id, LoopEventPart { since, before, limit }).await?))
 }
 
 /// Pauses, resumes, concludes or stops a research loop, vetoes the proposal of its current round, pins or unpins a hyperparameter, suggests a

@@ -263,6 +263,7 @@ fn experiment_routes() -> Routes {
         .routes(routes!(experiments::get_experiment, experiments::change_experiment))
         .routes(routes!(research_loops::list_research_loops, research_loops::create_research_loop))
         .routes(routes!(research_loops::get_research_loop, research_loops::change_research_loop))
+        .routes(routes!(research_loops::list_research_loop_events))
         .routes(routes!(research_loops::propose_research_change))
         .routes(routes!(research_loops::replay_research_loop))
         .routes(routes!(journal::list_journal))

@@ -15,7 +15,7 @@ use wire::PlanError;
 use wire::access::{Role, TokenKind, Visible};
 use wire::number::{brief, counted};
 use wire::research_loop::LoopGoal;
-use wire::research_loop::record::{LoopRound, LoopState, LoopSummary, LoopView};
+use wire::research_loop::record::{LoopEvent, LoopRound, LoopState, LoopSummary, LoopView};
 
 use super::client::{Client, ClientError};
 use super::data::{DataArgs, UnusedFolder};
@@ -268,10 +268,7 @@ fn follow(client: &Client, mut view: LoopView) -> Result<LoopView, ResearchError
     output::notice(format_args!("Research loop {id}: {}.", view.summary.goal.title.trim()));
     let mut shown = 0;
     loop {
-        for event in view.events.iter().filter(|event| event.number > shown) {
-            output::notice(&event.text);
-        }
-        shown = view.events.last().map_or(shown, |event| event.number);
+        shown = print_events(client, &view, shown)?;
         match view.summary.state {
             LoopState::Finished => return Ok(view),
             LoopState::Stopped if view.current().is_none() => return Ok(view),
@@ -284,6 +281,19 @@ fn follow(client: &Client, mut view: LoopView) -> Result<LoopView, ResearchError
         std::thread::sleep(EVERY);
         view = client.get_patiently(&format!("/research-loops/{id}"))?;
     }
+}
+
+/// Prints the events after a number, and returns the number of the last one. A loop is returned with its newest events; others are fetched.
+fn print_events(client: &Client, view: &LoopView, mut shown: u32) -> Result<u32, ClientError> {
+    while let Some(first) = view.events.first().map(|event| event.number).filter(|first| *first > shown + 1) {
+        let path = format!("/research-loops/{}/events?since={shown}&before={first}", view.summary.id);
+        let missed: Vec<LoopEvent> = client.get_patiently(&path)?;
+        shown = missed.last().map_or(first - 1, |event| event.number);
+        missed.iter().for_each(|event| output::notice(&event.text));
+    }
+    let new = view.events.iter().filter(|event| event.number > shown);
+    new.for_each(|event| output::notice(&event.text));
+    Ok(view.events.last().map_or(shown, |event| event.number))
 }
 
 fn listed(all: &[LoopSummary]) -> String {

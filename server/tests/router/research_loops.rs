@@ -94,6 +94,14 @@ async fn a_loop_without_a_noise_floor_ends_and_can_be_replayed() {
     assert_eq!((&view["plan"]["steps"], &view["plan"]["recipe"]["intervals"]["eval_every"]), (&json!(5), &json!(1)));
     let replayed = lab.get(&format!("{path}/replay"), &lab.view).await.json();
     assert_eq!(replayed, json!({ "decisions": 2, "differences": [] }));
+    let events = lab.get(&format!("{path}/events?since=1&limit=2"), &lab.view).await.json();
+    assert_eq!(
+        (events.as_array().unwrap().len(), &events[0]["number"], &events[1]["number"]),
+        (2, &json!(2), &json!(3))
+    );
+    assert_eq!(events[0]["text"], "round 1: noise floor of the default recipe");
+    let refused = lab.get(&format!("{path}/events?limit=501"), &lab.view).await;
+    assert_eq!((refused.status, &refused.json()["field"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("limit")));
     let late = act(lab, &path, json!({ "action": "pause" })).await;
     assert_eq!((late.status, late.code().as_str()), (StatusCode::CONFLICT, "loop_state"));
     let audit = lab.get("/api/v1/audit", &lab.admin).await.json().to_string();
@@ -105,6 +113,10 @@ async fn hints_and_proposals_stay_within_the_goal() {
     let served = LabWithWorker::open().await;
     let lab = &served.lab;
     let path = create(lab, &with("/proposer", json!("agent"))).await;
+    for proposer in ["builtin", "agent"] {
+        let set = act(lab, &path, json!({ "action": "set_proposer", "proposer": proposer })).await.json();
+        assert_eq!(set["hints"]["proposer"], proposer);
+    }
     let pinned = act(lab, &path, json!({ "action": "pin", "parameter": "optimizer.weight_decay" })).await.json();
     assert_eq!(pinned["hints"]["pinned"], json!(["optimizer.weight_decay"]));
     for (action, field) in [

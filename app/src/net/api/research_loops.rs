@@ -1,7 +1,7 @@
 //! Routes of research loops.
 
 use wire::research_loop::LoopGoal;
-use wire::research_loop::record::{LoopAction, LoopSummary, LoopView};
+use wire::research_loop::record::{LoopAction, LoopEvent, LoopSummary, LoopView};
 
 use super::failure::ApiFailure;
 use super::request::{get, send};
@@ -11,9 +11,14 @@ pub(crate) async fn list() -> Result<Vec<LoopSummary>, ApiFailure> {
     get("/research-loops").await
 }
 
-/// A loop with its rounds and its journal.
+/// A loop with its rounds and the newest events of its journal.
 pub(crate) async fn view(id: u64) -> Result<LoopView, ApiFailure> {
     get(&format!("/research-loops/{id}")).await
+}
+
+/// Events of the journal of a loop before a number, in order.
+pub(crate) async fn events(id: u64, before: u32) -> Result<Vec<LoopEvent>, ApiFailure> {
+    get(&format!("/research-loops/{id}/events?before={before}")).await
 }
 
 /// Starts a loop.

@@ -18,6 +18,17 @@ pub(crate) struct LoopRow {
     pub(crate) token: Option<i64>,
 }
 
+/// Which events of the journal of a loop are read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LoopEventPart {
+    /// Only later events, and the first ones of them.
+    pub since: Option<u32>,
+    /// Only earlier events.
+    pub before: Option<u32>,
+    /// Maximum number.
+    pub limit: u32,
+}
+
 macro_rules! select {
     ($rest:literal) => {
         concat!(
@@ -190,11 +201,26 @@ pub(crate) async fn set_round(connection: &mut SqliteConnection, id: u64, round:
     Ok(())
 }
 
-/// The rounds of a loop in their order.
-pub(crate) async fn rounds(connection: &mut SqliteConnection, id: u64) -> Result<Vec<LoopRound>, StoreError> {
-    let sql = "SELECT round FROM research_rounds WHERE loop = ? ORDER BY number";
-    let found: Vec<String> = sqlx::query_scalar(sql).bind(id as i64).fetch_all(connection).await?;
+/// The rounds of a loop after a number, in their order.
+pub(crate) async fn rounds(
+    connection: &mut SqliteConnection,
+    id: u64,
+    after: u32,
+) -> Result<Vec<LoopRound>, StoreError> {
+    let sql = "SELECT round FROM research_rounds WHERE loop = ? AND number > ? ORDER BY number";
+    let found: Vec<String> = sqlx::query_scalar(sql).bind(id as i64).bind(after).fetch_all(connection).await?;
     found.iter().map(|round| from_json("a round of a research loop", round)).collect()
+}
+
+/// A round that is not decided.
+pub(crate) async fn open_round(
+    connection: &mut SqliteConnection,
+    id: u64,
+    number: u32,
+) -> Result<Option<LoopRound>, StoreError> {
+    let sql = "SELECT round FROM research_rounds WHERE loop = ? AND number = ? AND is_open = 1";
+    let found: Option<String> = sqlx::query_scalar(sql).bind(id as i64).bind(number).fetch_optional(connection).await?;
+    found.map(|round| from_json("a round of a research loop", &round)).transpose()
 }
 
 /// Adds a line to the journal of a loop.
@@ -211,10 +237,25 @@ pub(crate) async fn add_event(
     Ok(())
 }
 
-/// The journal of a loop, oldest first.
-pub(crate) async fn events(connection: &mut SqliteConnection, id: u64) -> Result<Vec<LoopEvent>, StoreError> {
-    let sql = "SELECT number, at_ms, author, text FROM research_loop_events WHERE loop = ? ORDER BY number";
-    let rows: Vec<(u32, i64, String, String)> = sqlx::query_as(sql).bind(id as i64).fetch_all(connection).await?;
+/// Events of the journal of a loop in their order: with `since` the first ones after it, otherwise the newest, below `before` if it is given.
+pub(crate) async fn events(
+    connection: &mut SqliteConnection,
+    id: u64,
+    part: LoopEventPart,
+) -> Result<Vec<LoopEvent>, StoreError> {
+    let LoopEventPart { since, before, limit } = part;
+    let sql = match since {
+        Some(_) => {
+            "SELECT number, at_ms, author, text FROM research_loop_events \
+             WHERE loop = ?1 AND number > ?2 AND number < ?3 ORDER BY number LIMIT ?4"
+        }
+        None => {
+            "SELECT * FROM (SELECT number, at_ms, author, text FROM research_loop_events \
+             WHERE loop = ?1 AND number > ?2 AND number < ?3 ORDER BY number DESC LIMIT ?4) ORDER BY number"
+        }
+    };
+    let query = sqlx::query_as(sql).bind(id as i64).bind(since.unwrap_or(0)).bind(before.unwrap_or(u32::MAX));
+    let rows: Vec<(u32, i64, String, String)> = query.bind(limit).fetch_all(connection).await?;
     let read = |(number, at_ms, author, text): (u32, i64, String, String)| {
         Ok(LoopEvent { number, at_ms, author: from_json("the author of an event", &author)?, text })
     };

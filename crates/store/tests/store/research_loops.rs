@@ -1,6 +1,6 @@
 //! Research loops: a round and what trains it are stored together or not at all, a round is decided once, and hints and vetoes stay.
 
-use store::{NewLoop, NewRoundRuns, NewSweep, Store, StoreError};
+use store::{LoopEventPart, NewLoop, NewRoundRuns, NewSweep, Store, StoreError};
 use wire::Author;
 use wire::access::agent::{AgentLimits, AgentMode, AgentOrigin};
 use wire::access::{Role, Visible};
@@ -99,6 +99,12 @@ async fn a_round_and_what_trains_it_are_stored_together_and_decided_once() {
     let view = store.research_loop(id).await.unwrap().unwrap();
     assert_eq!((view.current(), view.used_secs()), (None, 20.0));
     assert_eq!(view.rounds[0].decision.as_ref().map(|decision| decision.outcome), Some(RoundOutcome::Measured));
+    // Decided rounds are given, and only those after them are read.
+    let given = LoopRound { created_ms: 77, ..view.rounds[0].clone() };
+    store.begin_round(id, &round(2, RoundKind::Change), &sweep()).await.unwrap().unwrap();
+    let standing = store.loop_standing(id, vec![given.clone()]).await.unwrap().unwrap();
+    assert_eq!((standing.rounds.len(), &standing.rounds[0]), (2, &given));
+    assert_eq!(standing.current().map(|round| round.number), Some(2));
     let texts: Vec<&str> = view.events.iter().map(|event| event.text.as_str()).collect();
     let created = format!("created: {RATE}");
     assert_eq!(texts, [created.as_str(), "round 1: noise floor of the default recipe", "round 1: measured. Seen."]);
@@ -199,4 +205,28 @@ async fn the_waiting_proposal_of_a_stopped_agent_is_dropped() {
     let last = view.events.last().unwrap();
     assert_eq!(last.text, "the proposal of tuner (model x) was dropped: its agent was stopped");
     assert!(store.research_loop(loops[1]).await.unwrap().unwrap().summary.queued.is_some(), "another agent's stays");
+}
+
+#[tokio::test]
+async fn a_loop_has_its_newest_events_and_earlier_ones_are_paged() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let id = store.create_loop(&new_loop()).await.unwrap().summary.id;
+    for turn in 0..52 {
+        let (running, paused) = (LoopState::Running, LoopState::Paused);
+        assert!(store.move_loop(id, &[running], paused, &ada(), Some(&turn.to_string())).await.unwrap());
+        assert!(store.move_loop(id, &[paused], running, &ada(), None).await.unwrap());
+    }
+    let numbers = async |part: LoopEventPart| {
+        let events = store.loop_events(id, part).await.unwrap();
+        events.iter().map(|event| event.number).collect::<Vec<_>>()
+    };
+    let shown = store.research_loop(id).await.unwrap().unwrap().events;
+    let ends = (shown.first().map(|event| event.number), shown.last().map(|event| event.number));
+    assert_eq!(ends, (Some(6), Some(105)), "the newest 100 of 105");
+    let part = |since, before, limit| LoopEventPart { since, before, limit };
+    assert_eq!(numbers(part(None, Some(6), 3)).await, [3, 4, 5]);
+    assert_eq!(numbers(part(None, None, 2)).await, [104, 105]);
+    assert_eq!(numbers(part(Some(1), None, 2)).await, [2, 3]);
+    assert_eq!(numbers(part(Some(1), Some(3), 9)).await, [2]);
 }

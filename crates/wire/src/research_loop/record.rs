@@ -341,20 +341,26 @@ pub struct LoopView {
     pub summary: LoopSummary,
     /// All rounds in their order.
     pub rounds: Vec<LoopRound>,
-    /// Its journal, oldest first.
+    /// The newest events of its journal, at most 100, oldest first. They are numbered without gaps: `GET /research-loops/{id}/events` returns
+    /// earlier ones.
     pub events: Vec<LoopEvent>,
 }
 
 impl LoopView {
     /// The round without a decision.
     pub fn current(&self) -> Option<&LoopRound> {
-        self.rounds.last().filter(|round| round.decision.is_none())
+        current(&self.rounds)
     }
 
     /// Used device time that counts towards the budget, seconds.
     pub fn used_secs(&self) -> f64 {
         used_secs(&self.rounds)
     }
+}
+
+/// The round without a decision, among the rounds of a loop in their order.
+pub fn current(rounds: &[LoopRound]) -> Option<&LoopRound> {
+    rounds.last().filter(|round| round.decision.is_none())
 }
 
 /// Device time of rounds that counts towards the budget, seconds: all but that of the confirmation.

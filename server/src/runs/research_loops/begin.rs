@@ -18,7 +18,7 @@ use crate::live::clock::now_ms;
 /// # Errors
 /// An error of the store.
 pub(super) async fn begin(lab: &Lab, standing: &LoopStanding) -> Result<(), ApiError> {
-    let (summary, rounds) = (&standing.view.summary, &standing.view.rounds);
+    let (summary, rounds) = (&standing.summary, &standing.rounds);
     match (next(summary, rounds), &summary.queued) {
         (Next::NoiseFloor, _) => screen(lab, standing, RoundKind::NoiseFloor, None).await,
         (Next::Change(proposal), _) => screen(lab, standing, RoundKind::Change, Some(proposal)).await,
@@ -51,8 +51,8 @@ fn obstacle(summary: &LoopSummary, rounds: &[LoopRound], queued: &LoopProposal) 
 }
 
 fn round(standing: &LoopStanding, kind: RoundKind, proposal: Option<LoopProposal>) -> LoopRound {
-    let number = standing.view.rounds.len() as u32 + 1;
-    LoopRound { proposal, hints: standing.view.summary.hints.clone(), ..new_round(number, kind) }
+    let number = standing.rounds.len() as u32 + 1;
+    LoopRound { proposal, hints: standing.summary.hints.clone(), ..new_round(number, kind) }
 }
 
 /// Begins a round with a sweep. If its specification is not valid, the loop is paused.
@@ -62,7 +62,7 @@ async fn screen(
     kind: RoundKind,
     proposal: Option<LoopProposal>,
 ) -> Result<(), ApiError> {
-    let (summary, rounds) = (&standing.view.summary, &standing.view.rounds);
+    let (summary, rounds) = (&standing.summary, &standing.rounds);
     let round = round(standing, kind, proposal);
     let spec = specs::sweep(summary, rounds, &round);
     match spec.check().and_then(|space| spec.planned_trials(&space)) {
@@ -72,7 +72,7 @@ async fn screen(
 }
 
 async fn start(lab: &Lab, standing: &LoopStanding, round: &LoopRound, runs: NewRoundRuns) -> Result<(), ApiError> {
-    match lab.store().begin_round(standing.view.summary.id, round, &runs).await {
+    match lab.store().begin_round(standing.summary.id, round, &runs).await {
         Ok(Some(begun)) => wake(lab, &begun),
         Ok(None) => {}
         // The lab has too many sweeps or experiments: the next check tries again.
@@ -97,7 +97,7 @@ pub(super) fn wake(lab: &Lab, round: &LoopRound) {
 }
 
 pub(super) async fn wait(lab: &Lab, standing: &LoopStanding, reason: &str) -> Result<(), ApiError> {
-    let summary = &standing.view.summary;
+    let summary = &standing.summary;
     if summary.reason.as_deref() != Some(reason) {
         lab.store().set_loop_reason(summary.id, Some(reason)).await?;
     }
@@ -105,7 +105,7 @@ pub(super) async fn wait(lab: &Lab, standing: &LoopStanding, reason: &str) -> Re
 }
 
 fn sweep(standing: &LoopStanding, spec: SweepSpec, trials: u64) -> NewSweep {
-    let summary = &standing.view.summary;
+    let summary = &standing.summary;
     NewSweep {
         spec,
         project: summary.project.clone(),
@@ -119,7 +119,7 @@ fn sweep(standing: &LoopStanding, spec: SweepSpec, trials: u64) -> NewSweep {
 
 /// The experiment of a round. The predictions of the strategy are scored under its name, those of an agent under the agent's.
 pub(super) fn experiment(standing: &LoopStanding, round: &LoopRound, spec: ExperimentSpec) -> NewExperiment {
-    let summary = &standing.view.summary;
+    let summary = &standing.summary;
     let strategy = || Author::Rule(research::research_loop::STRATEGY.to_owned());
     let project = Some(summary.project.clone());
     let baseline = RunSpec { project, seed: None, ..spec.baseline.spec.clone().unwrap_or_default() };

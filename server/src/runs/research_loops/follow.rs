@@ -35,13 +35,13 @@ struct Followed<'a> {
 /// An error of the store.
 pub(super) async fn follow(lab: &Lab, standing: &LoopStanding, round: &LoopRound) -> Result<(), ApiError> {
     let trained = Trained::read(lab, round).await?;
-    let summary = &standing.view.summary;
+    let summary = &standing.summary;
     // A run that was deleted or trained again has used its time of the budget nevertheless.
     let device_secs = trained.device_secs.max(round.device_secs);
     if device_secs - round.device_secs >= NEW_SECS {
         lab.store().set_round_secs(summary.id, round.number, device_secs).await?;
     }
-    let earlier = &standing.view.rounds[..standing.view.rounds.len() - 1];
+    let earlier = &standing.rounds[..standing.rounds.len() - 1];
     let round = LoopRound { device_secs, ..round.clone() };
     let followed = Followed { lab, standing, earlier, round, trained };
     if let Some(veto) = &followed.round.veto {
@@ -77,7 +77,7 @@ impl Followed<'_> {
     }
 
     fn is_over_budget(&self) -> bool {
-        let budget = self.standing.view.summary.goal.budget.device_hours * SECS_PER_HOUR;
+        let budget = self.standing.summary.goal.budget.device_hours * SECS_PER_HOUR;
         used_secs(self.earlier) + self.round.device_secs >= budget
     }
 
@@ -103,9 +103,9 @@ impl Followed<'_> {
         if self.round.kind == RoundKind::NoiseFloor {
             return self.measured().await;
         }
-        match screen(&self.standing.view.summary, self.earlier, &self.round) {
+        match screen(&self.standing.summary, self.earlier, &self.round) {
             Ok(promoted) => {
-                let spec = specs::test(&self.standing.view.summary, self.earlier, &self.round, &promoted);
+                let spec = specs::test(&self.standing.summary, self.earlier, &self.round, &promoted);
                 let test = experiment(self.standing, &self.round, spec);
                 self.round.promoted = Some(promoted);
                 self.promote(test).await
@@ -115,7 +115,7 @@ impl Followed<'_> {
     }
 
     async fn promote(self, test: store::NewExperiment) -> Result<(), ApiError> {
-        match self.lab.store().promote_round(self.standing.view.summary.id, &self.round, test).await {
+        match self.lab.store().promote_round(self.standing.summary.id, &self.round, test).await {
             Ok(Some(begun)) => wake(self.lab, &begun),
             Ok(None) => {}
             // The lab has too many experiments: the next check tries again.
@@ -135,7 +135,7 @@ impl Followed<'_> {
         let runs = counted(losses.len() as u64, "run");
         let (outcome, sentence) = match noise_floor(std::slice::from_ref(&self.round)) {
             Some(sigma) => {
-                let steps = self.standing.view.summary.start.short_steps;
+                let steps = self.standing.summary.start.short_steps;
                 let sigma = brief(sigma);
                 let sentence = format!(
                     "The losses of {runs} of the default recipe after {steps} steps have a standard deviation of {sigma} {UNIT}."
@@ -173,7 +173,7 @@ impl Followed<'_> {
 
     async fn decide(self, outcome: RoundOutcome, verdict: Option<Verdict>, sentence: String) -> Result<(), ApiError> {
         let decision = LoopDecision { outcome, verdict, sentence, at_ms: now_ms() };
-        self.lab.store().decide_round(self.standing.view.summary.id, &self.round, decision).await?;
+        self.lab.store().decide_round(self.standing.summary.id, &self.round, decision).await?;
         self.lab.feed.lab_changed();
         Ok(())
     }

@@ -264,7 +264,7 @@ fn OutcomeMark(outcome: Option<RoundOutcome>) -> impl IntoView {
 #[component]
 fn Journal() -> impl IntoView {
     let open = expect_context::<OpenLoop>();
-    let events = open.part(|view| view.events.clone());
+    let has_earlier = Memo::new(move |_| open.journal.read().first().is_some_and(|first| first.number > 1));
     let line = |event: &LoopEvent| {
         let about = format!("{} · {}", moment(event.at_ms as f64), author_name(&event.author));
         view! { <li><p>{isolated(&event.text)}</p><p class="small dim">{about}</p></li> }
@@ -272,8 +272,19 @@ fn Journal() -> impl IntoView {
     view! {
         <section class="stack" aria-labelledby="loop-journal-title">
             <h2 id="loop-journal-title">"Journal"</h2>
-            {shows(move || events.get().map(|events| view! {
-                <ol class="sheet list">{events.iter().rev().map(line).collect_view()}</ol>
+            {shows(move || view! {
+                <ol class="sheet list">{open.journal.read().iter().rev().map(line).collect_view()}</ol>
+            })}
+            {shows(move || has_earlier.get().then(|| view! {
+                <div class="row pager">
+                    <button
+                        title="Fetch earlier events of the journal"
+                        disabled=move || open.is_sending.get()
+                        on:click=clicks(move |_| open.fetch_earlier())
+                    >
+                        "Earlier events"
+                    </button>
+                </div>
             }))}
         </section>
     }

@@ -1,11 +1,11 @@
-//! The research loop of the page: fetched while it can change, and commanded. [`ReasonForm`] sends commands that need a reason.
+//! The research loop of the page: fetched while it can change, and commanded. Earlier events of its journal are fetched on request.
 
 use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::experiment::record::REASON_CHARS;
-use wire::research_loop::record::{LoopAction, LoopView};
+use wire::research_loop::record::{LoopAction, LoopEvent, LoopView};
 
 use crate::components::Toasts;
 use crate::components::interval::every;
@@ -20,6 +20,8 @@ const REFRESH: Duration = Duration::from_secs(2);
 pub(super) struct OpenLoop {
     pub(super) id: u64,
     pub(super) view: RwSignal<Option<LoopView>>,
+    /// The events of its journal that are known, oldest first, without gaps.
+    pub(super) journal: RwSignal<Vec<LoopEvent>>,
     pub(super) failure: RwSignal<Option<ApiFailure>>,
     pub(super) is_sending: RwSignal<bool>,
     toasts: Toasts,
@@ -28,7 +30,7 @@ pub(super) struct OpenLoop {
 impl OpenLoop {
     pub(super) fn open(id: u64) -> Self {
         let (view, failure, is_sending) = (RwSignal::new(None), RwSignal::new(None), RwSignal::new(false));
-        let open = Self { id, view, failure, is_sending, toasts: expect_context() };
+        let open = Self { id, view, journal: RwSignal::default(), failure, is_sending, toasts: expect_context() };
         open.fetch();
         every(REFRESH, move || {
             let can_change = |view: &LoopView| !view.summary.state.is_over() || view.current().is_some();
@@ -51,9 +53,33 @@ impl OpenLoop {
     /// Shows what has changed.
     fn put(self, found: LoopView) {
         self.failure.try_set(None);
+        let known = self.journal.try_get_untracked().unwrap_or_default();
+        if known.last() != found.events.last() {
+            self.journal.try_set(continued(known, &found.events));
+        }
         if self.view.try_with_untracked(|known| known.as_ref() == Some(&found)) == Some(false) {
             self.view.try_set(Some(found));
         }
+    }
+
+    /// Fetches the events before those that are known.
+    pub(super) fn fetch_earlier(self) {
+        let Some(first) = self.journal.with_untracked(|known| known.first().map(|event| event.number)) else { return };
+        self.is_sending.set(true);
+        spawn_local(async move {
+            match research_loops::events(self.id, first).await {
+                Ok(mut earlier) => {
+                    let known = self.journal.try_get_untracked().unwrap_or_default();
+                    // Unless the journal has begun anew meanwhile.
+                    if known.first().map(|event| event.number) == Some(first) {
+                        earlier.extend(known);
+                        self.journal.try_set(earlier);
+                    }
+                }
+                Err(failure) => self.toasts.fail("Earlier events could not be fetched", &failure),
+            }
+            self.is_sending.try_set(false);
+        });
     }
 
     pub(super) fn act(self, what: &'static str, action: LoopAction) {
@@ -84,6 +110,17 @@ impl OpenLoop {
             summary.is_some_and(|summary| !summary.state.is_over() && session.can_steer_in(&summary.project))
         })
     }
+}
+
+/// The known events and the newest ones. Without the events between them, the newest ones alone.
+fn continued(mut known: Vec<LoopEvent>, newest: &[LoopEvent]) -> Vec<LoopEvent> {
+    let last = known.last().map_or(0, |event| event.number);
+    let has_gap = newest.first().is_some_and(|first| first.number > last + 1);
+    if has_gap {
+        return newest.to_vec();
+    }
+    known.extend(newest.iter().filter(|event| event.number > last).cloned());
+    known
 }
 
 /// A reason, and the button that sends it.

@@ -268,8 +268,7 @@ pub async fn wait_for_loop(
     loop {
         let view: LoopView = caller.get(&path_of(id)).await?;
         let seen = *since.get_or_insert_with(|| last_number(&view).into());
-        let is_new = |event: &&LoopEvent| u64::from(event.number) > seen;
-        let new: Vec<&LoopEvent> = view.events.iter().filter(is_new).take(EVENTS).collect();
+        let new = events_after(caller, &view, seen).await?;
         let (has_ended, now) = (view.summary.state.is_over() && view.current().is_none(), Instant::now());
         let ended_by = match (new.is_empty(), awaits_proposal(&view), has_ended, now >= until) {
             (false, ..) => "event",
@@ -287,7 +286,17 @@ pub async fn wait_for_loop(
     }
 }
 
-fn waited(ended_by: &str, view: &LoopView, new: &[&LoopEvent], seen: u64) -> Answer {
+/// The first events after a number. A loop is read with its newest events only.
+async fn events_after(caller: &Caller, view: &LoopView, seen: u64) -> Result<Vec<LoopEvent>, ApiError> {
+    let next = seen.saturating_add(1);
+    if view.events.first().is_some_and(|first| u64::from(first.number) > next) {
+        return caller.get(&format!("{}/events?since={seen}&limit={EVENTS}", path_of(view.summary.id))).await;
+    }
+    let is_new = |event: &&LoopEvent| u64::from(event.number) >= next;
+    Ok(view.events.iter().filter(is_new).take(EVENTS).cloned().collect())
+}
+
+fn waited(ended_by: &str, view: &LoopView, new: &[LoopEvent], seen: u64) -> Answer {
     let last = new.last().map_or(seen, |event| event.number.into());
     let data = json!({ "until": ended_by, "last_number": last, "events": new, "loop": standing(view) });
     let answer = Answer::new(data)
