@@ -1,11 +1,12 @@
 //! Experiments: the list with the scores of predictions, the form of a new one ([`form`]), one experiment as a page of a lab notebook
 //! ([`notebook`]), the research journal of a project ([`journal`]), and research loops
-//! ([`loops`]).
+//! ([`loops`]). [`opened`] is what the pages of one of them have in common.
 
 mod form;
 mod journal;
 mod loops;
 mod notebook;
+mod opened;
 mod pairs;
 mod scores;
 mod tabs;

@@ -9,17 +9,15 @@ use leptos::task::spawn_local;
 use wire::RunSpec;
 use wire::experiment::ExperimentSpec;
 use wire::experiment::record::{
-    ExperimentAction, ExperimentEvent, ExperimentRun, ExperimentState, ExperimentSummary, ExperimentView, REASON_CHARS,
+    ExperimentAction, ExperimentEvent, ExperimentRun, ExperimentState, ExperimentSummary, ExperimentView,
 };
 
+use super::opened::{NotOpened, ReasonForm, journal_line};
 use super::pairs::Pairs;
 use super::words::{Mark, author_name, budgeted_time, compared, in_metric, most_pairs};
-use crate::base::at;
 use crate::components::interval::every;
 use crate::components::number::{counted, grouped, moment, small};
-use crate::components::{
-    Empty, Failure, Progress, Skeleton, Toasts, clicks, isolated, run_name, says, sentence, shows,
-};
+use crate::components::{Failure, Progress, Skeleton, Toasts, clicks, isolated, run_name, says, sentence, shows};
 use crate::net::api::{ApiFailure, experiments};
 use crate::net::live::Live;
 use crate::route::run_path;
@@ -106,9 +104,13 @@ pub(in crate::pages) fn ExperimentPage(id: u64) -> impl IntoView {
     });
     // A memo: each failed request sets the failure, and an alert that is built again is read aloud again.
     let refused = Memo::new(move |_| notebook.failure.get());
-    let content = move || match stage.get() {
+    let content = move || {
+        match stage.get() {
         0 => view! { <Skeleton rows=6 /> }.into_any(),
-        1 => notebook.failure.get().map(|failure| view! { <NotOpened failure /> }).into_any(),
+        1 => notebook.failure.get().map(|failure| view! {
+            <NotOpened noun="experiment" id=notebook.id failure list="/experiments" retry=move |()| notebook.fetch() />
+        })
+        .into_any(),
         _ => view! {
             {shows(move || refused.get().map(|failure| view! {
                 <Failure
@@ -124,30 +126,9 @@ pub(in crate::pages) fn ExperimentPage(id: u64) -> impl IntoView {
             <Journal />
         }
         .into_any(),
+    }
     };
     view! { <main class="page experiment stack roomy">{shows(content)}</main> }
-}
-
-#[component]
-fn NotOpened(failure: ApiFailure) -> impl IntoView {
-    let notebook = expect_context::<Notebook>();
-    let to_list = || {
-        view! { <a class="button" href=at("/experiments") title="All experiments">"Open the experiments"</a> }
-    };
-    if failure.status == 404 {
-        let text = format!("There is no experiment {}, or it is in a project that you may not see.", notebook.id);
-        return view! {
-            <h1 class="unseen">"Experiment not found"</h1>
-            <Empty title="Experiment not found" text>{to_list()}</Empty>
-        }
-        .into_any();
-    }
-    view! {
-        <h1 class="unseen">{format!("Experiment {}", notebook.id)}</h1>
-        <Failure what="The experiment could not be opened" failure retry=move |()| notebook.fetch() />
-        {to_list()}
-    }
-    .into_any()
 }
 
 /// Title, state and controls.
@@ -189,7 +170,7 @@ fn Head() -> impl IntoView {
 fn Controls(state: ExperimentState) -> impl IntoView {
     let notebook = expect_context::<Notebook>();
     let is_sending = notebook.is_sending;
-    let (is_stopping, reason) = (RwSignal::new(false), RwSignal::new(String::new()));
+    let is_stopping = RwSignal::new(false);
     let go_on = match state {
         ExperimentState::Paused => view! {
             <button
@@ -212,13 +193,9 @@ fn Controls(state: ExperimentState) -> impl IntoView {
         }
         .into_any(),
     };
-    let stop = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
-        let reason = reason.get_untracked().trim().to_owned();
-        if !reason.is_empty() {
-            notebook.act("The experiment was not stopped", ExperimentAction::Stop { reason });
-        }
-    };
+    let send = Callback::new(move |reason| {
+        notebook.act("The experiment was not stopped", ExperimentAction::Stop { reason });
+    });
     view! {
         {go_on}
         <button
@@ -229,25 +206,7 @@ fn Controls(state: ExperimentState) -> impl IntoView {
             "Stop …"
         </button>
         {shows(move || is_stopping.get().then(|| view! {
-            <form class="row" on:submit=stop>
-                <label title="It is kept with the experiment">
-                    "Reason "
-                    <input
-                        type="text"
-                        maxlength=REASON_CHARS.to_string()
-                        prop:value=reason
-                        on:input:target=move |event| reason.set(event.target().value())
-                    />
-                </label>
-                <button
-                    class="danger"
-                    type="submit"
-                    title="This cannot be undone"
-                    disabled=move || is_sending.get() || reason.read().trim().is_empty()
-                >
-                    "Stop without a verdict"
-                </button>
-            </form>
+            <ReasonForm word="Stop without a verdict" is_sending send />
         }))}
     }
 }
@@ -394,10 +353,7 @@ fn Conclusion() -> impl IntoView {
 fn Journal() -> impl IntoView {
     let notebook = expect_context::<Notebook>();
     let events = notebook.part(|view| view.events.clone());
-    let line = |event: &ExperimentEvent| {
-        let about = format!("{} · {}", moment(event.at_ms as f64), author_name(&event.author));
-        view! { <li><p>{isolated(&event.text)}</p><p class="small dim">{about}</p></li> }
-    };
+    let line = |event: &ExperimentEvent| journal_line(event.at_ms, &event.author, &event.text);
     view! {
         <section class="stack" aria-labelledby="journal-title">
             <h2 id="journal-title">"Journal"</h2>

@@ -13,11 +13,10 @@ use super::LoopMark;
 use super::hints::Hints;
 use super::present::{PresentRound, links};
 use super::proposer::ProposerChoice;
-use super::state::{OpenLoop, ReasonForm};
-use crate::base::at;
+use super::state::OpenLoop;
 use crate::components::number::{counted, moment, small};
-use crate::components::{Empty, Failure, Icon, Progress, Skeleton, clicks, isolated, says, sentence, shows};
-use crate::net::api::ApiFailure;
+use crate::components::{Failure, Icon, Progress, Skeleton, clicks, isolated, says, sentence, shows};
+use crate::pages::experiments::opened::{NotOpened, ReasonForm, journal_line};
 use crate::pages::experiments::words::{author_name, budgeted_time};
 
 #[component]
@@ -32,9 +31,14 @@ pub(in crate::pages) fn LoopPage(id: u64) -> impl IntoView {
     });
     // A memo: each failed request sets the failure, and an alert that is built again is read aloud again.
     let refused = Memo::new(move |_| open.failure.get());
-    let content = move || match stage.get() {
+    let content =
+        move || {
+            match stage.get() {
         0 => view! { <Skeleton rows=6 /> }.into_any(),
-        1 => open.failure.get().map(|failure| view! { <NotOpened failure /> }).into_any(),
+        1 => open.failure.get().map(|failure| view! {
+            <NotOpened noun="research loop" id=open.id failure list="/research" retry=move |()| open.fetch() />
+        })
+        .into_any(),
         _ => view! {
             {shows(move || refused.get().map(|failure| view! {
                 <Failure what="The research loop could not be fetched again" failure retry=move |()| open.fetch() />
@@ -48,30 +52,9 @@ pub(in crate::pages) fn LoopPage(id: u64) -> impl IntoView {
             <Journal />
         }
         .into_any(),
-    };
+    }
+        };
     view! { <main class="page experiment stack roomy">{shows(content)}</main> }
-}
-
-#[component]
-fn NotOpened(failure: ApiFailure) -> impl IntoView {
-    let open = expect_context::<OpenLoop>();
-    let to_list = || {
-        view! { <a class="button" href=at("/research") title="All research loops">"Open the research loops"</a> }
-    };
-    if failure.status == 404 {
-        let text = format!("There is no research loop {}, or it is in a project that you may not see.", open.id);
-        return view! {
-            <h1 class="unseen">"Research loop not found"</h1>
-            <Empty title="Research loop not found" text>{to_list()}</Empty>
-        }
-        .into_any();
-    }
-    view! {
-        <h1 class="unseen">{format!("Research loop {}", open.id)}</h1>
-        <Failure what="The research loop could not be opened" failure retry=move |()| open.fetch() />
-        {to_list()}
-    }
-    .into_any()
 }
 
 /// Title, state, controls and budget.
@@ -172,6 +155,7 @@ fn Controls(state: LoopState, is_concluding: bool) -> impl IntoView {
         {shows(move || is_stopping.get().then(|| view! {
             <ReasonForm
                 word="Stop the loop"
+                is_sending
                 send=Callback::new(move |reason| open.act("The research loop was not stopped", LoopAction::Stop { reason }))
             />
         }))}
@@ -265,10 +249,7 @@ fn OutcomeMark(outcome: Option<RoundOutcome>) -> impl IntoView {
 fn Journal() -> impl IntoView {
     let open = expect_context::<OpenLoop>();
     let has_earlier = Memo::new(move |_| open.journal.read().first().is_some_and(|first| first.number > 1));
-    let line = |event: &LoopEvent| {
-        let about = format!("{} · {}", moment(event.at_ms as f64), author_name(&event.author));
-        view! { <li><p>{isolated(&event.text)}</p><p class="small dim">{about}</p></li> }
-    };
+    let line = |event: &LoopEvent| journal_line(event.at_ms, &event.author, &event.text);
     view! {
         <section class="stack" aria-labelledby="loop-journal-title">
             <h2 id="loop-journal-title">"Journal"</h2>

@@ -10,12 +10,13 @@ use wire::experiment::record::ExperimentRun;
 use wire::research_loop::record::{LoopAction, LoopRound, LoopView, RoundKind};
 use wire::sweep::record::Trial;
 
-use super::state::{OpenLoop, ReasonForm};
+use super::state::OpenLoop;
 use crate::base::at;
 use crate::components::interval::every;
 use crate::components::number::loss;
 use crate::components::{Sparkline, clicks, isolated, shows};
 use crate::net::api::{experiments, sweeps};
+use crate::pages::experiments::opened::ReasonForm;
 use crate::route::{run_path, sweep_path};
 
 /// Time between two requests for the trials.
@@ -204,7 +205,9 @@ fn Veto(round: LoopRound) -> impl IntoView {
                     >
                         "Veto …"
                     </button>
-                    {shows(move || is_open.get().then(|| view! { <ReasonForm word="Veto the proposal" send /> }))}
+                    {shows(move || is_open.get().then(|| view! {
+                        <ReasonForm word="Veto the proposal" is_sending=open.is_sending send />
+                    }))}
                 </div>
             }
         })

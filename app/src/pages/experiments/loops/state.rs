@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::experiment::record::REASON_CHARS;
 use wire::research_loop::record::{LoopAction, LoopEvent, LoopView};
 
 use crate::components::Toasts;
@@ -123,37 +122,23 @@ fn continued(mut known: Vec<LoopEvent>, newest: &[LoopEvent]) -> Vec<LoopEvent> 
     known
 }
 
-/// A reason, and the button that sends it.
-#[component]
-pub(super) fn ReasonForm(word: &'static str, send: Callback<String>) -> impl IntoView {
-    let open = expect_context::<OpenLoop>();
-    let reason = RwSignal::new(String::new());
-    let submit = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
-        let reason = reason.get_untracked().trim().to_owned();
-        if !reason.is_empty() {
-            send.run(reason);
-        }
-    };
-    view! {
-        <form class="row" on:submit=submit>
-            <label title="Stored in the journal of the loop">
-                "Reason "
-                <input
-                    type="text"
-                    maxlength=REASON_CHARS.to_string()
-                    prop:value=reason
-                    on:input:target=move |event| reason.set(event.target().value())
-                />
-            </label>
-            <button
-                class="danger"
-                type="submit"
-                title="This cannot be undone"
-                disabled=move || open.is_sending.get() || reason.read().trim().is_empty()
-            >
-                {word}
-            </button>
-        </form>
+#[cfg(test)]
+mod tests {
+    use wire::Author;
+
+    use super::*;
+
+    #[test]
+    fn newest_events_continue_the_known_ones_unless_some_are_missing() {
+        let event = |number| LoopEvent { number, at_ms: 0, author: Author::System, text: String::new() };
+        let check = |known: &[u32], newest: &[u32], expected: &[u32]| {
+            let [known, newest] = [known, newest].map(|all| all.iter().copied().map(event).collect::<Vec<_>>());
+            let numbers: Vec<u32> = continued(known, &newest).iter().map(|event| event.number).collect();
+            assert_eq!(numbers, expected);
+        };
+        check(&[], &[6, 7], &[6, 7]);
+        check(&[3, 4, 5, 6], &[5, 6, 7], &[3, 4, 5, 6, 7]);
+        check(&[3, 4], &[5, 6], &[3, 4, 5, 6]);
+        check(&[3, 4], &[6, 7], &[6, 7]);
     }
 }
