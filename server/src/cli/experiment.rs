@@ -16,7 +16,7 @@ use wire::number::{counted, in_sentence};
 
 use super::client::{Client, ClientError};
 use super::data::{DataArgs, UnusedFolder};
-use super::train::spec::by_path;
+use super::train::split_tables;
 use crate::auth::tokens::{DAY_MS, default_days};
 use crate::live::clock::now_ms;
 use crate::output::{self, OutputError};
@@ -161,7 +161,7 @@ fn read(path: &Path) -> Result<ExperimentSpec, ExperimentError> {
     let mut spec: ExperimentSpec = toml::from_str(&text).map_err(invalid)?;
     let of_baseline = spec.baseline.spec.as_mut().map(|spec| &mut spec.overrides);
     for overrides in [Some(&mut spec.change.overrides), of_baseline].into_iter().flatten() {
-        *overrides = std::mem::take(overrides).into_iter().flat_map(|(path, value)| by_path(path, value)).collect();
+        split_tables(overrides);
     }
     spec.check().map_err(|source| ExperimentError::Value { path: path.to_owned(), source })?;
     Ok(spec)

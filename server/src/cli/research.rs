@@ -12,18 +12,17 @@ use research::research_loop::{Replay, findings, replay};
 use store::{Store, StoreError};
 use tokio::task::JoinError;
 use wire::PlanError;
-use wire::access::{Role, TokenKind, Visible};
+use wire::access::Visible;
 use wire::number::{brief, counted};
 use wire::research_loop::LoopGoal;
 use wire::research_loop::record::{LoopEvent, LoopRound, LoopState, LoopSummary, LoopView};
 
 use super::client::{Client, ClientError};
 use super::data::{DataArgs, UnusedFolder};
-use super::own_server::serve_during;
+use super::own_server::{Ended, serve_during, with_own_token};
 use super::sweep::wait_for_datasets;
-use super::train::by_path;
+use super::train::split_tables;
 use crate::lab::open::ServeError;
-use crate::live::clock::now_ms;
 use crate::output::{self, OutputError};
 use crate::workers::local;
 
@@ -49,8 +48,6 @@ A goal is a TOML file:
   [budget]
   device_hours = 0.5";
 
-/// Validity of the token with which the runs are started, ms. A loop trains with the rights of its creator, so it must outlast the loop.
-const TOKEN_MS: i64 = 90 * 24 * 3600 * 1000;
 /// Time between two requests.
 const EVERY: Duration = Duration::from_secs(1);
 /// Loops that `--list` prints.
@@ -201,24 +198,15 @@ impl ResearchArgs {
 
     /// Starts and follows the loop on a server; `has_ended` becomes true when a server in this process ends.
     async fn on(self, url: String, goal: LoopGoal, has_ended: Arc<AtomicBool>) -> Result<(), ResearchError> {
-        let access = Store::open_access(self.data.used()?).await?;
-        let name = format!("research {}", goal.title.trim());
-        let token = access.add_token(&name, Role::Steer, TokenKind::Api, Some(now_ms() + TOKEN_MS)).await?;
-        let client = Client::of_own_server(url, &token, has_ended);
-        let ended = tokio::task::spawn_blocking(move || self.carry_out(&client, &goal)).await?;
+        let (folder, name) = (self.data.used()?.to_owned(), format!("research {}", goal.title.trim()));
         // A loop that continues without this program needs the token.
-        let is_needed = match &ended {
-            Ok(Ended::Detached(_)) | Err(ResearchError::Paused { .. }) => true,
-            Err(ResearchError::Client(error)) => !error.is_refusal(),
+        let is_needed = |error: &ResearchError| match error {
+            ResearchError::Paused { .. } => true,
+            ResearchError::Client(error) => !error.is_refusal(),
             _ => false,
         };
-        if !is_needed && let Some(own) = access.identify(&token).await? {
-            access.revoke(own.token_id).await?;
-        }
-        if let Ended::Detached(research_loop) = ended? {
-            output::line(research_loop)?;
-        }
-        Ok(())
+        let work = move |client: &Client| self.carry_out(client, &goal);
+        with_own_token(&folder, &name, (url, has_ended), work, is_needed).await
     }
 
     fn carry_out(self, client: &Client, goal: &LoopGoal) -> Result<Ended, ResearchError> {
@@ -228,20 +216,12 @@ impl ResearchArgs {
             other => ResearchError::Client(other),
         })?;
         if self.detach {
-            return Ok(Ended::Detached(made.summary.id));
+            return Ok(Ended::Detached(made.summary.id.to_string()));
         }
         let view = follow(client, made)?;
         print(self.json, &view, described)?;
         Ok(Ended::Whole)
     }
-}
-
-/// The end of the program.
-enum Ended {
-    /// The loop has ended.
-    Whole,
-    /// The loop with this number continues.
-    Detached(u64),
 }
 
 fn print<T: serde::Serialize>(as_json: bool, value: &T, described: impl Fn(&T) -> String) -> Result<(), ResearchError> {
@@ -257,8 +237,7 @@ fn read(path: &Path) -> Result<LoopGoal, ResearchError> {
     let text = std::fs::read_to_string(path).map_err(|source| ResearchError::File { path: path.to_owned(), source })?;
     let invalid = |source| ResearchError::Goal { path: path.to_owned(), source: Box::new(source) };
     let mut goal: LoopGoal = toml::from_str(&text).map_err(invalid)?;
-    let overrides = std::mem::take(&mut goal.base.overrides);
-    goal.base.overrides = overrides.into_iter().flat_map(|(path, value)| by_path(path, value)).collect();
+    split_tables(&mut goal.base.overrides);
     Ok(goal)
 }
 

@@ -12,9 +12,8 @@ use std::time::Duration;
 
 use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use store::{Store, StoreError};
+use store::StoreError;
 use tokio::task::JoinError;
-use wire::access::{Role, TokenKind};
 use wire::data::corpus::{Job, JobState};
 use wire::number::counted;
 use wire::sweep::command::{SweepCommand, SweepRequest};
@@ -27,10 +26,9 @@ use wire::{CorpusId, PlanError, RunSpec};
 use super::client::{Client, ClientError};
 use super::data::{DataArgs, UnusedFolder};
 use super::export::write_trials;
-use super::own_server::serve_during;
-use super::train::by_path;
+use super::own_server::{Ended, serve_during, with_own_token};
+use super::train::split_tables;
 use crate::lab::open::ServeError;
-use crate::live::clock::now_ms;
 use crate::output::{self, OutputError};
 use crate::workers::local;
 use progress::Progress;
@@ -62,8 +60,6 @@ A sweep is a TOML file:
   [stopping]
   rule = \"asha\"          # median, asha or hyperband; without it, all trials train to their end";
 
-/// Validity of the token with which the trials are started, ms. A sweep trains with the rights of its creator, so it must outlast the sweep.
-const TOKEN_MS: i64 = 90 * 24 * 3600 * 1000;
 /// Time between two requests.
 const EVERY: Duration = Duration::from_millis(500);
 
@@ -217,24 +213,15 @@ impl SweepArgs {
 
     /// Sends the work to a server, and follows the sweep that it starts; `has_ended` becomes true when a server in this process ends.
     async fn on(self, url: String, work: Work, has_ended: Arc<AtomicBool>) -> Result<(), SweepError> {
-        let access = Store::open_access(self.data.used()?).await?;
-        let token =
-            access.add_token(&work.token_name(), Role::Steer, TokenKind::Api, Some(now_ms() + TOKEN_MS)).await?;
-        let client = Client::of_own_server(url, &token, has_ended);
-        let ended = tokio::task::spawn_blocking(move || self.carry_out(&client, &work)).await?;
+        let (folder, name) = (self.data.used()?.to_owned(), work.token_name());
         // A sweep that continues without this program needs the token.
-        let is_needed = match &ended {
-            Ok(Ended::Detached(_)) | Err(SweepError::Paused { .. }) => true,
-            Err(SweepError::Client(error)) => !error.is_refusal(),
+        let is_needed = |error: &SweepError| match error {
+            SweepError::Paused { .. } => true,
+            SweepError::Client(error) => !error.is_refusal(),
             _ => false,
         };
-        if !is_needed && let Some(own) = access.identify(&token).await? {
-            access.revoke(own.token_id).await?;
-        }
-        if let Ended::Detached(sweep) = ended? {
-            output::line(sweep)?;
-        }
-        Ok(())
+        let carry_out = move |client: &Client| self.carry_out(client, &work);
+        with_own_token(&folder, &name, (url, has_ended), carry_out, is_needed).await
     }
 
     fn carry_out(self, client: &Client, work: &Work) -> Result<Ended, SweepError> {
@@ -257,7 +244,7 @@ impl SweepArgs {
         }
         let sweep: Sweep = client.post("/sweeps", spec).map_err(of_specification)?;
         if self.detach {
-            return Ok(Ended::Detached(sweep.id));
+            return Ok(Ended::Detached(sweep.id.to_string()));
         }
         output::notice(format_args!("Sweep {} ({}): {}.", sweep.id, spec.name, counted(sweep.trials, "trial")));
         let view = follow(client, sweep.id)?;
@@ -287,14 +274,6 @@ impl SweepArgs {
     }
 }
 
-/// The end of the program.
-enum Ended {
-    /// The sweep has ended, or none was started.
-    Whole,
-    /// The sweep with this number continues.
-    Detached(i64),
-}
-
 /// Changes the stopping rule of a sweep, and prints the new rule.
 fn set_stopping(client: &Client, id: i64, stopping: Option<StoppingRule>) -> Result<(), SweepError> {
     // No trial changes after the last change of any sweep, so the answer has none.
@@ -319,8 +298,7 @@ fn read_spec(path: &Path) -> Result<SweepSpec, SweepError> {
     let text = std::fs::read_to_string(path).map_err(|source| SweepError::File { path: path.to_owned(), source })?;
     let mut spec: SweepSpec =
         toml::from_str(&text).map_err(|source| SweepError::Spec { path: path.to_owned(), source: Box::new(source) })?;
-    let overrides = std::mem::take(&mut spec.base.overrides);
-    spec.base.overrides = overrides.into_iter().flat_map(|(path, value)| by_path(path, value)).collect();
+    split_tables(&mut spec.base.overrides);
     Ok(spec)
 }
 

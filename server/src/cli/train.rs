@@ -28,7 +28,7 @@ use crate::lab::open::ServeError;
 use crate::lab::settings::Settings;
 use acts::{Allowed, parse_act};
 use scores::parse_task;
-pub(super) use spec::by_path;
+pub(super) use spec::split_tables;
 use spec::{Override, parse_override};
 
 const EXAMPLES: &str = "\

@@ -1,5 +1,6 @@
 //! The spec of a training on the command line: a file, options that override it, and `--set` for single hyperparameters.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Number, Value};
@@ -83,13 +84,17 @@ fn read_spec(path: &Path) -> Result<RunSpec, TrainError> {
     let text = std::fs::read_to_string(path).map_err(|source| TrainError::File { path: path.to_owned(), source })?;
     let mut spec: RunSpec =
         toml::from_str(&text).map_err(|source| TrainError::Spec { path: path.to_owned(), source: Box::new(source) })?;
-    spec.overrides =
-        std::mem::take(&mut spec.overrides).into_iter().flat_map(|(path, value)| by_path(path, value)).collect();
+    split_tables(&mut spec.overrides);
     Ok(spec)
 }
 
+/// Replaces overrides that are tables by one override for each path.
+pub(in crate::cli) fn split_tables(overrides: &mut BTreeMap<String, Value>) {
+    *overrides = std::mem::take(overrides).into_iter().flat_map(|(path, value)| by_path(path, value)).collect();
+}
+
 /// The overrides of a value: one for each path, where tables stand for the parts of a path.
-pub(in crate::cli) fn by_path(path: String, value: Value) -> Vec<(String, Value)> {
+fn by_path(path: String, value: Value) -> Vec<(String, Value)> {
     match value {
         // A shape is one value: `{wsd = {decay_steps = 100}}`.
         Value::Object(table) if path != "schedule.shape" => {
