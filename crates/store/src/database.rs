@@ -24,6 +24,7 @@ pub(crate) mod projects;
 pub(crate) mod proposals;
 pub(crate) mod protected_datasets;
 pub(crate) mod queue;
+mod records;
 pub(crate) mod research_journal;
 pub(crate) mod research_loops;
 pub(crate) mod run_table;

@@ -7,6 +7,7 @@ use wire::experiment::record::{ExperimentEvent, ExperimentRun, ExperimentState, 
 use wire::{Author, RunId, RunSpec};
 
 use super::json::{from_json, from_word, to_json, to_word};
+use super::records::{self, Line};
 use super::run_table::seen;
 use crate::error::StoreError;
 use crate::new_experiment::NewExperiment;
@@ -129,8 +130,7 @@ pub(crate) async fn active(connection: &mut SqliteConnection) -> Result<Vec<u64>
     let sql = "SELECT id FROM experiments WHERE state = 'running' OR state IN ('paused', 'stopped') AND EXISTS \
                (SELECT 1 FROM experiment_runs AS run WHERE run.experiment = experiments.id AND run.value IS NULL AND run.failure IS NULL) \
                ORDER BY id";
-    let ids: Vec<i64> = sqlx::query_scalar(sql).fetch_all(connection).await?;
-    Ok(ids.into_iter().map(|id| id as u64).collect())
+    records::ids(connection, sql).await
 }
 
 /// Changes the state of an experiment, and the reason. Returns whether it had the state `from`.
@@ -142,15 +142,8 @@ pub(crate) async fn set_state(
     reason: Option<&str>,
     ended_ms: Option<i64>,
 ) -> Result<bool, StoreError> {
-    let done = sqlx::query("UPDATE experiments SET state = ?, reason = ?, ended_ms = ? WHERE id = ? AND state = ?")
-        .bind(to_word(&to)?)
-        .bind(reason)
-        .bind(ended_ms)
-        .bind(id as i64)
-        .bind(to_word(&from)?)
-        .execute(connection)
-        .await?;
-    Ok(done.rows_affected() == 1)
+    let sql = "UPDATE experiments SET state = ?1, reason = ?2, ended_ms = ?3 WHERE id = ?4 AND state = ?5";
+    records::set_state(connection, sql, id, [from, to], reason, ended_ms).await
 }
 
 /// Stores the verdict.
@@ -242,8 +235,7 @@ pub(crate) async fn add_event(
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO experiment_events (experiment, number, at_ms, author, text) VALUES (?1, \
                (SELECT COALESCE(MAX(number), 0) + 1 FROM experiment_events WHERE experiment = ?1), ?2, ?3, ?4)";
-    sqlx::query(sql).bind(experiment as i64).bind(at_ms).bind(to_json(author)?).bind(text).execute(connection).await?;
-    Ok(())
+    records::add_line(connection, sql, experiment, at_ms, author, text).await
 }
 
 /// The journal of an experiment, oldest first.
@@ -254,8 +246,6 @@ pub(crate) async fn events(
     let sql = "SELECT number, at_ms, author, text FROM experiment_events WHERE experiment = ? ORDER BY number";
     let rows: Vec<(u32, i64, String, String)> =
         sqlx::query_as(sql).bind(experiment as i64).fetch_all(connection).await?;
-    let read = |(number, at_ms, author, text): (u32, i64, String, String)| {
-        Ok(ExperimentEvent { number, at_ms, author: from_json("the author of an event", &author)?, text })
-    };
-    rows.into_iter().map(read).collect()
+    let event = |(number, at_ms, author, text): Line| ExperimentEvent { number, at_ms, author, text };
+    rows.into_iter().map(|row| records::line(row).map(event)).collect()
 }

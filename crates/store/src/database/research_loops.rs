@@ -7,6 +7,7 @@ use wire::access::Visible;
 use wire::research_loop::record::{LoopEvent, LoopHints, LoopProposal, LoopRound, LoopState, LoopSummary};
 
 use super::json::{from_json, from_word, to_json, to_word};
+use super::records::{self, Line};
 use super::run_table::seen;
 use crate::error::StoreError;
 use crate::new_loop::NewLoop;
@@ -115,8 +116,7 @@ pub(crate) async fn list(
 pub(crate) async fn active(connection: &mut SqliteConnection) -> Result<Vec<u64>, StoreError> {
     let sql = "SELECT id FROM research_loops WHERE state = 'running' \
                UNION SELECT loop FROM research_rounds WHERE is_open = 1 ORDER BY 1";
-    let ids: Vec<i64> = sqlx::query_scalar(sql).fetch_all(connection).await?;
-    Ok(ids.into_iter().map(|id| id as u64).collect())
+    records::ids(connection, sql).await
 }
 
 /// Changes the state of a loop and the reason. Returns whether it had the state `from`.
@@ -128,15 +128,8 @@ pub(crate) async fn set_state(
     reason: Option<&str>,
     ended_ms: Option<i64>,
 ) -> Result<bool, StoreError> {
-    let done = sqlx::query("UPDATE research_loops SET state = ?, reason = ?, ended_ms = ? WHERE id = ? AND state = ?")
-        .bind(to_word(&to)?)
-        .bind(reason)
-        .bind(ended_ms)
-        .bind(id as i64)
-        .bind(to_word(&from)?)
-        .execute(connection)
-        .await?;
-    Ok(done.rows_affected() == 1)
+    let sql = "UPDATE research_loops SET state = ?1, reason = ?2, ended_ms = ?3 WHERE id = ?4 AND state = ?5";
+    records::set_state(connection, sql, id, [from, to], reason, ended_ms).await
 }
 
 /// Stores the hints.
@@ -233,8 +226,7 @@ pub(crate) async fn add_event(
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO research_loop_events (loop, number, at_ms, author, text) VALUES (?1, \
                (SELECT COALESCE(MAX(number), 0) + 1 FROM research_loop_events WHERE loop = ?1), ?2, ?3, ?4)";
-    sqlx::query(sql).bind(id as i64).bind(at_ms).bind(to_json(author)?).bind(text).execute(connection).await?;
-    Ok(())
+    records::add_line(connection, sql, id, at_ms, author, text).await
 }
 
 /// Events of the journal of a loop in their order: with `since` the first ones after it, otherwise the newest, below `before` if it is given.
@@ -256,8 +248,6 @@ pub(crate) async fn events(
     };
     let query = sqlx::query_as(sql).bind(id as i64).bind(since.unwrap_or(0)).bind(before.unwrap_or(u32::MAX));
     let rows: Vec<(u32, i64, String, String)> = query.bind(limit).fetch_all(connection).await?;
-    let read = |(number, at_ms, author, text): (u32, i64, String, String)| {
-        Ok(LoopEvent { number, at_ms, author: from_json("the author of an event", &author)?, text })
-    };
-    rows.into_iter().map(read).collect()
+    let event = |(number, at_ms, author, text): Line| LoopEvent { number, at_ms, author, text };
+    rows.into_iter().map(|row| records::line(row).map(event)).collect()
 }
