@@ -210,7 +210,7 @@ impl ResearchArgs {
     }
 
     fn carry_out(self, client: &Client, goal: &LoopGoal) -> Result<Ended, ResearchError> {
-        wait_for_datasets(client, &goal.base)?;
+        wait_for_datasets(client, &goal.base, goal.parameters.keys())?;
         let made: LoopView = client.post("/research-loops", goal).map_err(|error| match error {
             ClientError::Refused { .. } => ResearchError::Refused { source: error },
             other => ResearchError::Client(other),

@@ -19,6 +19,7 @@ use wire::number::counted;
 use wire::sweep::command::{SweepCommand, SweepRequest};
 use wire::sweep::preview::SweepPreview;
 use wire::sweep::record::{Sweep, SweepDecision, SweepState, SweepView};
+use wire::sweep::space::WEIGHT;
 use wire::sweep::spec::SweepSpec;
 use wire::sweep::stopping::StoppingRule;
 use wire::{CorpusId, PlanError, RunSpec};
@@ -236,7 +237,7 @@ impl SweepArgs {
             set_stopping(client, id, spec.stopping)?;
             return Ok(Ended::Whole);
         }
-        wait_for_datasets(client, &spec.base)?;
+        wait_for_datasets(client, &spec.base, spec.space.parameters.keys())?;
         if self.preview {
             let preview: SweepPreview = client.post("/sweeps/preview", spec).map_err(of_specification)?;
             output::line(serde_json::to_string_pretty(&preview)?)?;
@@ -302,12 +303,23 @@ fn read_spec(path: &Path) -> Result<SweepSpec, SweepError> {
     Ok(spec)
 }
 
-/// Waits until the datasets that a specification names are ready: a new lab generates the built-in ones.
-pub(super) fn wait_for_datasets(client: &Client, base: &RunSpec) -> Result<(), ClientError> {
+/// Waits until the datasets that a specification names are ready: a new lab generates the built-in ones. `parameters` are the names of those
+/// that vary; each weight names a dataset.
+pub(super) fn wait_for_datasets<'a>(
+    client: &Client,
+    base: &RunSpec,
+    parameters: impl Iterator<Item = &'a String>,
+) -> Result<(), ClientError> {
     let of_mix = base.mix.iter().flat_map(|mix| mix.keys());
-    let named: Vec<&CorpusId> = base.corpus.iter().chain(of_mix).collect();
+    let named: Vec<&str> = base
+        .corpus
+        .iter()
+        .chain(of_mix)
+        .map(CorpusId::as_str)
+        .chain(parameters.filter_map(|name| name.strip_prefix(WEIGHT)))
+        .collect();
     let is_awaited = |job: &&Job| {
-        job.state == JobState::Running && job.corpus.as_ref().is_some_and(|corpus| named.contains(&corpus))
+        job.state == JobState::Running && job.corpus.as_ref().is_some_and(|corpus| named.contains(&corpus.as_str()))
     };
     let mut is_said = false;
     loop {
