@@ -1,10 +1,13 @@
 """Golden values of samplers from Optuna 5.0 and cmaes 0.13: python3 sampling.py > sampling.json (pip install optuna scipy cmaes).
 
 `parzen`: log densities of Optuna's Parzen estimators. `cma`: the distribution of the package cmaes after given generations. `best`: the best
-values of 60 trials by Optuna's samplers on standard functions, 20 seeds each.
+values of 60 trials by Optuna's samplers on standard functions, 20 seeds each. `grid`: the same on a grid of 128 trainings (`grid.json`), with the
+parameters as integers, the places of their values, and for `tpe_choices` as categories without an order.
 """
+import itertools
 import json
 import math
+import pathlib
 import random
 import warnings
 
@@ -127,4 +130,24 @@ def best():
     return found
 
 
-print(json.dumps({"parzen": parzen(), "cma": cma(), "best": best()}))
+def grid():
+    trained = json.loads(pathlib.Path(__file__).with_name("grid.json").read_text())
+    sizes = {name: len(values) for name, values in trained["parameters"].items()}
+    losses = dict(zip(itertools.product(*map(range, sizes.values())), trained["losses"], strict=True))
+    integer = lambda trial, name: trial.suggest_int(name, 0, sizes[name] - 1)
+    choice = lambda trial, name: trial.suggest_categorical(name, list(range(sizes[name])))
+    samplers = {
+        "tpe": (optuna.samplers.TPESampler, integer),
+        "tpe_choices": (optuna.samplers.TPESampler, choice),
+        "cma_es": (optuna.samplers.CmaEsSampler, integer),
+    }
+    found = {}
+    for sampler, (make, suggest) in samplers.items():
+        for seed in range(20):
+            study = optuna.create_study(sampler=make(seed=seed))
+            study.optimize(lambda trial: losses[tuple(suggest(trial, name) for name in sizes)], n_trials=60)
+            found.setdefault(sampler, []).append(float(f"{study.best_value:.6g}"))
+    return {sampler: sorted(values) for sampler, values in found.items()}
+
+
+print(json.dumps({"parzen": parzen(), "cma": cma(), "best": best(), "grid": grid()}))
