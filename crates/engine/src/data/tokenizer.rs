@@ -1,6 +1,6 @@
 //! Text to token ids and back: bytes, characters, byte-pair encodings trained on the corpus, GPT-2's tokenizer, and imported tokenizers.
 //!
-//! Byte-pair encodings are trained by the `tokenizers` crate and applied by `tiktoken-rs`, which is the faster of the two. All but `char`
+//! Byte-pair encodings are trained by the `tokenizers` crate and applied by `pairs`; `tiktoken-rs` has GPT-2's tokens. All but `char`
 //! encode every text, and decoding gives back exactly what was encoded. An imported tokenizer is stored beside the corpora under its hash.
 //! One that a lab exported is read by [`hugging_face`]; any other is computed by the `tokenizers` crate (`imported`).
 //!
@@ -9,30 +9,29 @@
 
 pub mod hugging_face;
 pub(crate) mod imported;
+mod pairs;
 mod spelling;
 pub(crate) mod training;
+mod words;
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
-use tiktoken_rs::CoreBPE;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::{AddedToken, TokenizerBuilder, TokenizerImpl};
+use tokenizers::{AddedToken, TokenizerBuilder, TokenizerImpl, Trainer};
 use wire::data::tokenizer::Tokenizer;
 
+use self::pairs::BytePairs;
+use self::words::Words;
 use crate::data::files::{write_json, write_synced};
 use crate::error::{DataError, TokenizerError};
 
 /// The text of the end-of-text token in token lists.
 pub(crate) const EOT_PIECE: &str = "<|endoftext|>";
-/// GPT-2's pre-tokenization of text into words (as in `tiktoken`), which `tokenizers` uses too.
-const WORDS: &str = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s";
-/// [`WORDS`] with every digit as a separate word, without a space before it (SmolLM and others).
-const WORDS_AND_DIGITS: &str =
-    r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++|\p{N}| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?=\p{N})|\s+(?!\S)|\s";
 /// Size of the chunks that text is tokenized in, bytes: it bounds memory and splits the work over all cores.
 const CHUNK_BYTES: usize = 64 * 1024;
 /// Maximum length of a chunk, bytes; a longer word is split.
@@ -56,11 +55,7 @@ enum Kind {
     Byte,
     /// Token of each character by its code point; `u32::MAX` if unknown.
     Char(Vec<u32>),
-    Bpe {
-        bpe: Box<CoreBPE>,
-        by_digit: bool,
-    },
-    Gpt2(&'static CoreBPE),
+    Bpe(Arc<BytePairs>),
     Imported(Box<imported::ImportedTokenizer>),
 }
 
@@ -94,9 +89,15 @@ impl TextTokenizer {
 
     /// GPT-2's tokenizer of 50,257 tokens.
     pub fn gpt2() -> Self {
-        let pairs = tiktoken_rs::r50k_base_singleton();
-        let pieces = (0..50_256).map(|id| pairs.decode_bytes(&[id]).ok()).chain([None]).collect();
-        Self::own(pieces, Some(50_256), Kind::Gpt2(pairs))
+        static GPT2: LazyLock<(Vec<Option<Vec<u8>>>, Arc<BytePairs>)> = LazyLock::new(|| {
+            let theirs = tiktoken_rs::r50k_base_singleton();
+            let pieces: Vec<Option<Vec<u8>>> =
+                (0..50_256).map(|id| theirs.decode_bytes(&[id]).ok()).chain([None]).collect();
+            let pairs = BytePairs::new(&pieces, false).expect("GPT-2 has a token for each byte");
+            (pieces, Arc::new(pairs))
+        });
+        let (pieces, pairs) = &*GPT2;
+        Self::own(pieces.clone(), Some(50_256), Kind::Bpe(Arc::clone(pairs)))
     }
 
     /// Opens the tokenizer of a folder of shards.
@@ -148,15 +149,8 @@ impl TextTokenizer {
             // The name of an unused token has a letter outside the spelling, so it has no text.
             *slot = letters.chars().map(|letter| bytes.get(&letter).copied()).collect::<Option<Vec<u8>>>();
         }
-        let known = |byte: u8| pieces.iter().flatten().any(|piece| *piece == [byte]);
-        if !(0..=255).all(known) {
-            return Err(unsupported("it has no token for some bytes"));
-        }
-        let ranks = pieces.iter().enumerate().filter_map(|(id, piece)| Some((piece.clone()?, id as u32)));
-        let words = if by_digit { WORDS_AND_DIGITS } else { WORDS };
-        let bpe = CoreBPE::new(ranks.collect(), [].into_iter().collect(), words)
-            .map_err(|source| unsupported(source.to_string()))?;
-        Ok(Self::own(pieces, eot, Kind::Bpe { bpe: Box::new(bpe), by_digit }))
+        let pairs = BytePairs::new(&pieces, by_digit).ok_or_else(|| unsupported("it has no token for some bytes"))?;
+        Ok(Self::own(pieces, eot, Kind::Bpe(Arc::new(pairs))))
     }
 
     /// Bytes of each token; `None` for tokens without text.
@@ -166,12 +160,12 @@ impl TextTokenizer {
 
     /// Whether the tokenizer is a byte-pair encoding.
     pub(crate) fn is_bpe(&self) -> bool {
-        matches!(self.kind, Kind::Bpe { .. } | Kind::Gpt2(_))
+        matches!(self.kind, Kind::Bpe(_))
     }
 
     /// Whether every digit is a separate word.
     pub(crate) fn splits_digits(&self) -> bool {
-        matches!(self.kind, Kind::Bpe { by_digit: true, .. })
+        matches!(&self.kind, Kind::Bpe(pairs) if pairs.splits_digits())
     }
 
     /// Whether every byte is a token.
@@ -261,8 +255,7 @@ impl TextTokenizer {
                     return Err(DataError::UnknownChars { chars: unknown.into_iter().take(20).collect() });
                 }
             }
-            Kind::Bpe { bpe, .. } => tokens.extend(merge(bpe, text)?),
-            Kind::Gpt2(bpe) => tokens.extend(merge(bpe, text)?),
+            Kind::Bpe(pairs) => pairs.encode(text, tokens),
             Kind::Imported(tokenizer) => tokens.extend(tokenizer.encode(text)?),
         }
         Ok(())
@@ -336,12 +329,6 @@ impl TextTokenizer {
 
 fn char_id(ids: &[u32], c: char) -> Option<u32> {
     ids.get(c as usize).copied().filter(|id| *id != u32::MAX)
-}
-
-/// Encodes text without special tokens: their names in the text are ordinary text.
-fn merge(pairs: &CoreBPE, text: &str) -> Result<Vec<u32>, DataError> {
-    let (tokens, _) = pairs.encode(text, &Default::default()).map_err(|source| failed("byte-pair", source))?;
-    Ok(tokens)
 }
 
 fn unsupported(what: impl Into<String>) -> TokenizerError {
@@ -419,12 +406,19 @@ pub(crate) fn train_bpe<'a>(
         .special_tokens(vec![end])
         .show_progress(false);
     let mut trainer = builder.initial_alphabet(ByteLevel::alphabet().into_iter().collect()).build();
+    let mut letters = ['\0'; 256];
+    byte_of_letter().into_iter().for_each(|(letter, byte)| letters[usize::from(byte)] = letter);
+    let spell = |word: &[u8]| -> String { word.iter().map(|byte| letters[usize::from(*byte)]).collect() };
+    let words_of = |chunk: &str| Ok(Words::new(chunk, false).map(|word| spell(&chunk.as_bytes()[word])).collect());
+    trainer.feed(chunks, words_of).map_err(fail)?;
+    let mut pairs = BPE::default();
+    let special = trainer.train(&mut pairs).map_err(fail)?;
     let words = ByteLevel::default().add_prefix_space(false).trim_offsets(false);
     let build = TokenizerBuilder::<BPE, tokenizers::NormalizerWrapper, ByteLevel, ByteLevel, ByteLevel>::new();
-    let build = build.with_model(BPE::default()).with_normalizer(None).with_pre_tokenizer(Some(words));
+    let build = build.with_model(pairs).with_normalizer(None).with_pre_tokenizer(Some(words));
     let mut trained: TokenizerImpl<_, _, _, _, _> =
         build.with_post_processor(Some(words)).with_decoder(Some(words)).build().map_err(fail)?;
-    trained.train(&mut trainer, chunks).map_err(fail)?;
+    trained.add_special_tokens(&special);
     let mut json = serde_json::to_value(&trained).map_err(|source| failed("bpe", source))?;
     if let Some(spelled) = json.pointer_mut("/model/vocab").and_then(|spelled| spelled.as_object_mut()) {
         for id in spelled.len()..vocab as usize {
@@ -454,8 +448,8 @@ pub(crate) fn byte_of_letter() -> HashMap<char, u8> {
         .collect()
 }
 
-/// Splits `range` of a text at positions that no token crosses: before a line end that follows a visible character, because no word of
-/// [`WORDS`] or [`WORDS_AND_DIGITS`] has white space after another character, and no word pattern looks ahead past it.
+/// Splits `range` of a text at positions that no token crosses: before a line end that follows a visible character, because no [word](words)
+/// has white space after another character, and no word before it depends on what follows.
 pub(crate) fn chunks(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
     let (mut all, mut start) = (vec![], range.start);
     while range.end - start > CHUNK_BYTES {
