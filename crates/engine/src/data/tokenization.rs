@@ -180,21 +180,35 @@ impl Tokenization<'_> {
             })
             .collect();
         let batches = batches_of(&pieces);
-        for batch in batches {
-            let (tokenizer, eot) = (self.tokenizer, self.eot);
-            let encode = |piece: &Piece| piece.encode(all, tokenizer, eot);
-            let encoded = batch.par_iter().map(encode).collect::<Result<Vec<Vec<u32>>, DataError>>()?;
-            for tokens in encoded {
-                tokens.iter().for_each(|token| counts[*token as usize] += 1);
-                shard.write(&tokens)?;
-            }
+        let (tokenizer, eot) = (self.tokenizer, self.eot);
+        let encode = |batch: &[Piece]| -> Result<Vec<Vec<u32>>, DataError> {
+            batch.par_iter().map(|piece| piece.encode(all, tokenizer, eot)).collect()
+        };
+        let mut encoded = encode(batches.first().copied().unwrap_or_default())?;
+        for (index, batch) in batches.iter().enumerate() {
+            // The tokens of a batch are written while those of the next are computed.
+            let (written, next) = rayon::join(
+                || write(&mut shard, &encoded, counts),
+                || batches.get(index + 1).copied().map(&encode).transpose(),
+            );
+            written?;
             self.done += batch.iter().map(|piece| piece.chunk.len() as u64).sum::<u64>();
             if !(self.progress)(self.done, Some(self.total), "bytes") {
                 return Err(DataError::Cancelled);
             }
+            encoded = next?.unwrap_or_default();
         }
         shard.finish()
     }
+}
+
+/// Writes and counts the tokens of chunks.
+fn write(shard: &mut ShardWriter, chunks: &[Vec<u32>], counts: &mut [u64]) -> Result<(), DataError> {
+    for tokens in chunks {
+        tokens.iter().for_each(|token| counts[*token as usize] += 1);
+        shard.write(tokens)?;
+    }
+    Ok(())
 }
 
 /// A chunk of a text, and whether it begins or ends its document.

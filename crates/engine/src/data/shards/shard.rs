@@ -63,10 +63,18 @@ impl ShardWriter {
     }
 
     pub(crate) fn write(&mut self, tokens: &[u32]) -> Result<(), DataError> {
-        let bytes: Vec<u8> = tokens.iter().flat_map(|token| token.to_le_bytes().into_iter().take(self.width)).collect();
-        self.hasher.update(&bytes);
         self.tokens += tokens.len() as u64;
-        self.file.write_all(&bytes).map_err(DataError::disk("could not write", &self.path))
+        match self.width {
+            2 => {
+                self.append(tokens.iter().map(|token| (*token as u16).to_le_bytes()).collect::<Vec<_>>().as_flattened())
+            }
+            _ => self.append(tokens.iter().map(|token| token.to_le_bytes()).collect::<Vec<_>>().as_flattened()),
+        }
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), DataError> {
+        self.hasher.update(bytes);
+        self.file.write_all(bytes).map_err(DataError::disk("could not write", &self.path))
     }
 
     pub(crate) fn finish(mut self) -> Result<ShardInfo, DataError> {
@@ -90,7 +98,7 @@ impl Shard {
         if blake3::hash(shard.map.bytes()).to_hex().as_str() != info.hash {
             return Err(DataError::altered(path, "its hash differs from the recorded one"));
         }
-        if shard.len() < 2 || (0..shard.len()).any(|index| shard.get(index) as u32 >= vocab) {
+        if shard.len() < 2 || shard.largest() >= vocab {
             return Err(DataError::altered(path, "it contains token ids outside the vocabulary of the tokenizer"));
         }
         Ok(shard)
@@ -99,6 +107,16 @@ impl Shard {
     /// Number of tokens; at least two.
     pub(crate) fn len(&self) -> usize {
         self.map.bytes().len() / self.width
+    }
+
+    /// The largest token.
+    fn largest(&self) -> u32 {
+        let bytes = self.map.bytes();
+        let largest = match self.width {
+            2 => bytes.as_chunks::<2>().0.iter().map(|token| u32::from(u16::from_le_bytes(*token))).max(),
+            _ => bytes.as_chunks::<4>().0.iter().map(|token| u32::from_le_bytes(*token)).max(),
+        };
+        largest.unwrap_or(0)
     }
 
     /// One token; an index past the end starts again at the first token.
