@@ -79,6 +79,12 @@ impl Normals {
     pub fn new(seed: u64, stream: u64) -> Self {
         Self { counter: Counter::new(seed, stream), second: None }
     }
+
+    /// The same numbers without the first `pairs` pairs, which are not computed.
+    pub fn skip_pairs(mut self, pairs: u64) -> Self {
+        self.counter.index += 2 * pairs;
+        self
+    }
 }
 
 impl Iterator for Normals {
@@ -117,6 +123,15 @@ mod tests {
         assert!(chi_square < 30.0, "{counts:?}");
         assert_eq!((counter.below(0), counter.below(1)), (0, 0));
         assert!((0..1000).all(|_| counter.below(u64::MAX) < u64::MAX));
+    }
+
+    #[test]
+    fn skipped_pairs_change_no_later_number() {
+        let all: Vec<f32> = Normals::new(3, 1).take(100).collect();
+        for pairs in [0, 1, 7, 49] {
+            let rest = Normals::new(3, 1).skip_pairs(pairs).take(100 - 2 * pairs as usize);
+            assert_eq!(rest.collect::<Vec<f32>>(), all[2 * pairs as usize..]);
+        }
     }
 
     #[test]

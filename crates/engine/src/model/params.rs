@@ -5,12 +5,15 @@
 use std::collections::HashMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use rayon::prelude::*;
 use wire::model::{Mlp, ModelPlan, Norm, Positions};
 
 use crate::kernels::random::Normals;
 
 /// Standard deviation of matrices at the start (GPT-2).
 const STD: f32 = 0.02;
+/// Initial values that a thread computes at a time: an even number, since normal numbers are drawn in pairs.
+const INITIAL_PART: usize = 1 << 16;
 
 /// Initial values of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -127,11 +130,21 @@ impl Layout {
 /// Initial values of every parameter: a pure function of the seed and the index of the parameter.
 pub fn initial(specs: &[ParamSpec], seed: u64) -> Vec<Vec<f32>> {
     let fill = |(index, spec): (usize, &ParamSpec)| match spec.init {
-        Init::Normal(std) => Normals::new(seed, index as u64).take(spec.len()).map(|z| z * std).collect(),
+        Init::Normal(std) => normal(seed, index as u64, spec.len(), std),
         Init::Ones => vec![1.0; spec.len()],
         Init::Zeros => vec![0.0; spec.len()],
     };
     specs.iter().enumerate().map(fill).collect()
+}
+
+/// Normal numbers of `stream`, computed on all cores.
+fn normal(seed: u64, stream: u64, len: usize, std: f32) -> Vec<f32> {
+    let mut values = vec![0.0; len];
+    values.par_chunks_mut(INITIAL_PART).enumerate().for_each(|(part, values)| {
+        let numbers = Normals::new(seed, stream).skip_pairs((part * INITIAL_PART / 2) as u64);
+        values.iter_mut().zip(numbers).for_each(|(value, z)| *value = z * std);
+    });
+    values
 }
 
 /// The [`initial`] values on a device.
