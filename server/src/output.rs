@@ -8,7 +8,7 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-/// Why a result was not printed.
+/// Reasons for which a result was not printed.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
     /// Its reader has closed the pipe.

@@ -11,7 +11,7 @@ use wire::number::counted;
 use wire::sweep::record::{SweepState, TrialState};
 use wire::{CheckpointId, DeviceId, RunId, RunState};
 
-use crate::oauth::OAuthRefusal;
+use crate::oauth_refusal::OAuthRefusal;
 
 /// A source of any type.
 type Source = Box<dyn std::error::Error + Send + Sync>;

@@ -10,51 +10,16 @@ use crate::clock::now_ms;
 use crate::database::oauth::{OAuthClient, OAuthCode};
 use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
+use crate::oauth_refusal::{MAX_CLIENTS, MAX_PER_HOUR, OAuthRefusal};
 use crate::people::check_count;
 use crate::store::Store;
 use crate::tokens::{TokenOwner, hash, insert_owned, random_text};
 
-/// Clients of a lab.
-const MAX_CLIENTS: i64 = 1_000;
-/// Clients that register from one network in an hour.
-const MAX_PER_HOUR: i64 = 20;
 const HOUR_MS: i64 = 3600 * 1000;
 /// A used code is remembered for an hour, so that its second use ends the token.
 const REMEMBERED_MS: i64 = HOUR_MS;
 /// Between the halves of a refresh token, which are hexadecimal digits.
 const SEPARATOR: char = '.';
-
-/// Why a program gets no token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum OAuthRefusal {
-    /// The text is no code, or one that was issued long ago.
-    #[error("the code is unknown")]
-    UnknownCode,
-    /// It was presented before. The token that it was exchanged for has ended.
-    #[error("the code was used before")]
-    UsedCode,
-    #[error("the code has expired")]
-    ExpiredCode,
-    /// The code or the refresh token belongs to another client.
-    #[error("it was issued to another client")]
-    OtherClient,
-    #[error("the redirect address is not the one of the authorization request")]
-    OtherRedirect,
-    #[error("the code verifier is not the one of the authorization request")]
-    WrongVerifier,
-    #[error("the resource is not the one of the authorization request")]
-    OtherResource,
-    /// The text is no refresh token, or its token was revoked or has expired.
-    #[error("the refresh token is unknown, revoked or expired")]
-    UnknownRefresh,
-    /// It was used before. Its token has ended.
-    #[error("the refresh token was used before, so the access of the client has ended")]
-    UsedRefresh,
-    #[error("too many clients have registered from this network; at most {} can in an hour", MAX_PER_HOUR)]
-    TooManyRegistrations,
-    #[error("the lab has {} clients with tokens, which is the most", MAX_CLIENTS)]
-    TooManyClients,
-}
 
 /// What a client presents with a code.
 #[derive(Debug, Clone, Copy)]

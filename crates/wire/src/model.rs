@@ -1,7 +1,6 @@
 //! The architecture of the decoder, and its cost: parameters, FLOPs, memory.
 
 pub mod architecture;
-pub mod memory;
 pub mod mup;
 
 use serde::{Deserialize, Serialize};

@@ -6,6 +6,7 @@ pub mod copy;
 pub mod fork;
 pub mod health;
 pub mod history;
+pub mod memory;
 pub mod operators;
 pub mod plan;
 pub mod preset;

@@ -10,7 +10,7 @@ use crate::error::StoreError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OAuthClient {
     pub id: i64,
-    /// What it calls itself.
+    /// The name that it has registered.
     pub name: String,
     /// Addresses to which it may be sent codes.
     pub redirects: Vec<String>,
@@ -44,7 +44,7 @@ pub(crate) struct PresentedRow {
     pub(crate) token: Option<i64>,
 }
 
-/// What a client was given.
+/// A grant of access to a client.
 pub(crate) struct GrantRow {
     pub(crate) token: i64,
     /// Name of the token.

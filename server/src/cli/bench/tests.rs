@@ -96,7 +96,7 @@ fn a_bench_measures_every_operator_and_is_a_baseline_for_itself() {
 fn options_that_do_not_fit_are_refused_before_anything_is_trained() {
     for (line, named) in [
         ("--threads 4000000000", "--threads 4000000000: this machine has"),
-        ("--preset smal", "unknown preset \"smal\""),
+        ("--preset micro", "unknown preset \"micro\""),
         ("--set model.layer=2", "unknown hyperparameter \"model.layer\""),
         ("--set model.layers=many", "model.layers"),
         ("--baseline missing.json", "missing.json: the file cannot be read"),

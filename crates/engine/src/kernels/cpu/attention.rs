@@ -10,7 +10,7 @@
 //! heads, seq]`. With fewer key-value heads, `heads / kv_heads` query heads in a row read the same one. The functions of one head take
 //! views with any strides; [`crate::kernels::fused`] calls one for burn's tensors.
 
-use wire::model::memory::ATTENTION_TILE;
+use wire::run::memory::ATTENTION_TILE;
 
 use super::lanes::{dot, exp, fraction, max, sum, wide_fn};
 use super::products::{Matrix, multiply};

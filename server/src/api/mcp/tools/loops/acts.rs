@@ -93,7 +93,7 @@ acting!(StartLoop {
     spec: Map<String, Value>,
 });
 
-/// What is done with a loop.
+/// Actions on a research loop.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Action {
@@ -108,7 +108,7 @@ enum Action {
     SetProposer,
 }
 
-/// Who proposes.
+/// Proposer of a research loop.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum ProposedBy {

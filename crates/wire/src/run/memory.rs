@@ -3,9 +3,9 @@
 //!
 //! Counts are numbers of 32-bit floats; those of an imported plan, which may have any size, end at the largest number.
 
-use super::{Mlp, ModelPlan};
 use crate::device::DeviceKind;
 use crate::hyperparameters::recipe::Batch;
+use crate::model::{Mlp, ModelPlan};
 use crate::number::product;
 
 /// A worker before its first step: program, runtime, dataset.
@@ -46,8 +46,11 @@ impl ModelPlan {
     /// Weights, two moments, a gradient, the activations for the backward pass, and the logits with their gradient.
     fn gpu_values(&self, batch: &Batch) -> u64 {
         let of_block = sum(&[product([16, self.d_model]), product([5, self.d_ff]), product([3, self.heads, self.seq])]);
-        let of_token =
-            sum(&[product([self.layers]).saturating_mul(of_block), product([4, self.d_model]), product([4, self.vocab])]);
+        let of_token = sum(&[
+            product([self.layers]).saturating_mul(of_block),
+            product([4, self.d_model]),
+            product([4, self.vocab]),
+        ]);
         let activations = product([batch.size, self.seq]).saturating_mul(of_token);
         self.parameters().saturating_mul(4).saturating_add(activations)
     }
@@ -84,7 +87,8 @@ impl ModelPlan {
 
     /// What forward keeps of a block: the outputs of two norms, query, mixed values, key, value, and the MLP's activations.
     fn block_values(&self, rows: usize) -> u64 {
-        let heads = if self.qk_norm { sum(&[product([2, self.heads]), self.kv_heads as u64]) } else { self.heads as u64 };
+        let heads =
+            if self.qk_norm { sum(&[product([2, self.heads]), self.kv_heads as u64]) } else { self.heads as u64 };
         let hidden = if self.mlp == Mlp::Swiglu { 3 } else { 2 };
         let of_row = sum(&[
             product([4, self.d_model]),
