@@ -152,7 +152,8 @@ async fn an_agent_connects_with_a_token_and_gets_the_list_of_tools() {
         let (name, input) = (tool["name"].as_str().unwrap(), &tool["inputSchema"]);
         assert!(tool["description"].as_str().unwrap().len() > 20, "{tool:#}");
         assert_eq!((&input["type"], &input["additionalProperties"]), (&json!("object"), &json!(false)), "{name}");
-        assert_eq!(tool["outputSchema"]["required"], json!(["data"]), "{name}");
+        let either = json!([{ "required": ["data"] }, { "required": ["error"] }]);
+        assert_eq!(tool["outputSchema"]["anyOf"], either, "{name}");
         assert_eq!(tool["annotations"]["readOnlyHint"], READING.contains(&name), "{name}");
         for argument in input["properties"].as_object().into_iter().flatten() {
             assert!(argument.1["description"].is_string(), "{name}: {argument:?} is not described");

@@ -208,9 +208,11 @@ pub fn schema(fields: &[Field]) -> Map<String, Value> {
                 },
                 "required": ["field", "shown", "of", "how"]
             } },
-            "next": sentences("Suggested next calls.")
+            "next": sentences("Suggested next calls."),
+            "error": { "type": "object", "description": "Why the call was refused, in place of data: code, message, and sometimes field and hint." }
         },
-        "required": ["data"]
+        // Clients check a refusal against the schema too, and do not show one that does not match it.
+        "anyOf": [{ "required": ["data"] }, { "required": ["error"] }]
     });
     match schema {
         Value::Object(schema) => schema,
