@@ -94,19 +94,24 @@ impl Session {
 
     /// Evaluates each dataset alone, and reports its loss.
     fn evaluate_datasets(&mut self, out: &mut dyn Reporter) -> Result<Vec<DatasetLosses>, EngineError> {
-        let (mut values, mut datasets) = (vec![], vec![]);
-        self.valid_by_dataset.clear();
+        let (mut means, mut datasets) = (vec![], vec![]);
         for part in 0..self.trainer.plan.mix.len() {
             let alone: Vec<f64> =
                 (0..self.trainer.plan.mix.len()).map(|other| f64::from(u8::from(other == part))).collect();
             let losses = self.losses_of(self.valid_batches(&alone), out)?;
-            let name = || format!("{}{}", name::VALID_OF, self.trainer.plan.mix[part].corpus);
-            values.extend(losses.mean().map(|loss| (name(), loss)));
-            self.valid_by_dataset.push(losses.mean().unwrap_or(f64::NAN));
+            means.push(losses.mean());
             datasets.push(self.dataset_losses(part, losses.windows, None));
         }
-        out.row(Row { segment: self.segment, step: self.steps().saturating_sub(1), values });
+        self.report_datasets(&means, out);
+        self.valid_by_dataset = means.into_iter().map(|mean| mean.unwrap_or(f64::NAN)).collect();
         Ok(datasets)
+    }
+
+    /// Reports the loss of each of several datasets.
+    fn report_datasets(&self, means: &[Option<f64>], out: &mut dyn Reporter) {
+        let parts = self.trainer.plan.mix.iter().zip(means);
+        let named = parts.filter_map(|(part, mean)| Some((format!("{}{}", name::VALID_OF, part.corpus), (*mean)?)));
+        out.row(Row { segment: self.segment, step: self.steps().saturating_sub(1), values: named.collect() });
     }
 
     fn dataset_losses(&self, part: usize, mut nats: Vec<f32>, whole: Option<f64>) -> DatasetLosses {
@@ -191,6 +196,9 @@ impl Session {
             // The rest of the stream is no window of the fixed order.
             losses.windows.truncate(count);
             datasets.push(self.dataset_losses(part, in_fixed_order(&losses.windows, split), whole));
+        }
+        if means.len() > 1 {
+            self.report_datasets(&means, out);
         }
         let mix = self.trainer.live.mix.at(self.steps().saturating_sub(1));
         Ok(self.evaluated(mean_of_mix(&means, &mix), datasets, true, out))
