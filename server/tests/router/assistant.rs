@@ -141,6 +141,12 @@ async fn a_conversation_is_read_continued_and_deleted_by_its_author_alone() {
     assert_eq!(lab.send(listed).await.json(), json!([]));
     let listed = lab.get("/api/v1/conversations", &lab.view).await.json();
     assert_eq!((listed.as_array().unwrap().len(), &listed[0]["id"]), (1, &json!(id)));
+    let new = json!({ "name": "reader", "role": "view", "limits": { "mode": "read" } }).to_string();
+    let made = lab.post("/api/v1/tokens", &lab.admin, &new).await.json();
+    let agent = made["text"].as_str().unwrap();
+    for path in [&path, "/api/v1/conversations"] {
+        assert_eq!(lab.get(path, agent).await.code(), "forbidden", "an agent reads no conversation, {path}");
+    }
     // The research journal and its report have it for its author alone, and for no tool.
     let (journal, report) = ("/api/v1/projects/default/journal", "/api/v1/projects/default/report.md");
     let text = "Which runs need attention? (answered without a model)";

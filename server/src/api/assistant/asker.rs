@@ -1,6 +1,7 @@
-//! The person who asks. Guests cannot: an answer costs money, and conversations need an author.
+//! The person who asks. Guests cannot: an answer costs money, and conversations need an author. Agents cannot: conversations are private.
 
 use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use store::{ConversationReader, Identity};
 use wire::access::{Role, TokenKind};
@@ -52,9 +53,17 @@ impl FromRequestParts<Lab> for Author {
         let Member(identity) = Member::from_request_parts(parts, lab).await?;
         match identity.kind {
             TokenKind::Guest => Err(forbidden(&identity, Role::View, None)),
+            _ if identity.is_agent => Err(of_agent(&identity)),
             _ => Ok(Self { identity }),
         }
     }
+}
+
+/// The refusal of an agent, which may have the token of the person who writes to the assistant.
+fn of_agent(identity: &Identity) -> ApiError {
+    let message = format!("conversations with the assistant are those of people, and {:?} is an agent", identity.name);
+    ApiError::new(StatusCode::FORBIDDEN, "forbidden", message)
+        .hint("read them on the page, as the person who wrote them")
 }
 
 impl FromRequestParts<Lab> for Asker {
