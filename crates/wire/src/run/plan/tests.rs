@@ -205,13 +205,19 @@ fn invalid_specs_name_the_field_and_a_hint() {
 
 #[test]
 fn a_plan_that_does_not_fit_names_one_that_does() {
-    let long = plan(r#"{"corpus":"tales","preset":"tiny","overrides":{"model.seq":100000}}"#).unwrap_err();
+    // One sequence does not fit, so a smaller batch does not help.
+    let long =
+        plan(r#"{"corpus":"tales","preset":"tiny","overrides":{"model.seq":100000,"model.layers":32}}"#).unwrap_err();
     assert_eq!(long.field, "model.seq", "{long}");
     let hint = long.hint.as_deref().unwrap();
     let seq: String =
         hint.split(" with").next().into_iter().flat_map(str::chars).filter(char::is_ascii_digit).collect();
-    let short = format!(r#"{{"corpus":"tales","preset":"tiny","overrides":{{"model.seq":{seq},"batch.size":1}}}}"#);
+    let short = format!(
+        r#"{{"corpus":"tales","preset":"tiny","overrides":{{"model.seq":{seq},"model.layers":32,"batch.size":1}}}}"#
+    );
     assert!(plan(&short).is_ok(), "{long}");
+    let wide = plan(r#"{"corpus":"tales","preset":"tiny","overrides":{"model.seq":100000}}"#).unwrap_err();
+    assert_eq!(wide.field, "batch.size", "attention needs no matrix of all tokens, so four sequences fit: {wide}");
     let error = plan(r#"{"corpus":"tales","overrides":{"batch.size":60000}}"#).unwrap_err();
     let rows: u64 = error.hint.unwrap().split_whitespace().nth(2).unwrap().parse().unwrap();
     assert!(plan(&format!(r#"{{"corpus":"tales","overrides":{{"batch.size":{rows}}}}}"#)).is_ok());
