@@ -140,7 +140,7 @@ pub struct Estimate {
     pub tokens_per_parameter: f64,
     /// Total floating-point operations.
     pub flops: f64,
-    /// Memory during training, bytes; an upper estimate.
+    /// Memory during training, bytes; on a GPU an upper estimate.
     pub memory_bytes: u64,
     /// Training time in seconds, if the speed of the device is known.
     pub secs: Option<f64>,
