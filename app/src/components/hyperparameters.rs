@@ -14,6 +14,7 @@ pub(crate) fn group_title(group: &'static str) -> &'static str {
         "intervals" => "Intervals",
         "retention" => "Checkpoints and snapshots",
         "mixing" => "Data mixing",
+        "compute" => "Computation",
         "budget" => "Limits and restarts",
         "breakpoints" => "Breakpoints",
         other => other,

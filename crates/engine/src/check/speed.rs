@@ -169,7 +169,7 @@ pub(super) fn model(
 fn has_room(device: &EngineDevice, plan: &ModelPlan, rows: usize) -> bool {
     let size = if device.is_cpu() { Some(device.info.memory_bytes) } else { adapter::gpu_memory(&device.info.name) };
     let batch = recipe::Batch { size: rows, accumulation: 1, replicas: 1 };
-    size.is_none_or(|bytes| plan.training_bytes(device.info.kind, &batch) <= bytes)
+    size.is_none_or(|bytes| plan.training_bytes(device.info.kind, &batch, &recipe::Compute::default()) <= bytes)
 }
 
 /// The model of a preset with its usual vocabulary size, and its batch size.

@@ -408,6 +408,7 @@ fn of(rows: &Range<usize>, d: usize) -> Range<usize> {
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
+    use wire::hyperparameters::recipe::Compute;
     use wire::model::{Norm, Positions};
 
     use super::*;
@@ -475,9 +476,10 @@ mod tests {
         for (size, seq) in [(1, 1), (3, 8), (2, 200)] {
             for plan in plans().map(|plan| ModelPlan { seq, ..plan }) {
                 let rows = size * seq;
-                for (purpose, planned) in
-                    [(Purpose::Gradient, plan.gradient_values(rows)), (Purpose::Losses, plan.loss_values(rows))]
-                {
+                for (purpose, planned) in [
+                    (Purpose::Gradient, plan.gradient_values(rows, &Compute::default())),
+                    (Purpose::Losses, plan.loss_values(rows)),
+                ] {
                     let mut workspace = Workspace::default();
                     workspace.fit(&plan, size, seq, purpose);
                     assert_eq!(workspace.values(), planned, "{purpose:?}, {size} sequences of {seq}: {plan:?}");

@@ -31,6 +31,45 @@ pub struct Recipe {
     /// How the weights of the datasets change.
     #[serde(default)]
     pub mixing: Mixing,
+    /// How the step is computed.
+    #[serde(default)]
+    pub compute: Compute,
+}
+
+/// The format of the factors of matrix products.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32 bits, 24 of them for digits.
+    #[default]
+    Float32,
+    /// 16 bits, 8 of them for digits, with the range of 32-bit floats.
+    Bfloat16,
+    /// 16 bits, 11 of them for digits, up to 65,504; gradients need loss scaling.
+    Float16,
+}
+
+impl Precision {
+    /// The word in a plan.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Float32 => "float32",
+            Self::Bfloat16 => "bfloat16",
+            Self::Float16 => "float16",
+        }
+    }
+}
+
+/// How the step is computed: what it costs, not what it learns, apart from rounding.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Compute {
+    /// Factors of the products with weights are rounded to this format; sums, norms, losses, weights and moments stay 32-bit.
+    pub precision: Precision,
+    /// Whether backward computes the activations of each block again instead of keeping them (Chen et al. 2016).
+    pub recompute: bool,
 }
 
 /// Whether the weights of the datasets follow their losses.

@@ -447,6 +447,22 @@ pub static TABLE: &[Hyperparameter] = &[
         (0.0, 0.999),
         "Fraction of the old log-weights that an evaluation keeps under online data mixing; with 0 only the latest losses count.",
     ),
+    other(
+        "compute.precision",
+        "Precision",
+        "",
+        Values::Choice(&["float32", "bfloat16", "float16"]),
+        "Format to which the factors of the products with weights are rounded. Sums, norms, losses, weights and moments stay 32-bit. \
+         bfloat16 and float16 are faster on processors and GPUs that have instructions for them; float16 needs a GPU and scales the loss.",
+    ),
+    other(
+        "compute.recompute",
+        "Recompute activations",
+        "",
+        Values::Switch,
+        "Backward computes the activations of each block again instead of keeping them (gradient checkpointing): less memory, about a third \
+         more computation, the same gradient.",
+    ),
     integer(
         "budget.tokens",
         "Token limit",

@@ -13,7 +13,7 @@ use crate::hyperparameters::schedule::ScheduleCurve;
 use crate::number::{counted, grouped};
 use crate::run::plan::{
     Origin, PlanView, RunPlan, apply_overrides, check_breakpoints, check_lengths, check_memory, check_mixing,
-    check_tasks, choose_corpora, choose_device, constant_tail, parts, prompt,
+    check_precision, check_tasks, choose_corpora, choose_device, constant_tail, parts, prompt,
 };
 use crate::run::spec::{Parent, RunSpec};
 
@@ -82,6 +82,7 @@ pub fn resolve_fork(
     plan.origin = Some(origin);
     check_breakpoints(&plan)?;
     check_mixing(&plan)?;
+    check_precision(&plan, device)?;
     let estimate = plan.estimate(device);
     check_memory(&plan, &estimate, device)?;
     let mut notes = vec![];
@@ -151,7 +152,9 @@ fn check_inherited_fields(spec: &RunSpec, parent: &RunPlan) -> Result<(), PlanEr
         return Err(PlanError::new(field, message).hint("leave it out, or start a new run"));
     }
     let free = |path: &&String| {
-        ["intervals.", "retention.", "budget.", "mixing.", "breakpoints"].iter().any(|start| path.starts_with(start))
+        ["intervals.", "retention.", "budget.", "mixing.", "compute.", "breakpoints"]
+            .iter()
+            .any(|start| path.starts_with(start))
     };
     match spec.overrides.keys().find(|path| !free(path)) {
         Some(path) => Err(PlanError::new(&format!("overrides.{path}"), "a fork keeps its parent's hyperparameters")

@@ -4,7 +4,7 @@
 //! Counts are numbers of 32-bit floats; those of an imported plan, which may have any size, end at the largest number.
 
 use crate::device::DeviceKind;
-use crate::hyperparameters::recipe::Batch;
+use crate::hyperparameters::recipe::{Batch, Compute};
 use crate::model::{Mlp, ModelPlan};
 use crate::number::product;
 
@@ -28,41 +28,49 @@ fn sum(parts: &[u64]) -> u64 {
 
 impl ModelPlan {
     /// Memory of a training on a device of this kind, bytes.
-    pub fn training_bytes(&self, kind: DeviceKind, batch: &Batch) -> u64 {
-        let values = if kind == DeviceKind::Cpu { self.cpu_values(batch) } else { self.gpu_values(batch) };
+    pub fn training_bytes(&self, kind: DeviceKind, batch: &Batch, compute: &Compute) -> u64 {
+        let values =
+            if kind == DeviceKind::Cpu { self.cpu_values(batch, compute) } else { self.gpu_values(batch, compute) };
         values.saturating_mul(4).saturating_add(PROCESS_BYTES)
     }
 
     /// Weights, two moments, gradients, and the buffers of each replica. With several micro-batches, one more gradient holds their sum.
-    fn cpu_values(&self, batch: &Batch) -> u64 {
+    fn cpu_values(&self, batch: &Batch, compute: &Compute) -> u64 {
         let replicas = batch.replicas.max(1);
         let rows = batch.size.div_ceil(replicas).saturating_mul(self.seq);
         let gradients = (replicas as u64).saturating_add((batch.accumulation > 1).into());
-        let buffers = self.gradient_values(rows).saturating_add(self.loss_values(rows));
+        let buffers = self.gradient_values(rows, compute).saturating_add(self.loss_values(rows));
         let parameters = self.parameters().saturating_mul(gradients.saturating_add(3));
         parameters.saturating_add(buffers.saturating_mul(replicas as u64))
     }
 
-    /// Weights, two moments, a gradient, the activations for the backward pass, and the logits with their gradient.
-    fn gpu_values(&self, batch: &Batch) -> u64 {
+    /// Weights, two moments, a gradient, the activations for the backward pass, and the logits with their gradient. When activations are
+    /// computed again, those of one block, and the inputs of all.
+    fn gpu_values(&self, batch: &Batch, compute: &Compute) -> u64 {
         let of_block = sum(&[product([16, self.d_model]), product([5, self.d_ff]), product([3, self.heads, self.seq])]);
-        let of_token = sum(&[
-            product([self.layers]).saturating_mul(of_block),
-            product([4, self.d_model]),
-            product([4, self.vocab]),
-        ]);
+        let of_blocks = match compute.recompute {
+            true => of_block.saturating_add(product([self.layers, self.d_model])),
+            false => product([self.layers]).saturating_mul(of_block),
+        };
+        let of_token = sum(&[of_blocks, product([4, self.d_model]), product([4, self.vocab])]);
         let activations = product([batch.size, self.seq]).saturating_mul(of_token);
         self.parameters().saturating_mul(4).saturating_add(activations)
     }
 
     /// Buffers of a replica of the CPU step, for `rows` tokens.
-    pub fn gradient_values(&self, rows: usize) -> u64 {
+    pub fn gradient_values(&self, rows: usize, compute: &Compute) -> u64 {
         let (stream, keys) = (product([rows, self.d_model]), product([rows, self.kv_heads, self.d_head()]));
-        let streams = product([2, self.layers]).saturating_add(1);
-        let masks = if self.dropout > 0.0 { streams.saturating_add(1) } else { 0 };
+        let blocks = if compute.recompute { 1 } else { self.layers };
+        // Recomputed: the input of each block, one stream between attention and MLP, and the output.
+        let streams = if compute.recompute {
+            product([self.layers]).saturating_add(2)
+        } else {
+            product([2, self.layers]).saturating_add(1)
+        };
+        let masks = if self.dropout > 0.0 { product([2, blocks]).saturating_add(2) } else { 0 };
         sum(&[
             self.common_values(rows),
-            self.block_values(rows).saturating_mul(self.layers as u64),
+            self.block_values(rows).saturating_mul(blocks as u64),
             stream.saturating_mul(sum(&[streams, masks, 4])),
             keys.saturating_mul(2),
             product([self.mlp_tile_rows(rows), self.d_ff]),

@@ -12,7 +12,7 @@ use crate::data::corpus::{CorpusInfo, Source};
 use crate::data::tokenizer::Tokenizer;
 use crate::device::{DeviceInfo, DeviceKind};
 use crate::error::{PlanError, in_words};
-use crate::hyperparameters::recipe::{Batch, MixingRule, Recipe, SchedulePlan};
+use crate::hyperparameters::recipe::{Batch, Compute, MixingRule, Precision, Recipe, SchedulePlan};
 use crate::hyperparameters::schedule::{Schedule, Shape};
 use crate::hyperparameters::table;
 use crate::id::{CorpusId, DeviceId};
@@ -122,7 +122,7 @@ impl RunPlan {
             tokens,
             tokens_per_parameter: all_tokens as f64 / model.parameters() as f64,
             flops,
-            memory_bytes: model.training_bytes(device.kind, &self.recipe.batch),
+            memory_bytes: model.training_bytes(device.kind, &self.recipe.batch, &self.recipe.compute),
             secs: (device.flops_per_sec > 0.0).then(|| flops / device.flops_per_sec),
         }
     }
@@ -189,6 +189,7 @@ pub fn resolve(spec: &RunSpec, corpora: &[CorpusInfo], devices: &[DeviceInfo]) -
         origin: None,
     };
     check(&plan, &chosen)?;
+    check_precision(&plan, device)?;
     let estimate = plan.estimate(device);
     check_memory(&plan, &estimate, device)?;
     let notes = notes(&plan, &estimate, &chosen);
@@ -403,6 +404,17 @@ pub(crate) fn check_mixing(plan: &RunPlan) -> Result<(), PlanError> {
     Ok(())
 }
 
+/// The CPU computes no 16-bit floats without the range of 32-bit ones. Whether a GPU has instructions for a format is known to its worker.
+pub(crate) fn check_precision(plan: &RunPlan, device: &DeviceInfo) -> Result<(), PlanError> {
+    match plan.recipe.compute.precision {
+        Precision::Float16 if device.kind == DeviceKind::Cpu => {
+            let message = format!("float16 needs a GPU, and {} is a CPU", device.id);
+            Err(PlanError::new("compute.precision", message).hint("choose bfloat16 or float32"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Checks that there are at most [`MAX_BREAKPOINTS`] breakpoints and that the run reaches each.
 pub(crate) fn check_breakpoints(plan: &RunPlan) -> Result<(), PlanError> {
     let breakpoints = &plan.recipe.breakpoints;
@@ -456,12 +468,14 @@ pub(crate) fn check_memory(plan: &RunPlan, estimate: &Estimate, device: &DeviceI
     if device.memory_bytes == 0 || estimate.memory_bytes <= device.memory_bytes {
         return Ok(());
     }
-    let Recipe { model, batch, .. } = &plan.recipe;
-    let needed = |model: &ModelPlan, size: usize| {
-        model.training_bytes(device.kind, &Batch { size, replicas: batch.replicas.min(size), ..batch.clone() })
+    let Recipe { model, batch, compute, .. } = &plan.recipe;
+    let has_room = |model: &ModelPlan, size: usize, compute: &Compute| {
+        let batch = Batch { size, replicas: batch.replicas.min(size), ..batch.clone() };
+        model.training_bytes(device.kind, &batch, compute) <= device.memory_bytes
     };
-    let fits = |size: usize| needed(model, size) <= device.memory_bytes;
-    let changed_fits = |changed: ModelPlan| needed(&changed, 1) <= device.memory_bytes;
+    let fits = |size: usize| has_room(model, size, compute);
+    let changed_fits = |changed: ModelPlan| has_room(&changed, 1, compute);
+    let recomputed = Compute { recompute: true, ..compute.clone() };
     let size = (1..batch.size).rev().find(|size| fits(*size));
     let seq = || halves(model.seq).find(|seq| changed_fits(ModelPlan { seq: *seq, ..model.clone() }));
     let layers = || (1..model.layers).rev().find(|layers| changed_fits(ModelPlan { layers: *layers, ..model.clone() }));
@@ -472,6 +486,8 @@ pub(crate) fn check_memory(plan: &RunPlan, estimate: &Estimate, device: &DeviceI
             "batch size {size} with gradient accumulation {accumulation} would fit and keep about the same effective batch size"
         );
         ("batch.size", hint)
+    } else if has_room(model, 1, &recomputed) {
+        ("compute.recompute", "batch size 1 would fit if activations are recomputed".to_owned())
     } else if let Some(seq) = seq() {
         ("model.seq", format!("context length {} with batch size 1 would fit", grouped(seq as u64)))
     } else if let Some(layers) = layers() {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::tokenizer::Tokenizer;
 use crate::error::PlanError;
 use crate::hyperparameters::recipe::{
-    Batch, Budget, Intervals, Mixing, Optimizer, OptimizerKind, Recipe, Retention, SchedulePlan,
+    Batch, Budget, Compute, Intervals, Mixing, Optimizer, OptimizerKind, Recipe, Retention, SchedulePlan,
 };
 use crate::hyperparameters::schedule::Shape;
 use crate::model::{Mlp, ModelPlan, Norm, Positions, RotaryScaling};
@@ -236,6 +236,7 @@ fn recipe(model: ModelPlan, learning_rate: f64, size: usize) -> Recipe {
         budget: Budget::default(),
         breakpoints: vec![],
         mixing: Mixing::default(),
+        compute: Compute::default(),
     }
 }
 

@@ -196,6 +196,8 @@ fn invalid_specs_name_the_field_and_a_hint() {
     check(r#"{"corpus":"tales","overrides":{"breakpoints":["soon"]}}"#, "overrides.breakpoints");
     check(r#"{"corpus":"tales","overrides":{"mixing.rule":"odm"}}"#, "mixing.rule");
     check(r#"{"corpus":"tales","overrides":{"mixing.rule":"doremi"}}"#, "overrides.mixing.rule");
+    check(r#"{"corpus":"tales","overrides":{"compute.precision":"float16"}}"#, "compute.precision");
+    check(r#"{"corpus":"tales","overrides":{"compute.precision":"float8"}}"#, "overrides.compute.precision");
     assert_eq!(
         plan(r#"{"corpus":"tales","steps":90,"overrides":{"breakpoints":[0,90]}}"#)
             .map(|view| view.plan.recipe.breakpoints),
@@ -205,15 +207,21 @@ fn invalid_specs_name_the_field_and_a_hint() {
 
 #[test]
 fn a_plan_that_does_not_fit_names_one_that_does() {
-    // One sequence does not fit, so a smaller batch does not help.
-    let long =
-        plan(r#"{"corpus":"tales","preset":"tiny","overrides":{"model.seq":100000,"model.layers":32}}"#).unwrap_err();
+    // One sequence does not fit, so a smaller batch does not help, but without the activations of all 32 blocks it does.
+    let sizes = r#"{"corpus":"tales","preset":"tiny","overrides":{"model.seq":100000,"model.layers":32,"#;
+    let deep = plan(&format!(r#"{sizes}"batch.size":2}}}}"#)).unwrap_err();
+    assert_eq!(deep.field, "compute.recompute", "{deep}");
+    assert!(plan(&format!(r#"{sizes}"batch.size":1,"compute.recompute":true}}}}"#)).is_ok(), "{deep}");
+    let long = plan(
+        r#"{"corpus":"tales","preset":"tiny","overrides":{"model.seq":100000,"model.layers":32,"model.d_model":512}}"#,
+    )
+    .unwrap_err();
     assert_eq!(long.field, "model.seq", "{long}");
     let hint = long.hint.as_deref().unwrap();
     let seq: String =
         hint.split(" with").next().into_iter().flat_map(str::chars).filter(char::is_ascii_digit).collect();
     let short = format!(
-        r#"{{"corpus":"tales","preset":"tiny","overrides":{{"model.seq":{seq},"model.layers":32,"batch.size":1}}}}"#
+        r#"{{"corpus":"tales","preset":"tiny","overrides":{{"model.seq":{seq},"model.layers":32,"model.d_model":512,"batch.size":1}}}}"#
     );
     assert!(plan(&short).is_ok(), "{long}");
     let wide = plan(r#"{"corpus":"tales","preset":"tiny","overrides":{"model.seq":100000}}"#).unwrap_err();
