@@ -4,7 +4,7 @@
 use burn::backend::Flex;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use wire::RunPlan;
-use wire::hyperparameters::recipe::Optimizer;
+use wire::hyperparameters::recipe::{Compute, Optimizer};
 use wire::model::ModelPlan;
 use wire::run::operators::{Operator, Phase};
 
@@ -45,13 +45,20 @@ pub struct GradientArgs {
     pub z_loss: f64,
     /// Seed of the dropout masks of this step.
     pub dropout_seed: u64,
+    /// Precision of products, and whether activations are computed again.
+    pub compute: Compute,
 }
 
 impl GradientArgs {
     /// The arguments for `step` of a run, with the current hyperparameters of its optimizer.
     pub fn of_step(plan: &RunPlan, optimizer: &Optimizer, step: u64) -> Self {
         let dropout_seed = plan.seed.wrapping_mul(0x9e37_79b9).wrapping_add(step);
-        Self { model: plan.recipe.model.clone(), z_loss: optimizer.z_loss, dropout_seed }
+        Self {
+            model: plan.recipe.model.clone(),
+            z_loss: optimizer.z_loss,
+            dropout_seed,
+            compute: plan.recipe.compute.clone(),
+        }
     }
 
     /// Dropout of the sequences with index `part` in the step; `None` without dropout.
