@@ -297,7 +297,7 @@ impl BenchArgs {
         }
         let info = EngineDevice::processor().info;
         let measured = Measured {
-            ceiling: ceiling::measure(settings.threads, array_bytes)?,
+            ceiling: ceiling::measure(settings.threads, view.plan.recipe.compute.precision, array_bytes)?,
             machine: Machine { processor: info.name, cores: info.cores },
             settings,
             view: &view,

@@ -7,6 +7,7 @@
 
 pub(crate) mod activation;
 pub(crate) mod attention;
+pub(crate) mod bf16;
 pub(crate) mod dropout;
 pub(crate) mod embedding;
 pub(crate) mod head;

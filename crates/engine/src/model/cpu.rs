@@ -17,6 +17,7 @@ use std::ops::Range;
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
+use wire::hyperparameters::recipe::{Compute, Precision};
 use wire::model::{Mlp, ModelPlan};
 use wire::run::operators::Operator;
 use wire::run::operators::Phase::{Backward, Forward};
@@ -50,24 +51,27 @@ pub fn gradient(
     weights: &Weights,
     batch: &Batch,
     objective: Objective,
+    compute: &Compute,
     workspace: &mut Workspace,
 ) -> (f64, Vec<Tensor<1>>) {
     if batch.size == 0 {
         return (0.0, weights.flat.iter().map(Tensor::zeros_like).collect());
     }
-    workspace.fit(plan, batch.size, batch.seq, Purpose::Gradient);
+    let purpose = if compute.recompute { Purpose::Recomputation } else { Purpose::Gradient };
+    workspace.fit(plan, batch.size, batch.seq, purpose);
     let held: Vec<FlexTensor> = weights.flat.iter().map(host_values).collect();
     let mut gradients = workspace.take_gradients(&held);
     let parameters = Parameters {
         weights: values(&held),
         gradients: gradients.iter_mut().map(|tensor| tensor.storage_mut::<f32>()).collect(),
     };
-    let pass = Pass { dropout: objective.dropout, ..Pass::new(plan, batch, weights, parameters, workspace) };
+    let layers = Layers::new(plan, weights, compute.precision);
+    let pass = Pass { dropout: objective.dropout, ..Pass::new(plan, batch, layers, parameters, workspace) };
     let nats = pass.run(objective.z_loss, objective.weight as f32);
     (nats * objective.weight, gradients.into_iter().map(Tensor::from_primitive::<Flex>).collect())
 }
 
-/// `-ln p(target)` of each token of a batch, sequence by sequence, nats.
+/// `-ln p(target)` of each token of a batch, sequence by sequence, nats; with 32-bit factors, whatever the precision of the training.
 pub fn token_nats(plan: &ModelPlan, weights: &Weights, batch: &Batch, workspace: &mut Workspace) -> Vec<f32> {
     if batch.size == 0 {
         return vec![];
@@ -75,7 +79,8 @@ pub fn token_nats(plan: &ModelPlan, weights: &Weights, batch: &Batch, workspace:
     workspace.fit(plan, batch.size, batch.seq, Purpose::Losses);
     let held: Vec<FlexTensor> = weights.flat.iter().map(host_values).collect();
     let parameters = Parameters { weights: values(&held), gradients: vec![] };
-    let mut pass = Pass::new(plan, batch, weights, parameters, workspace);
+    let layers = Layers::new(plan, weights, Precision::Float32);
+    let mut pass = Pass::new(plan, batch, layers, parameters, workspace);
     pass.forward();
     pass.nats()
 }
@@ -101,14 +106,14 @@ impl<'a> Pass<'a> {
     fn new(
         plan: &'a ModelPlan,
         batch: &'a Batch,
-        weights: &Weights,
+        layers: Layers,
         parameters: Parameters<'a>,
         workspace: &'a mut Workspace,
     ) -> Self {
         Self {
             plan,
             batch,
-            layers: Layers::new(plan, weights),
+            layers,
             attention: CausalAttention { scale: plan.attention_scale() as f32 },
             sizes: attention_sizes(plan, batch.size, batch.seq),
             dropout: None,
@@ -118,9 +123,7 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// Forward. `streams[2 layer]` is the residual stream before attention, `streams[2 layer + 1]` that before the MLP, and the mask of a
-/// stream is that of the branch whose output it has. Without backward all blocks use the buffers of the first, and the output of a block is
-/// swapped to the place of the input.
+/// Forward. Mask 0 is that of the embedding, `2 slot + 1` that of a block's attention, `2 slot + 2` that of its MLP.
 impl Pass<'_> {
     /// Writes the gradients; returns the sum of `-ln p(target)`, nats.
     fn run(mut self, z_loss: f64, weight: f32) -> f64 {
@@ -135,18 +138,13 @@ impl Pass<'_> {
         for layer in 0..self.plan.layers {
             self.attend(layer);
             self.mlp(layer);
-            if !self.w.keeps_blocks() {
+            if self.w.swaps_streams() {
                 self.w.streams.swap(0, 2);
             }
         }
-        let last = 2 * self.slot(self.plan.layers);
+        let [last, ..] = self.w.places(self.plan.layers);
         let w = &mut *self.w;
         self.layers.norm.forward(&self.p, &w.streams[last], &mut w.last);
-    }
-
-    /// Index of the buffers of a block.
-    fn slot(&self, layer: usize) -> usize {
-        if self.w.keeps_blocks() { layer } else { 0 }
     }
 
     fn embed(&mut self) {
@@ -166,10 +164,10 @@ impl Pass<'_> {
 
     /// `stream + out(attention(norm(stream)))`.
     fn attend(&mut self, layer: usize) {
-        let slot = self.slot(layer);
-        let (w, p, block, place) = (&mut *self.w, &self.p, &self.layers.blocks[layer], 2 * slot);
+        let (slot, [before, after, _]) = (self.w.slot(layer), self.w.places(layer));
+        let (w, p, block) = (&mut *self.w, &self.p, &self.layers.blocks[layer]);
         let kept = &mut w.blocks[slot];
-        let [before, after, ..] = &mut w.streams[place..] else { unreachable!("a stream follows each branch") };
+        let [before, after] = w.streams.get_disjoint_mut([before, after]).expect("the places of a block differ");
         block.attention_norm.forward(p, before, &mut kept.attention_norm); // [rows, d_model]
         let normed = &kept.attention_norm.values;
         block.query.forward(p, normed, &mut kept.query); // [rows, heads * d_head]
@@ -193,17 +191,27 @@ impl Pass<'_> {
         timed(Forward, Operator::Attention, || {
             self.attention.forward(self.sizes, inputs, &mut kept.mixed, &mut kept.log_sums, &mut w.scores); // [rows, heads * d_head]
         });
-        let branch =
-            Branch { dropout: self.dropout, place: place + 1, mask: &mut w.masks[place + 1], out: &mut w.branch };
+        let (place, mask) = (2 * layer + 1, &mut w.masks[2 * slot + 1]);
+        let branch = Branch { dropout: self.dropout, place, mask, out: &mut w.branch };
         branch.forward(&block.out, p, &kept.mixed, before, after); // [rows, d_model]
     }
 
-    /// `stream + down(activation(up(norm(stream))))`.
+    /// `stream + down(neurons)`.
     fn mlp(&mut self, layer: usize) {
-        let slot = self.slot(layer);
-        let (w, p, block, place) = (&mut *self.w, &self.p, &self.layers.blocks[layer], 2 * slot + 1);
-        let kept = &mut w.blocks[slot];
-        let [before, after, ..] = &mut w.streams[place..] else { unreachable!("a stream follows each branch") };
+        self.neurons(layer);
+        let (slot, [_, before, after]) = (self.w.slot(layer), self.w.places(layer));
+        let (w, p, block) = (&mut *self.w, &self.p, &self.layers.blocks[layer]);
+        let [before, after] = w.streams.get_disjoint_mut([before, after]).expect("the places of a block differ");
+        let (place, mask) = (2 * layer + 2, &mut w.masks[2 * slot + 2]);
+        let branch = Branch { dropout: self.dropout, place, mask, out: &mut w.branch };
+        branch.forward(&block.down, p, &w.blocks[slot].neurons, before, after); // [rows, d_model]
+    }
+
+    /// `activation(up(norm(stream)))`.
+    fn neurons(&mut self, layer: usize) {
+        let (slot, [_, before, _]) = (self.w.slot(layer), self.w.places(layer));
+        let (w, p, block) = (&mut *self.w, &self.p, &self.layers.blocks[layer]);
+        let (kept, before) = (&mut w.blocks[slot], &w.streams[before]);
         block.mlp_norm.forward(p, before, &mut kept.mlp_norm); // [rows, d_model]
         for rows in tiles(self.sizes.batch * self.sizes.seq, |all| self.plan.mlp_tile_rows(all)) {
             let normed = &kept.mlp_norm.values[of(&rows, self.plan.d_model)];
@@ -222,9 +230,6 @@ impl Pass<'_> {
                 _ => timed(Forward, Operator::Activation, || activation::gelu_forward(up, neurons)),
             }
         }
-        let branch =
-            Branch { dropout: self.dropout, place: place + 1, mask: &mut w.masks[place + 1], out: &mut w.branch };
-        branch.forward(&block.down, p, &kept.neurons, before, after); // [rows, d_model]
     }
 }
 
@@ -255,7 +260,8 @@ impl Branch<'_> {
 /// Head and loss.
 impl Pass<'_> {
     fn head(&self) -> Head {
-        Head { d_model: self.plan.d_model, vocab: self.plan.vocab, is_tied: self.plan.tied_head }
+        let (plan, precision) = (self.plan, self.layers.precision);
+        Head { d_model: plan.d_model, vocab: plan.vocab, is_tied: plan.tied_head, precision }
     }
 
     fn cross_entropy(&self) -> Loss {
@@ -303,20 +309,36 @@ impl Pass<'_> {
     }
 
     fn backward(&mut self) {
-        let (w, layers) = (&mut *self.w, self.plan.layers);
+        let (layers, [last, ..]) = (self.plan.layers, self.w.places(self.plan.layers));
+        let w = &mut *self.w;
         w.d_stream.fill(0.0);
-        self.layers.norm.backward(&mut self.p, &w.streams[2 * layers], &w.last, &w.d_normed, &mut w.d_stream);
+        self.layers.norm.backward(&mut self.p, &w.streams[last], &w.last, &w.d_normed, &mut w.d_stream);
         for layer in (0..layers).rev() {
+            // The values of the last block are still there.
+            if self.w.recomputes() && layer + 1 < layers {
+                self.attend(layer);
+                self.neurons(layer);
+                self.draw_mlp_mask(layer);
+            }
             self.mlp_backward(layer);
             self.attend_backward(layer);
         }
         self.embed_backward();
     }
 
+    /// The dropout mask of an MLP whose output is not computed again.
+    fn draw_mlp_mask(&mut self, layer: usize) {
+        let mask = &mut self.w.masks[2]; // of the one block that has buffers
+        if let Some(Dropout { rate, key }) = self.dropout {
+            timed(Forward, Operator::Dropout, || dropout::draw(rate, key, 2 * layer as u64 + 2, mask));
+        }
+    }
+
     fn mlp_backward(&mut self, layer: usize) {
+        let (slot, [_, before, _]) = (self.w.slot(layer), self.w.places(layer));
         let (w, p, block, plan) = (&mut *self.w, &mut self.p, &self.layers.blocks[layer], self.plan);
-        let kept = &mut w.blocks[layer];
-        let d_out = masked(&w.d_stream, &w.masks[2 * layer + 2], &mut w.branch); // [rows, d_model]
+        let kept = &mut w.blocks[slot];
+        let d_out = masked(&w.d_stream, &w.masks[2 * slot + 2], &mut w.branch); // [rows, d_model]
         block.down.parameter_gradients(p, &kept.neurons, d_out);
         for rows in tiles(self.sizes.batch * self.sizes.seq, |all| plan.mlp_tile_rows(all)) {
             let (hidden, d_neurons) = (of(&rows, plan.d_ff), &mut w.d_neurons[..rows.len() * plan.d_ff]);
@@ -333,13 +355,14 @@ impl Pass<'_> {
         if let Some(gate) = &block.gate {
             gate.backward(p, normed, &kept.gate, &mut w.d_normed, true);
         }
-        block.mlp_norm.backward(p, &w.streams[2 * layer + 1], &kept.mlp_norm, &w.d_normed, &mut w.d_stream);
+        block.mlp_norm.backward(p, &w.streams[before], &kept.mlp_norm, &w.d_normed, &mut w.d_stream);
     }
 
     fn attend_backward(&mut self, layer: usize) {
+        let (slot, [before, ..]) = (self.w.slot(layer), self.w.places(layer));
         let (w, p, block, plan) = (&mut *self.w, &mut self.p, &self.layers.blocks[layer], self.plan);
-        let kept = &w.blocks[layer];
-        let d_out = masked(&w.d_stream, &w.masks[2 * layer + 1], &mut w.branch); // [rows, d_model]
+        let kept = &w.blocks[slot];
+        let d_out = masked(&w.d_stream, &w.masks[2 * slot + 1], &mut w.branch); // [rows, d_model]
         block.out.backward(p, &kept.mixed, d_out, &mut w.d_mixed, false); // [rows, heads * d_head]
         let inputs = [&kept.query[..], &kept.key[..], &kept.value[..]];
         let outputs = [&kept.log_sums[..], &w.d_mixed[..]];
@@ -363,7 +386,7 @@ impl Pass<'_> {
         block.query.backward(p, normed, &w.d_query, &mut w.d_normed, false); // [rows, d_model]
         block.key.backward(p, normed, &w.d_key, &mut w.d_normed, true);
         block.value.backward(p, normed, &w.d_value, &mut w.d_normed, true);
-        block.attention_norm.backward(p, &w.streams[2 * layer], &kept.attention_norm, &w.d_normed, &mut w.d_stream);
+        block.attention_norm.backward(p, &w.streams[before], &kept.attention_norm, &w.d_normed, &mut w.d_stream);
     }
 
     fn embed_backward(&mut self) {
@@ -444,10 +467,20 @@ mod tests {
 
     /// The bits of loss and gradient of one step, which gives its buffers back.
     fn step(plan: &ModelPlan, size: usize, seq: usize, workspace: &mut Workspace) -> Vec<Vec<u32>> {
+        step_as(&Compute::default(), plan, size, seq, workspace)
+    }
+
+    fn step_as(
+        compute: &Compute,
+        plan: &ModelPlan,
+        size: usize,
+        seq: usize,
+        workspace: &mut Workspace,
+    ) -> Vec<Vec<u32>> {
         let specs = layout(plan);
         let weights = Weights::new(&specs, initial_on(&specs, 1, &Device::flex()));
         let objective = Objective { z_loss: 0.01, ..objective(plan, size * seq) };
-        let (loss, flat) = gradient(plan, &weights, &batch(plan, size, seq), objective, workspace);
+        let (loss, flat) = gradient(plan, &weights, &batch(plan, size, seq), objective, compute, workspace);
         let bits = |tensor: &Tensor<1>| -> Vec<u32> {
             tensor.clone().into_data().try_to_vec::<f32>().unwrap().iter().map(|value| value.to_bits()).collect()
         };
@@ -467,6 +500,42 @@ mod tests {
                 workspace.poison();
                 assert_eq!(step(&plan, 3, 8, &mut workspace), first, "{plan:?}");
                 assert_eq!(workspace.addresses(), addresses, "{plan:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn recomputed_activations_give_the_same_bits_in_fewer_buffers() {
+        let recomputed = Compute { recompute: true, ..Compute::default() };
+        for plan in plans().map(|plan| ModelPlan { layers: 4, ..plan }) {
+            let (mut kept, mut again) = (Workspace::default(), Workspace::default());
+            let expected = step(&plan, 3, 8, &mut kept);
+            for _ in 0..2 {
+                assert_eq!(step_as(&recomputed, &plan, 3, 8, &mut again), expected, "{plan:?}");
+                again.poison();
+            }
+            assert!(2 * again.values() < kept.values(), "{} and {}", again.values(), kept.values());
+        }
+    }
+
+    /// A factor of bfloat16 has a relative error of at most 2^-9. The gradient of a key's bias is zero but for rounding, hence the second
+    /// summand of the bound.
+    #[test]
+    fn gradients_of_bfloat16_factors_are_close_to_those_of_32_bits() {
+        let rounded = Compute { precision: Precision::Bfloat16, ..Compute::default() };
+        let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|value| value * value).sum::<f32>().sqrt();
+        let values = |bits: &[u32]| bits.iter().map(|bits| f32::from_bits(*bits)).collect::<Vec<_>>();
+        for plan in plans() {
+            let exact = step(&plan, 3, 8, &mut Workspace::default());
+            let close = step_as(&rounded, &plan, 3, 8, &mut Workspace::default());
+            let again = step_as(&rounded, &plan, 3, 8, &mut Workspace::default());
+            assert!(close == again && close != exact, "{plan:?}");
+            let whole = norm(&mut exact[1..].iter().flat_map(|bits| values(bits)));
+            for (index, (exact, close)) in exact.iter().zip(&close).enumerate() {
+                let (exact, close) = (values(exact), values(close));
+                let error = norm(&mut exact.iter().zip(&close).map(|(exact, close)| exact - close));
+                let bound = 0.02 * norm(&mut exact.iter().copied()) + 1e-3 * whole;
+                assert!(error < bound, "parameter {index}: {error} instead of {bound}, {plan:?}");
             }
         }
     }
@@ -494,7 +563,9 @@ mod tests {
             let specs = layout(&plan);
             let weights = Weights::new(&specs, initial_on(&specs, 1, &Device::flex()));
             let (batch, mut workspace) = (batch(&plan, 3, 8), Workspace::default());
-            let (loss, _) = gradient(&plan, &weights, &batch, objective(&plan, 24), &mut Workspace::default());
+            let objective = objective(&plan, 24);
+            let (loss, _) =
+                gradient(&plan, &weights, &batch, objective, &Compute::default(), &mut Workspace::default());
             let first = token_nats(&plan, &weights, &batch, &mut workspace);
             let mean = first.iter().sum::<f32>() / 24.0;
             assert!(first.len() == 24 && (f64::from(mean) - loss).abs() < 1e-5, "{mean} and {loss}: {plan:?}");

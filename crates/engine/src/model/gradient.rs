@@ -239,7 +239,7 @@ pub fn on_cpu(
     workspace: &mut Workspace,
 ) -> Gradient {
     let objective = Objective { weight: 1.0 / total as f64, z_loss: args.z_loss, dropout: args.dropout(part) };
-    let (loss, flat) = cpu::gradient(&args.model, weights, batch, objective, workspace);
+    let (loss, flat) = cpu::gradient(&args.model, weights, batch, objective, &args.compute, workspace);
     Gradient { loss: params::upload(vec![loss as f32], &Device::flex()), flat }
 }
 

@@ -10,8 +10,10 @@
 //! Layout: `x` `[rows, d]`, `W` `[d, vocab]`, or `[vocab, d]` if it is the table of the embedding; logits `[rows, vocab]`, which become
 //! their gradient in place.
 
+use wire::hyperparameters::recipe::Precision;
+
 use super::lanes::{exp, fraction, max, sum, wide_fn};
-use super::products::{Matrix, multiply};
+use super::products::{Matrix, multiply_in};
 
 /// The unembedding.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +22,8 @@ pub(crate) struct Head {
     pub(crate) vocab: usize,
     /// Whether the weight is the table of the embedding.
     pub(crate) is_tied: bool,
+    /// Of the factors of its products.
+    pub(crate) precision: Precision,
 }
 
 impl Head {
@@ -31,19 +35,25 @@ impl Head {
 
     /// `products = x W`.
     pub(crate) fn forward(self, x: &[f32], weight: &[f32], products: &mut [f32]) {
-        multiply(Matrix::dense(products, self.vocab), false, Matrix::dense(x, self.d_model), self.matrix(weight));
+        multiply_in(
+            self.precision,
+            Matrix::dense(products, self.vocab),
+            false,
+            Matrix::dense(x, self.d_model),
+            self.matrix(weight),
+        );
     }
 
     /// `dx = d W^T`, where `d` is the gradient of the products.
     pub(crate) fn input_gradient(self, d: &[f32], weight: &[f32], dx: &mut [f32]) {
         let weight = self.matrix(weight).transposed();
-        multiply(Matrix::dense(dx, self.d_model), false, Matrix::dense(d, self.vocab), weight);
+        multiply_in(self.precision, Matrix::dense(dx, self.d_model), false, Matrix::dense(d, self.vocab), weight);
     }
 
     /// `dW = x^T d`, or `dW += x^T d`.
     pub(crate) fn weight_gradient(self, x: &[f32], d: &[f32], dweight: &mut [f32], is_added: bool) {
         let x = Matrix::dense(x, self.d_model).transposed();
-        multiply(self.matrix(dweight), is_added, x, Matrix::dense(d, self.vocab));
+        multiply_in(self.precision, self.matrix(dweight), is_added, x, Matrix::dense(d, self.vocab));
     }
 }
 
@@ -200,7 +210,7 @@ mod tests {
     #[test]
     fn a_tied_head_reads_and_writes_the_transposed_matrix() {
         let (d_model, vocab) = (2, 3);
-        let untied = Head { d_model, vocab, is_tied: false };
+        let untied = Head { d_model, vocab, is_tied: false, precision: Precision::Float32 };
         let tied = Head { is_tied: true, ..untied };
         let (x, d) = ([1.0, 2.0, 3.0, 4.0], [1.0, -1.0, 2.0, 0.0, 3.0, 1.0]);
         let (weight, table) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);

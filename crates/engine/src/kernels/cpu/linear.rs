@@ -5,14 +5,17 @@
 //! Layout: `x` `[rows, d_in]`, `W` `[d_in, d_out]`, `y` `[rows, d_out]`, row by row. A bias, and the residual stream to which a branch is
 //! added, are the values to which the product is added, so that they cost no pass of their own.
 
-use super::lanes::wide_fn;
-use super::products::{Matrix, multiply};
+use wire::hyperparameters::recipe::Precision;
 
-/// Sizes of a linear layer.
+use super::lanes::wide_fn;
+use super::products::{Matrix, multiply_in};
+
+/// Sizes of a linear layer, and the precision of its products.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Linear {
     pub(crate) d_in: usize,
     pub(crate) d_out: usize,
+    pub(crate) precision: Precision,
 }
 
 impl Linear {
@@ -35,19 +38,19 @@ impl Linear {
 
     fn product(self, x: &[f32], weight: &[f32], y: &mut [f32], is_added: bool) {
         let (x, weight) = (Matrix::dense(x, self.d_in), Matrix::dense(weight, self.d_out));
-        multiply(Matrix::dense(y, self.d_out), is_added, x, weight);
+        multiply_in(self.precision, Matrix::dense(y, self.d_out), is_added, x, weight);
     }
 
     /// `dx = dy W^T`, or `dx += dy W^T`.
     pub(crate) fn input_gradient(self, dy: &[f32], weight: &[f32], dx: &mut [f32], is_added: bool) {
         let (dy, weight) = (Matrix::dense(dy, self.d_out), Matrix::dense(weight, self.d_out));
-        multiply(Matrix::dense(dx, self.d_in), is_added, dy, weight.transposed());
+        multiply_in(self.precision, Matrix::dense(dx, self.d_in), is_added, dy, weight.transposed());
     }
 
     /// `dW = x^T dy`.
     pub(crate) fn weight_gradient(self, x: &[f32], dy: &[f32], dweight: &mut [f32]) {
         let (x, dy) = (Matrix::dense(x, self.d_in), Matrix::dense(dy, self.d_out));
-        multiply(Matrix::dense(dweight, self.d_out), false, x.transposed(), dy);
+        multiply_in(self.precision, Matrix::dense(dweight, self.d_out), false, x.transposed(), dy);
     }
 }
 
@@ -86,7 +89,7 @@ mod tests {
 
     #[test]
     fn products_equal_sums_and_overwrite_what_was_there() {
-        let (rows, linear) = (5, Linear { d_in: 4, d_out: 3 });
+        let (rows, linear) = (5, Linear { d_in: 4, d_out: 3, precision: Precision::Float32 });
         let (x, weight, bias, dy) = (whole(20, 3), whole(12, 5), whole(3, 2), whole(15, 4));
         let before = whole(15, 6);
         let product = |row: usize, column: usize| (0..4).map(|k| x[row * 4 + k] * weight[k * 3 + column]).sum::<f32>();

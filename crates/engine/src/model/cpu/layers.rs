@@ -1,5 +1,6 @@
 //! The layers of a plan: which operator of [`crate::kernels::cpu`] works on which parameters, and for which operator its time counts.
 
+use wire::hyperparameters::recipe::Precision;
 use wire::model::{Mlp, ModelPlan, Norm as NormKind, Positions};
 use wire::run::operators::{Operator, Phase};
 
@@ -24,9 +25,9 @@ pub(super) struct Projection {
 }
 
 impl Projection {
-    fn new(weights: &Weights, name: &str, operator: Operator) -> Self {
+    fn new(weights: &Weights, name: &str, operator: Operator, precision: Precision) -> Self {
         let (weight, shape) = weights.place(name).expect("the layout has every matrix of the plan");
-        let linear = Linear { d_in: shape[0], d_out: shape[1] };
+        let linear = Linear { d_in: shape[0], d_out: shape[1], precision };
         Self { operator, linear, weight, bias: weights.place(&format!("{name}.bias")).map(|(index, _)| index) }
     }
 
@@ -115,6 +116,8 @@ pub(super) struct Block {
 
 /// All layers of a plan. Token, position and head are indices of parameters.
 pub(super) struct Layers {
+    /// Of the factors of products with weights.
+    pub(super) precision: Precision,
     pub(super) token: usize,
     pub(super) position: Option<usize>,
     pub(super) blocks: Vec<Block>,
@@ -124,13 +127,14 @@ pub(super) struct Layers {
 }
 
 impl Layers {
-    pub(super) fn new(plan: &ModelPlan, weights: &Weights) -> Self {
+    pub(super) fn new(plan: &ModelPlan, weights: &Weights, precision: Precision) -> Self {
         let index = |name: &str| weights.place(name).expect("the layout has every matrix of the plan").0;
         let token = index("embedding.token");
         Self {
+            precision,
             token,
             position: (plan.positions == Positions::Learned).then(|| index("embedding.position")),
-            blocks: (0..plan.layers).map(|layer| Block::new(plan, weights, layer)).collect(),
+            blocks: (0..plan.layers).map(|layer| Block::new(plan, weights, precision, layer)).collect(),
             norm: Normalization::new(plan, weights, "norm"),
             head: if plan.tied_head { token } else { index("head") },
         }
@@ -138,9 +142,10 @@ impl Layers {
 }
 
 impl Block {
-    fn new(plan: &ModelPlan, weights: &Weights, layer: usize) -> Self {
-        let projection =
-            |part: &str, operator: Operator| Projection::new(weights, &format!("block.{layer}.{part}"), operator);
+    fn new(plan: &ModelPlan, weights: &Weights, precision: Precision, layer: usize) -> Self {
+        let projection = |part: &str, operator: Operator| {
+            Projection::new(weights, &format!("block.{layer}.{part}"), operator, precision)
+        };
         let norm = |part: &str| Normalization::new(plan, weights, &format!("block.{layer}.{part}"));
         Self {
             attention_norm: norm("attention.norm"),

@@ -14,6 +14,8 @@ use crate::kernels::cpu::rotary::Rotary;
 pub(super) enum Purpose {
     /// Forward and backward; the values of each block are kept.
     Gradient,
+    /// The same; the input of each block is kept, and backward computes the values of the block again, in the buffers of one.
+    Recomputation,
     /// Forward alone; all blocks use the buffers of one.
     Losses,
 }
@@ -64,9 +66,9 @@ pub struct Workspace {
     /// Plan, sequences, tokens of a sequence and purpose for which the buffers have their lengths.
     fitted: Option<(ModelPlan, usize, usize, Purpose)>,
     pub(super) rotary: Option<Rotary>,
-    /// The residual stream before attention and before the MLP of each block, and after the last; without backward, of one block.
+    /// The residual stream at the places of [`Workspace::places`].
     pub(super) streams: Vec<Vec<f32>>,
-    /// Dropout masks of the embedding, and of attention and MLP of each block; empty without dropout.
+    /// Dropout masks of the embedding, and of attention and MLP of each block that is kept; empty without dropout.
     pub(super) masks: Vec<Vec<f32>>,
     pub(super) blocks: Vec<BlockValues>,
     pub(super) last: Normed,
@@ -108,23 +110,50 @@ impl Workspace {
         let is_rotary = plan.positions == Positions::Rotary;
         let frequencies = || (0..plan.d_head() / 2).map(|pair| plan.rotary_frequency(pair)).collect::<Vec<f64>>();
         self.rotary = is_rotary.then(|| Rotary::new(&frequencies(), seq));
-        self.streams.resize_with(2 * blocks + 1, Vec::new);
+        let streams = if purpose == Purpose::Recomputation { plan.layers + 2 } else { 2 * blocks + 1 };
+        self.streams.resize_with(streams, Vec::new);
         self.masks.resize_with(2 * blocks + 1, Vec::new);
         self.blocks.resize_with(blocks, BlockValues::default);
         self.buffers(plan, batch, seq, purpose).into_iter().for_each(|(buffer, len)| buffer.resize(len, 0.0));
         self.fitted = Some((plan.clone(), batch, seq, purpose));
     }
 
-    /// Whether the values of each block are kept for backward.
-    pub(super) fn keeps_blocks(&self) -> bool {
-        self.fitted.as_ref().is_some_and(|(.., purpose)| *purpose == Purpose::Gradient)
+    /// Whether the buffers are those of this purpose.
+    fn is_for(&self, purpose: Purpose) -> bool {
+        self.fitted.as_ref().is_some_and(|(.., fitted)| *fitted == purpose)
+    }
+
+    /// Whether backward computes the values of a block again.
+    pub(super) fn recomputes(&self) -> bool {
+        self.is_for(Purpose::Recomputation)
+    }
+
+    /// Index of the values and masks of a block.
+    pub(super) fn slot(&self, layer: usize) -> usize {
+        if self.is_for(Purpose::Gradient) { layer } else { 0 }
+    }
+
+    /// Indices of the residual stream before attention, before the MLP and after it. Without backward there are three places, and the
+    /// output of a block is swapped to the place of its input.
+    pub(super) fn places(&self, layer: usize) -> [usize; 3] {
+        match self.fitted {
+            Some((.., Purpose::Gradient)) => [2 * layer, 2 * layer + 1, 2 * layer + 2],
+            // One place before the MLP serves all blocks.
+            Some((.., Purpose::Recomputation)) => [layer, self.streams.len() - 1, layer + 1],
+            _ => [0, 1, 2],
+        }
+    }
+
+    /// Whether the output of a block must be swapped to the place of its input.
+    pub(super) fn swaps_streams(&self) -> bool {
+        self.is_for(Purpose::Losses)
     }
 
     /// Every buffer with its length.
     fn buffers(&mut self, plan: &ModelPlan, batch: usize, seq: usize, purpose: Purpose) -> Vec<(&mut Vec<f32>, usize)> {
         let (rows, sizes) = (batch * seq, attention_sizes(plan, batch, seq));
         let (stream, keys) = (rows * plan.d_model, rows * plan.kv_heads * plan.d_head());
-        let backward = |len: usize| if purpose == Purpose::Gradient { len } else { 0 };
+        let backward = |len: usize| if purpose == Purpose::Losses { 0 } else { len };
         let dropped = if plan.dropout > 0.0 { backward(stream) } else { 0 };
         let mut all = vec![
             (&mut self.last.values, stream),

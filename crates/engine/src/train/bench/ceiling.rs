@@ -3,10 +3,13 @@
 
 use std::time::{Duration, Instant};
 
+use wire::hyperparameters::recipe::Precision;
+
 use crate::device::replicas::Replicas;
 use crate::error::EngineError;
+use crate::kernels::cpu::bf16;
 use crate::kernels::cpu::lanes::wide_fn;
-use crate::kernels::cpu::products::{Matrix, multiply};
+use crate::kernels::cpu::products::{Matrix, multiply_in};
 
 /// Rows and columns of a matrix.
 pub const SIDE: usize = 1024;
@@ -19,12 +22,12 @@ const WITHIN: Duration = Duration::from_secs(2);
 /// Bytes of the arrays, if the caches are smaller; they are twice as large as a larger cache.
 const LEAST_ARRAYS: u64 = 192 << 20;
 
-/// What a number of threads reaches at most, in 32-bit floats.
+/// What a number of threads reaches at most.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ceiling {
-    /// Operations per second of products of square matrices with [`SIDE`] rows.
+    /// Operations per second of products of square matrices with [`SIDE`] rows, with factors of the precision that was asked for.
     pub flops_per_sec: f64,
-    /// Bytes per second of the triad `a = b + s c` (McCalpin 1995), without the read of `a` before it is written.
+    /// Bytes per second of the triad `a = b + s c` (McCalpin 1995) of 32-bit floats, without the read of `a` before it is written.
     pub bytes_per_sec: f64,
 }
 
@@ -38,10 +41,10 @@ pub fn array_bytes(free_bytes: u64) -> u64 {
 ///
 /// # Errors
 /// The system cannot start a thread.
-pub fn measure(threads: usize, array_bytes: u64) -> Result<Ceiling, EngineError> {
+pub fn measure(threads: usize, precision: Precision, array_bytes: u64) -> Result<Ceiling, EngineError> {
     let replicas = Replicas::new(threads)?;
     let product_secs = best_secs(|| {
-        replicas.map_keeping(|_, matrices: &mut Matrices| matrices.multiply())?;
+        replicas.map_keeping(move |_, matrices: &mut Matrices| matrices.multiply(precision))?;
         Ok(())
     })?;
     let len = (array_bytes as usize / 12 / threads).max(1);
@@ -77,12 +80,17 @@ struct Matrices {
     product: Vec<f32>,
 }
 
+/// Name of the processor's instructions for products of bfloat16; `None` if it has none.
+pub fn bfloat16_instructions() -> Option<&'static str> {
+    bf16::Instructions::fastest().name()
+}
+
 impl Matrices {
-    fn multiply(&mut self) {
+    fn multiply(&mut self, precision: Precision) {
         self.factors.iter_mut().for_each(|factor| factor.resize(SIDE * SIDE, 0.5));
         self.product.resize(SIDE * SIDE, 0.0);
         let [a, b] = self.factors.each_ref().map(|factor| Matrix::dense(&factor[..], SIDE));
-        multiply(Matrix::dense(&mut self.product[..], SIDE), false, a, b);
+        multiply_in(precision, Matrix::dense(&mut self.product[..], SIDE), false, a, b);
     }
 }
 
@@ -133,7 +141,7 @@ mod tests {
 
     #[test]
     fn the_ceiling_is_measured_over_arrays_of_the_size_asked_for() {
-        let ceiling = measure(2, 1 << 20).unwrap();
+        let ceiling = measure(2, Precision::Float32, 1 << 20).unwrap();
         for value in [ceiling.flops_per_sec, ceiling.bytes_per_sec] {
             assert!(value.is_finite() && value > 1e6, "{ceiling:?}");
         }
