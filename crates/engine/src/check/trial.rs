@@ -168,6 +168,7 @@ impl<'a> Trial<'a> {
         let batches = vec![batch(self.model, self.state.steps % self.batches)];
         let mut gradient = gradient::of_step(&args, &weights, batches, self.cores.as_ref(), &self.device.burn)?;
         self.faults.alter(&self.specs, &mut gradient.flat);
+        gradient.norm = None;
         let loss = f64::from(read(gradient.loss.clone())?.first().copied().unwrap_or(f32::NAN));
         let values = gradient.flat.clone();
         match &self.cores {

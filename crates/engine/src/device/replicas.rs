@@ -78,6 +78,11 @@ impl Replicas {
         &self.pools[..self.limit.get().min(self.pools.len())]
     }
 
+    /// Number of threads that may compute now.
+    pub fn threads(&self) -> usize {
+        self.active().len()
+    }
+
     /// Number of replicas.
     pub fn count(&self) -> usize {
         self.pools.len()
@@ -94,6 +99,24 @@ impl Replicas {
         });
         let done = "a scope waits for its tasks, or propagates their panic";
         (of_a.expect(done), of_b.expect(done))
+    }
+
+    /// Runs each job on a thread of its own and returns the results in their order. Jobs may borrow what the caller has. Times of operators
+    /// count as in [`Replicas::map`].
+    ///
+    /// # Errors
+    /// A job panicked; the error has its index and message. The other jobs are done.
+    pub fn each<J: FnOnce() -> T + Send, T: Send>(&self, jobs: Vec<J>) -> Result<Vec<T>, EngineError> {
+        let count = jobs.len();
+        let mut done: Vec<Option<Done<T>>> = jobs.iter().map(|_| None).collect();
+        spawn_each(self.pools.iter().cycle(), jobs.into_iter().zip(&mut done));
+        let result = |(index, done): (usize, Option<Done<T>>)| {
+            let (result, times) = done.expect("a scope waits for its tasks");
+            operator_times::add(&times, 1.0 / count as f64);
+            let failed = |panic: Panic| panic_message(panic.as_ref()).into();
+            result.map_err(|panic| EngineError::Replica { replica: index, source: failed(panic) })
+        };
+        done.into_iter().enumerate().map(result).collect()
     }
 
     /// As [`Replicas::map`]; `work` also has the value that the replica keeps, a default one at first.
@@ -128,8 +151,9 @@ impl Replicas {
                 let (send, receive) = mpsc::sync_channel(1);
                 let (work, pool) = (work.clone(), &active[replica % active.len()]);
                 pool.spawn(move || {
-                    let work = || catch_unwind(AssertUnwindSafe(|| work(replica)));
-                    let result = operator_times::collect(work);
+                    let result = operator_times::collect(|| catch_unwind(AssertUnwindSafe(|| work(replica))));
+                    // Before the caller continues, so that what `work` shares with it, such as weights, is the caller's alone.
+                    drop(work);
                     // Sending fails only if the caller has stopped waiting.
                     let _ = send.send(result);
                 });
@@ -151,6 +175,23 @@ impl Replicas {
             })
             .collect()
     }
+}
+
+type Panic = Box<dyn Any + Send>;
+
+/// The result of a job, and the times of its operators.
+type Done<T> = (Result<T, Panic>, operator_times::OperatorTimes);
+
+/// Runs each job on the next thread; returns when all are done. A scope belongs to one thread, so the scopes are nested.
+fn spawn_each<'a, 's, J: FnOnce() -> T + Send + 's, T: Send + 's>(
+    mut pools: impl Iterator<Item = &'a rayon::ThreadPool>,
+    mut jobs: impl Iterator<Item = (J, &'s mut Option<Done<T>>)>,
+) {
+    let (Some(pool), Some((job, done))) = (pools.next(), jobs.next()) else { return };
+    pool.in_place_scope(|scope| {
+        scope.spawn(move |_| *done = Some(operator_times::collect(|| catch_unwind(AssertUnwindSafe(job)))));
+        spawn_each(pools, jobs);
+    });
 }
 
 /// Calls `work` with a kept value; one of another type, which another computation left, is replaced.
@@ -187,6 +228,12 @@ mod tests {
             "one thread runs both"
         );
         assert_eq!(replicas.both(|| words[0].len(), || words[1].len()), (5, 4), "borrowed values can be used");
+        let mut numbers = [1, 2, 3, 4];
+        let double = |number: &mut usize| *number *= 2;
+        replicas.each(numbers.iter_mut().map(|number| move || double(number)).collect()).unwrap();
+        assert_eq!(numbers, [2, 4, 6, 8], "more jobs than threads, which borrow");
+        let error = replicas.each(vec![|| 1, || panic!("job one failed")]).unwrap_err();
+        assert!(error.to_string().contains("job one failed"), "{error}");
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The gradient of a step: one flat gradient for each parameter. On the CPU each batch is split over replicas, whose gradients
 //! [`super::cpu`] computes; on other devices burn's autodiff does.
 
-use burn::backend::Flex;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use wire::RunPlan;
 use wire::hyperparameters::recipe::{Compute, Optimizer};
@@ -13,11 +12,11 @@ use crate::device::host_values;
 use crate::device::operator_times::timed;
 use crate::device::replicas::Replicas;
 use crate::error::EngineError;
-use crate::kernels::cpu::lanes;
 use crate::kernels::moments::sum_of_squares;
 use crate::model::cpu::workspace::{Workspace, Workspaces};
 use crate::model::cpu::{self, Objective};
 use crate::model::decoder::{Decoder, Dropout};
+use crate::model::gradient_sum;
 use crate::model::params::{self, Weights};
 
 /// The gradient of a step.
@@ -26,6 +25,8 @@ pub struct Gradient {
     pub loss: Tensor<1>,
     /// One flat gradient for each parameter, of the mean objective, in the model's order.
     pub flat: Vec<Tensor<1>>,
+    /// Its norm, where the CPU has computed it with the sum of several gradients.
+    pub norm: Option<f64>,
 }
 
 /// The gradient of a part of a step's sequences: those of one replica in one micro-batch.
@@ -126,13 +127,9 @@ impl Step<'_> {
     fn gradient(&self, batches: Vec<Batch>) -> Result<(Gradient, Vec<GradientPart>), EngineError> {
         let (mut sum, mut parts): (Option<Gradient>, _) = (None, vec![]);
         for (index, batch) in batches.into_iter().enumerate() {
-            for (replica, (gradient, part)) in self.of_micro_batch(batch, index)?.into_iter().enumerate() {
-                parts.extend(part);
-                sum = Some(match sum {
-                    None => gradient,
-                    Some(sum) => self.add(sum, gradient, replica),
-                });
-            }
+            let (gradients, measured): (Vec<_>, Vec<_>) = self.of_micro_batch(batch, index)?.into_iter().unzip();
+            parts.extend(measured.into_iter().flatten());
+            sum = self.add(sum, gradients)?;
         }
         let sum = sum.ok_or(EngineError::NoBatches)?;
         self.keep(0, &sum.flat);
@@ -160,16 +157,22 @@ impl Step<'_> {
         })
     }
 
-    /// The sum of two gradients, the second of which a replica has computed.
-    fn add(&self, sum: Gradient, other: Gradient, replica: usize) -> Gradient {
-        if !self.weights.are_on_cpu() {
-            let flat = sum.flat.into_iter().zip(other.flat).map(|(a, b)| a + b).collect();
-            return Gradient { loss: sum.loss + other.loss, flat };
+    /// The sum of all gradients so far and those of the replicas in a micro-batch, in their order.
+    fn add(&self, sum: Option<Gradient>, gradients: Vec<Gradient>) -> Result<Option<Gradient>, EngineError> {
+        let mut gradients = gradients.into_iter().enumerate();
+        let Some(sum) = sum.or_else(|| gradients.next().map(|(_, first)| first)) else { return Ok(None) };
+        let (replicas, others): (Vec<usize>, Vec<Gradient>) = gradients.unzip();
+        if others.is_empty() {
+            return Ok(Some(sum));
         }
-        let add = || sum.flat.into_iter().zip(&other.flat).map(|(sum, other)| add_in_place(sum, other)).collect();
-        let flat = timed(Phase::Backward, Operator::GradientSum, add);
-        self.keep(replica, &other.flat);
-        Gradient { loss: sum.loss + other.loss, flat }
+        if !self.weights.are_on_cpu() {
+            return Ok(Some(others.into_iter().fold(sum, add_on_gpu)));
+        }
+        let loss = others.iter().fold(sum.loss, |sum, other| sum + other.loss.clone());
+        let values: Vec<&[Tensor<1>]> = others.iter().map(|other| &other.flat[..]).collect();
+        let (flat, norm) = gradient_sum::add(sum.flat, &values, self.replicas)?;
+        replicas.into_iter().zip(&others).for_each(|(replica, other)| self.keep(replica, &other.flat));
+        Ok(Some(Gradient { loss, flat, norm: Some(norm) }))
     }
 
     /// Returns the buffers of a gradient to the replica, which uses them again when they are free.
@@ -180,12 +183,9 @@ impl Step<'_> {
     }
 }
 
-/// `sum + other`, in the buffer of `sum`.
-fn add_in_place(sum: Tensor<1>, other: &Tensor<1>) -> Tensor<1> {
-    let mut sum = sum.try_into_primitive::<Flex>().expect("both gradients are on the CPU");
-    let other = host_values(other);
-    lanes::add(sum.storage_mut(), other.as_slice().unwrap_or_default());
-    Tensor::from_primitive::<Flex>(sum)
+fn add_on_gpu(sum: Gradient, other: Gradient) -> Gradient {
+    let flat = sum.flat.into_iter().zip(other.flat).map(|(a, b)| a + b).collect();
+    Gradient { loss: sum.loss + other.loss, flat, norm: None }
 }
 
 /// The norm of the gradient of a part, computed where the gradient was: on the CPU in one pass over memory.
@@ -240,7 +240,7 @@ pub fn on_cpu(
 ) -> Gradient {
     let objective = Objective { weight: 1.0 / total as f64, z_loss: args.z_loss, dropout: args.dropout(part) };
     let (loss, flat) = cpu::gradient(&args.model, weights, batch, objective, &args.compute, workspace);
-    Gradient { loss: params::upload(vec![loss as f32], &Device::flex()), flat }
+    Gradient { loss: params::upload(vec![loss as f32], &Device::flex()), flat, norm: None }
 }
 
 /// The same by burn's autodiff: the reference of [`on_cpu`].
@@ -264,5 +264,5 @@ pub fn by_autodiff(
         .iter()
         .map(|leaf| leaf.grad_remove(&mut grads).unwrap_or_else(|| leaf.clone().inner().zeros_like()))
         .collect();
-    Gradient { loss: loss.nats.inner() * weight, flat }
+    Gradient { loss: loss.nats.inner() * weight, flat, norm: None }
 }

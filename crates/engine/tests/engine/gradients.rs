@@ -179,6 +179,9 @@ fn a_batch_split_over_replicas_or_micro_batches_gives_the_same_gradient() {
             let difference = distance(&host(a), &host(b));
             assert!(difference < 1e-6, "{name}: {} differs by {difference}", spec.name);
         }
+        let norm = optimizer::norm_on_cpu(&split);
+        let again = Gradient { norm: None, ..split };
+        assert_eq!(norm, optimizer::norm_on_cpu(&again), "{name}: the norm has the bits of another pass");
     }
 }
 
@@ -234,7 +237,7 @@ fn implementations_agree(kind: OptimizerKind, tolerance: f64) {
             weight_decay: 0.1 * step as f64,
             grad_clip: if step == 2 { 0.0 } else { 1.0 },
         };
-        let gradient = Gradient { loss: Tensor::zeros([1], &Device::flex()), flat: gradient };
+        let gradient = Gradient { loss: Tensor::zeros([1], &Device::flex()), flat: gradient, norm: None };
         let norm = optimizer::norm_on_cpu(&gradient);
         assert!((f64::from(host(&optimizer::norm_on_gpu(&gradient))[0]) / norm - 1.0).abs() < 1e-5);
         let scale = optimizer::clip_scale(norm, hyperparameters.grad_clip);

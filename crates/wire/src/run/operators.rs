@@ -66,9 +66,9 @@ pub enum Operator {
     Activation,
     /// Output projection to logits, and cross-entropy. Forward computes the gradient of the logits too.
     Head,
-    /// Sum of the gradients of replicas and micro-batches.
+    /// Sum of the gradients of replicas and micro-batches, and the squares of its values for the global norm.
     GradientSum,
-    /// Global norm for clipping.
+    /// Global norm for clipping, where there is one replica and one micro-batch and so no sum.
     GradientNorm,
     /// Update of moments and weights.
     Update,
@@ -164,6 +164,8 @@ pub struct StepWork<'a> {
     optimizer: OptimizerKind,
     /// Tokens of the step.
     rows: f64,
+    /// Micro-batches of the step.
+    micro_batches: f64,
     /// Replicas times micro-batches; each reads all weights and writes all gradients.
     parts: f64,
 }
@@ -175,6 +177,7 @@ impl<'a> StepWork<'a> {
             model: &plan.recipe.model,
             optimizer: plan.recipe.optimizer.kind,
             rows: plan.tokens_per_step() as f64,
+            micro_batches: batch.accumulation.max(1) as f64,
             parts: batch.replicas.max(1) as f64 * batch.accumulation.max(1) as f64,
         }
     }
@@ -235,14 +238,19 @@ impl<'a> StepWork<'a> {
             // The gradients of weights and of inputs.
             Operator::Qkv | Operator::AttentionOutput | Operator::Mlp => self.products(operator).times(2.0),
             Operator::Head => Work::new(4.0 * self.rows * table, 2.0 * stream + 2.0 * self.parts * table),
-            Operator::GradientSum => Work::new(1.0, 3.0).times((self.parts - 1.0) * self.parameters()),
+            Operator::GradientSum => {
+                // The replicas of each micro-batch are added to the sum at once; the gradient of a single first one is the sum.
+                let sums = if self.parts > self.micro_batches { self.micro_batches } else { self.micro_batches - 1.0 };
+                let each = self.parts - 1.0 + 2.0 * sums;
+                Work::new(each, each).times(self.parameters())
+            }
             _ => Work::default(),
         }
     }
 
     fn optimizer(&self, operator: Operator) -> Work {
         match operator {
-            Operator::GradientNorm => Work::new(2.0, 1.0).times(self.parameters()),
+            Operator::GradientNorm if self.parts == 1.0 => Work::new(2.0, 1.0).times(self.parameters()),
             Operator::Update => {
                 let by_muon: f64 = self.muon_matrices().iter().map(|[d_in, d_out]| d_in * d_out).sum();
                 let adamw = Work::new(20.0, 7.0).times(self.parameters() - by_muon);
@@ -359,7 +367,7 @@ mod tests {
     use crate::run::preset::find;
 
     fn work(model: &ModelPlan, optimizer: OptimizerKind) -> StepWork<'_> {
-        StepWork { model, optimizer, rows: 768.0, parts: 2.0 }
+        StepWork { model, optimizer, rows: 768.0, micro_batches: 1.0, parts: 2.0 }
     }
 
     #[test]
@@ -413,7 +421,12 @@ mod tests {
         assert_eq!(names(&plain, Phase::Backward), [&of_plain[..], &[GradientSum]].concat());
         assert_eq!(names(&llama, Phase::Forward), of_llama);
         assert_eq!(names(&llama, Phase::Backward), [&of_llama[..], &[GradientSum]].concat());
-        assert_eq!(names(&llama, Phase::Optimizer), [GradientNorm, Update]);
+        assert_eq!(names(&llama, Phase::Optimizer), [Update]);
+        let single = StepWork { parts: 1.0, ..work(&llama, OptimizerKind::Adamw) };
+        assert!(
+            single.of(Phase::Backward, GradientSum).bytes == 0.0
+                && single.of(Phase::Optimizer, GradientNorm).bytes > 0.0
+        );
         let updates = |kind: OptimizerKind| work(&llama, kind).of(Phase::Optimizer, Update).flops;
         assert!(updates(OptimizerKind::Muon) > 10.0 * updates(OptimizerKind::Adamw));
     }

@@ -117,15 +117,6 @@ macro_rules! wide_fn {
 }
 pub(crate) use wide_fn;
 
-wide_fn! {
-    /// Adds `other` to `sum`.
-    pub(crate) fn add(sum: &mut [f32], other: &[f32]) {
-        for (sum, other) in sum.iter_mut().zip(other) {
-            *sum += other;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
