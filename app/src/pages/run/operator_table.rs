@@ -8,6 +8,7 @@ use wire::series::{describe, name};
 
 use super::RunContext;
 use super::open_run::OpenRun;
+use crate::components::number::counted;
 use crate::components::shows;
 
 /// Phase and operator, then the cells of the other columns.
@@ -39,10 +40,19 @@ pub(super) fn OperatorTable() -> impl IntoView {
                 none if none.is_empty() => {
                     view! { <p class="dim">"No times yet. They are measured every 10 steps on the CPU, not on a GPU."</p> }.into_any()
                 }
-                rows => table(rows).into_any(),
+                rows => {
+                    let replicas = context.run.read_untracked().view.plan.recipe.batch.replicas;
+                    view! { <p class="dim">{threads(replicas)}</p> {table(rows)} }.into_any()
+                }
             })}
         </section>
     }
+}
+
+/// How many threads compute a step.
+fn threads(replicas: usize) -> String {
+    let replicas = counted(replicas as u64, "replica");
+    format!("{replicas}: each has its own thread, unless several runs share the CPU.")
 }
 
 fn table(rows: Vec<Row>) -> impl IntoView {

@@ -1,7 +1,8 @@
 //! The measurements of `kindling bench`: speed, loss, memory and operators of a plan on a dataset, by the training loop of every run;
-//! [`ceiling`]: what the machine reaches at most.
+//! [`ceiling`]: what the machine reaches at most; [`scaling`]: the speed that other numbers of threads would have.
 
 pub mod ceiling;
+pub mod scaling;
 
 use std::path::Path;
 use std::sync::mpsc;

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::hyperparameters::recipe::OptimizerKind;
+use crate::hyperparameters::recipe::{OptimizerKind, Recipe};
 use crate::model::{Mlp, ModelPlan, Norm, Positions};
 use crate::run::plan::RunPlan;
 use crate::series::name;
@@ -172,11 +172,15 @@ pub struct StepWork<'a> {
 
 impl<'a> StepWork<'a> {
     pub fn new(plan: &'a RunPlan) -> Self {
-        let batch = &plan.recipe.batch;
+        Self::of_recipe(&plan.recipe)
+    }
+
+    pub fn of_recipe(recipe: &'a Recipe) -> Self {
+        let batch = &recipe.batch;
         Self {
-            model: &plan.recipe.model,
-            optimizer: plan.recipe.optimizer.kind,
-            rows: plan.tokens_per_step() as f64,
+            model: &recipe.model,
+            optimizer: recipe.optimizer.kind,
+            rows: [batch.size, batch.accumulation, recipe.model.seq].map(|count| count as f64).iter().product(),
             micro_batches: batch.accumulation.max(1) as f64,
             parts: batch.replicas.max(1) as f64 * batch.accumulation.max(1) as f64,
         }

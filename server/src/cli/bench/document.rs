@@ -5,6 +5,7 @@ use std::path::Path;
 
 use engine::train::bench::Figures;
 use engine::train::bench::ceiling::Ceiling;
+use engine::train::bench::scaling::{self, Scaling};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wire::run::operators::{OperatorTime, StepWork};
@@ -14,7 +15,10 @@ use super::BenchError;
 use super::other_program::OtherResult;
 
 /// The form of this document; another number is not read.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// Numbers of threads for which the speed is predicted.
+const THREADS: [usize; 8] = [1, 2, 4, 8, 12, 16, 24, 32];
 
 /// All figures of a bench. Times of operators are means over threads; with the time outside of all operators they add up to the step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +38,8 @@ pub(super) struct Document {
     /// That of the round with the median speed, as the operators in it.
     pub(super) step_ms: f64,
     pub(super) operators: Vec<OperatorFigures>,
+    /// Predictions from this round for other numbers of threads.
+    pub(super) scaling: Vec<Scaling>,
     /// Most resident memory of the first round, without that before it, bytes. Later rounds find the memory of earlier ones.
     pub(super) memory_bytes: Estimated,
     /// Time of all steps of a round, without evaluations, seconds; the median over the rounds.
@@ -180,6 +186,7 @@ impl Document {
         let typical = rounds.iter().find(|round| round.tokens_per_sec == tokens_per_sec);
         let (step_ms, times) = typical.map_or((0.0, vec![]), |round| (round.step_ms, round.operators.clone()));
         let work = StepWork::new(&view.plan);
+        let scaling = predict(&settings, view, step_ms, &times);
         let operators = times.into_iter().map(|time| OperatorFigures::new(time, &work, step_ms, ceiling));
         Self {
             format: FORMAT,
@@ -196,6 +203,7 @@ impl Document {
             peak_fraction: model.flops_per_token() * tokens_per_sec / ceiling.flops_per_sec,
             step_ms,
             operators: operators.collect(),
+            scaling,
             memory_bytes: Estimated::new(memory_bytes, Some(view.estimate.memory_bytes as f64)),
             training_secs: Estimated::new(Some(of_rounds(&|round| round.training_secs)), view.estimate.secs),
             ceiling: CeilingFigures {
@@ -226,6 +234,14 @@ impl Document {
     pub(super) fn other_ms(&self) -> f64 {
         self.step_ms - self.operators.iter().map(|operator| operator.time.ms).sum::<f64>()
     }
+}
+
+/// The speed with other numbers of threads, with as many replicas unless the settings fix them.
+fn predict(settings: &Settings, view: &PlanView, step_ms: f64, operators: &[OperatorTime]) -> Vec<Scaling> {
+    let recipe = &view.plan.recipe;
+    let measured = scaling::Measured { recipe, threads: settings.threads, step_ms, operators };
+    let is_fixed = settings.overrides.get("batch.replicas").is_some_and(|replicas| replicas.as_u64() != Some(0));
+    scaling::predict(&measured, is_fixed.then_some(recipe.batch.replicas), &THREADS)
 }
 
 impl OperatorFigures {

@@ -64,7 +64,7 @@ pub(super) fn summary(document: &Document) -> String {
     );
     let _ = writeln!(text, "memory: {}", estimated(&document.memory_bytes, 1e-6, "MB"));
     let _ = writeln!(text, "training time: {}", estimated(&document.training_secs, 1.0, "s"));
-    text + "\n" + &operators(document)
+    text + "\n" + &operators(document) + "\n" + &scaling(document)
 }
 
 /// Means over the rounds.
@@ -121,6 +121,34 @@ fn operators(document: &Document) -> String {
     for (name, ms) in [("other, and waiting", other), ("step", document.step_ms)] {
         let share = ms / document.step_ms.max(f64::MIN_POSITIVE) * 100.0;
         let _ = writeln!(text, "{name:<26} {:<12} {ms:>9.3} {share:>5.1} %", "");
+    }
+    text
+}
+
+/// The table of predictions for other numbers of threads.
+fn scaling(document: &Document) -> String {
+    let mut text = format!(
+        "predicted from the times of the operators, if each thread keeps its memory bandwidth, or all share that of {}:\n\
+         {:>7} {:>8} {:>11} {:>12} {:>12} {:>10}\n",
+        counted(document.settings.threads as u64, "thread"),
+        "threads",
+        "replicas",
+        "tok/s kept",
+        "tok/s shared",
+        "serial share",
+        "efficiency"
+    );
+    for row in &document.scaling {
+        let _ = writeln!(
+            text,
+            "{:>7} {:>8} {:>11.0} {:>12.0} {:>10.1} % {:>8.0} %",
+            row.threads,
+            row.replicas,
+            row.tokens_per_sec,
+            row.shared_tokens_per_sec,
+            row.serial_share * 100.0,
+            row.efficiency * 100.0
+        );
     }
     text
 }

@@ -62,9 +62,14 @@ fn a_bench_measures_every_operator_and_is_a_baseline_for_itself() {
     }
     assert!(document.other_ms() >= -1e-9 * document.step_ms, "{document:?}");
     let shown = table::summary(&document);
-    for words in ["ceiling: ", "MLP products", "GFLOP/s", "memory: ", "training time: ", "other, and waiting"] {
+    for words in
+        ["ceiling: ", "MLP products", "GFLOP/s", "memory: ", "training time: ", "other, and waiting", "serial share"]
+    {
         assert!(shown.contains(words), "{words:?} is not in: {shown}");
     }
+
+    let one = document.scaling.first().unwrap();
+    assert!(one.threads == 1 && (one.efficiency - 1.0).abs() < 1e-9 && one.tokens_per_sec > 0.0, "{one:?}");
 
     let path = folder.path().join("stored.json");
     let printed = |document: &Document| serde_json::to_string(&Printed { document, comparison: None }).unwrap();
@@ -82,9 +87,9 @@ fn a_bench_measures_every_operator_and_is_a_baseline_for_itself() {
     let other = Settings { steps: 7, ..settings.clone() };
     let refused = read_baseline(&path, &other).unwrap_err().to_string();
     assert!(refused.contains("it was measured with steps 6, this bench has 7"), "{refused}");
-    std::fs::write(&path, printed(&document).replacen("\"format\":1", "\"format\":2", 1)).unwrap();
+    std::fs::write(&path, printed(&document).replacen("\"format\":2", "\"format\":3", 1)).unwrap();
     let refused = read_baseline(&path, &settings).unwrap_err().to_string();
-    assert!(refused.contains("format 2"), "{refused}");
+    assert!(refused.contains("format 3"), "{refused}");
     std::fs::write(&path, "{}").unwrap();
     let refused = read_baseline(&path, &settings).unwrap_err().to_string();
     assert!(refused.contains("not a document that kindling bench --json prints"), "{refused}");
