@@ -12,8 +12,9 @@ use std::task::{Context, Poll, Waker};
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::wgpu::{WgpuSetup, wgpu};
-use burn::tensor::{Device, DeviceKind as BurnKind, Tensor};
+use burn::tensor::{Device, DeviceKind as BurnKind, FloatDType, Tensor};
 use wire::device::{DeviceInfo, DeviceKind};
+use wire::hyperparameters::recipe::Precision;
 use wire::id::DeviceId;
 
 use crate::error::EngineError;
@@ -42,6 +43,33 @@ impl EngineDevice {
         self.setup.is_none()
     }
 
+    /// Whether the device computes products with factors of this format. burn reports it from the features of the adapter and of its compiler.
+    pub fn has_format(&self, precision: Precision) -> bool {
+        match format_of(precision) {
+            None => true,
+            Some(format) if self.is_cpu() => format == FloatDType::BF16,
+            Some(format) => self.burn.supports_dtype(format),
+        }
+    }
+
+    /// Returns an error if the device does not compute products with factors of this format.
+    ///
+    /// # Errors
+    /// [`EngineError::NoFormat`].
+    pub fn require_format(&self, precision: Precision) -> Result<(), EngineError> {
+        if self.has_format(precision) {
+            return Ok(());
+        }
+        let others = [Precision::Bfloat16, Precision::Float16];
+        let others = others.into_iter().filter(|other| *other != precision && self.has_format(*other));
+        let formats: Vec<&str> = others.chain([Precision::Float32]).map(Precision::name).collect();
+        Err(EngineError::NoFormat {
+            device: self.info.name.clone(),
+            format: precision.name(),
+            others: formats.join(" or "),
+        })
+    }
+
     /// PCI address of a GPU, `0000:01:00.0`; `None` on the CPU, and where the driver does not give it.
     pub fn pci_address(&self) -> Option<String> {
         let about = self.setup.as_ref()?.adapter.get_info();
@@ -51,6 +79,15 @@ impl EngineDevice {
     /// Memory in use on the device, bytes; 0 on the CPU, where the memory of the process counts.
     pub fn bytes_in_use(&self) -> u64 {
         self.burn.memory_pool_usage().map_or(0, |usage| usage.bytes_in_use)
+    }
+}
+
+/// The 16-bit format of a precision; `None` for 32 bits.
+pub fn format_of(precision: Precision) -> Option<FloatDType> {
+    match precision {
+        Precision::Float32 => None,
+        Precision::Bfloat16 => Some(FloatDType::BF16),
+        Precision::Float16 => Some(FloatDType::F16),
     }
 }
 

@@ -48,6 +48,16 @@ pub enum EngineError {
         /// The driver's error.
         source: Source,
     },
+    /// The device computes no products with factors of the plan's precision.
+    #[error("{device} has no instructions for {format}: choose {others} as compute.precision")]
+    NoFormat {
+        /// Name of the device.
+        device: String,
+        /// The format of the plan.
+        format: &'static str,
+        /// The formats that it has.
+        others: String,
+    },
     /// Values could not be read back from the device.
     #[error("values could not be read back from the device: {source}")]
     ReadBack {

@@ -232,12 +232,7 @@ impl<'a> Bench<'a> {
     }
 
     fn gradient(&self, batch: Batch) -> Result<gradient::Gradient, EngineError> {
-        let args = GradientArgs {
-            model: self.plan.clone(),
-            z_loss: 0.0,
-            dropout_seed: self.state.steps,
-            compute: recipe::Compute::default(),
-        };
+        let args = GradientArgs { dropout_seed: self.state.steps, ..GradientArgs::new(self.plan.clone()) };
         let weights = self.layout.with(self.state.weights.clone());
         gradient::of_step(&args, &weights, vec![batch], self.cores.as_ref(), &self.device.burn)
     }

@@ -1,7 +1,7 @@
 //! A tiny training run on fixed weights and batches, to compare devices, numbers of replicas, and a resumed run.
 
 use burn::tensor::Tensor;
-use wire::hyperparameters::recipe::{Compute, OptimizerKind};
+use wire::hyperparameters::recipe::OptimizerKind;
 use wire::model::ModelPlan;
 
 use super::ROWS;
@@ -162,8 +162,7 @@ impl<'a> Trial<'a> {
     }
 
     fn advance(&mut self) -> Result<(f64, Vec<Tensor<1>>), EngineError> {
-        let args =
-            GradientArgs { model: self.model.clone(), z_loss: 0.0, dropout_seed: 0, compute: Compute::default() };
+        let args = GradientArgs::new(self.model.clone());
         let weights = Weights::new(&self.specs, self.state.weights.clone());
         let batches = vec![batch(self.model, self.state.steps % self.batches)];
         let mut gradient = gradient::of_step(&args, &weights, batches, self.cores.as_ref(), &self.device.burn)?;

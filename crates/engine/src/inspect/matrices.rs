@@ -2,7 +2,6 @@
 //! the optimizer's updates.
 
 use burn::tensor::Tensor;
-use wire::hyperparameters::recipe::Compute;
 use wire::inspect::request::{InspectionText, TensorValues, Window};
 use wire::inspect::result::{HeatMap, Histogram, InspectionResult, MatrixSummary};
 use wire::inspect::statistics::Moments;
@@ -179,7 +178,7 @@ fn validation_gradient(inspector: &Inspector<'_>) -> Result<Vec<Tensor<1>>, Engi
     };
     let mut model = inspector.model().clone();
     model.dropout = 0.0;
-    let args = GradientArgs { model, z_loss: 0.0, dropout_seed: 0, compute: Compute::default() };
+    let args = GradientArgs::new(model);
     Ok(gradient::of_step(&args, &inspector.weights, vec![batch], None, &inspector.subject.device.burn)?.flat)
 }
 

@@ -3,9 +3,11 @@
 
 use burn::tensor::module::{attention, embedding, layer_norm, linear};
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
+use burn::tensor::{Bool, Device, FloatDType, Int, Tensor, TensorData, activation};
+use wire::hyperparameters::recipe::Precision;
 use wire::model::{Mlp, ModelPlan, Norm, Positions};
 
+use crate::device::format_of;
 use crate::kernels::fused;
 use crate::kernels::random::Counter;
 use crate::model::hook::{Hook, HookPoint};
@@ -59,17 +61,19 @@ pub struct Decoder<'a> {
     hook: Option<&'a dyn Hook>,
     /// The CPU uses fused operators, which have no gradients.
     is_fused: bool,
+    /// Format of the factors of the products with weights; `None` for that of the weights.
+    format: Option<FloatDType>,
 }
 
 impl<'a> Decoder<'a> {
     /// A pass without dropout.
     pub fn new(plan: &'a ModelPlan, weights: &'a Weights) -> Self {
-        Self { plan, weights, dropout: None, hook: None, is_fused: weights.are_on_cpu() }
+        Self { plan, weights, dropout: None, hook: None, is_fused: weights.are_on_cpu(), format: None }
     }
 
-    /// A training pass, by burn's operators.
-    pub fn training(plan: &'a ModelPlan, weights: &'a Weights, dropout: Option<Dropout>) -> Self {
-        Self { dropout, is_fused: false, ..Self::new(plan, weights) }
+    /// A training pass, by burn's operators, with the factors of the products with weights in the format of `precision`.
+    pub fn training(plan: &'a ModelPlan, weights: &'a Weights, dropout: Option<Dropout>, precision: Precision) -> Self {
+        Self { dropout, is_fused: false, format: format_of(precision), ..Self::new(plan, weights) }
     }
 
     /// A pass with a hook.
@@ -89,28 +93,59 @@ impl<'a> Decoder<'a> {
     /// # Shapes
     /// `[batch, seq]` to `[batch, seq, d_model]`; with a cache, `seq` new tokens after the cached ones.
     pub fn residual(&self, tokens: Tensor<2, Int>, mut cache: Option<&mut Cache>) -> Tensor<3> {
-        let [_, seq] = tokens.dims();
         let before = cache.as_ref().map_or(0, |cache| cache.len());
-        let device = tokens.device();
+        let mut x = self.embed(tokens, before);
+        let rotary = self.rotary(&x, before);
+        for layer in 0..self.plan.layers {
+            x = self.block(x, layer, rotary.as_ref(), cache.as_deref_mut());
+        }
+        self.last_norm(x)
+    }
+
+    /// The residual stream before the first block, of tokens after `before` cached ones.
+    ///
+    /// # Shapes
+    /// `[batch, seq]` to `[batch, seq, d_model]`.
+    pub(super) fn embed(&self, tokens: Tensor<2, Int>, before: usize) -> Tensor<3> {
+        let [_, seq] = tokens.dims();
         let x = embedding(self.weights.matrix("embedding.token"), tokens); // [batch, seq, d_model]
         let mut x = self.hook(HookPoint::Embed { first: before }, x);
         if self.plan.positions == Positions::Learned {
             let position = self.weights.matrix("embedding.position").slice([before..before + seq]);
             x = x + position.unsqueeze_dim(0); // [1, seq, d_model]
         }
-        let rotary = (self.plan.positions == Positions::Rotary).then(|| Rotary::new(self.plan, before, seq, &device));
-        x = self.hook(HookPoint::ResidPre, self.drop(x, 0));
-        for layer in 0..self.plan.layers {
-            let at = |part: &str| format!("block.{layer}.{part}");
-            let normed = self.norm(x.clone(), &at("attention.norm"));
-            let attention = self.attend(normed, layer, rotary.as_ref(), cache.as_deref_mut());
-            let attention = self.hook(HookPoint::AttnOut(layer), attention);
-            x = self.hook(HookPoint::ResidMid(layer), x + self.drop(attention, 2 * layer as u64 + 1));
-            let normed = self.norm(x.clone(), &at("mlp.norm"));
-            let mlp = self.mlp(normed, layer);
-            let mlp = self.hook(HookPoint::MlpOut(layer), mlp);
-            x = self.hook(HookPoint::ResidPost(layer), x + self.drop(mlp, 2 * layer as u64 + 2));
-        }
+        self.hook(HookPoint::ResidPre, self.drop(x, 0))
+    }
+
+    /// The tables of rotary positions for this residual stream; `None` for a model with other positions.
+    pub(super) fn rotary(&self, x: &Tensor<3>, before: usize) -> Option<Rotary> {
+        let [_, seq, _] = x.dims();
+        (self.plan.positions == Positions::Rotary).then(|| Rotary::new(self.plan, before, seq, &x.device()))
+    }
+
+    /// A block: attention and MLP, each on the normalized residual stream, to which it is added.
+    ///
+    /// # Shapes
+    /// `[batch, seq, d_model]` to the same.
+    pub(super) fn block(
+        &self,
+        x: Tensor<3>,
+        layer: usize,
+        rotary: Option<&Rotary>,
+        cache: Option<&mut Cache>,
+    ) -> Tensor<3> {
+        let at = |part: &str| format!("block.{layer}.{part}");
+        let normed = self.norm(x.clone(), &at("attention.norm"));
+        let attention = self.attend(normed, layer, rotary, cache);
+        let attention = self.hook(HookPoint::AttnOut(layer), attention);
+        let x = self.hook(HookPoint::ResidMid(layer), x + self.drop(attention, 2 * layer as u64 + 1));
+        let normed = self.norm(x.clone(), &at("mlp.norm"));
+        let mlp = self.mlp(normed, layer);
+        let mlp = self.hook(HookPoint::MlpOut(layer), mlp);
+        self.hook(HookPoint::ResidPost(layer), x + self.drop(mlp, 2 * layer as u64 + 2))
+    }
+
+    fn last_norm(&self, x: Tensor<3>) -> Tensor<3> {
         self.hook(HookPoint::FinalNorm, self.norm(x, "norm"))
     }
 
@@ -158,7 +193,10 @@ impl<'a> Decoder<'a> {
         };
         let multiplier = self.plan.width_multiplier();
         let x = if multiplier == 1.0 { x } else { x / multiplier };
-        let logits = x.matmul(matrix);
+        let logits = match self.format {
+            None => x.matmul(matrix),
+            Some(format) => x.cast(format).matmul(matrix.cast(format)).cast(FloatDType::F32),
+        };
         let cap = self.plan.logit_softcap;
         if cap > 0.0 { (logits / cap).tanh() * cap } else { logits }
     }
@@ -169,9 +207,18 @@ impl<'a> Decoder<'a> {
     /// # Shapes
     /// `[batch, seq]` tokens and targets to two `[1]`. Computed in chunks if the logits are too large for one buffer.
     pub fn loss_sum(&self, tokens: Tensor<2, Int>, targets: Tensor<2, Int>, z_loss: f64) -> Loss {
-        let [batch, seq] = tokens.dims();
+        self.loss_of(self.residual(tokens, None), targets, z_loss)
+    }
+
+    /// [`Self::loss_sum`] of the residual stream after the last block.
+    pub(super) fn loss_after_blocks(&self, x: Tensor<3>, targets: Tensor<2, Int>, z_loss: f64) -> Loss {
+        self.loss_of(self.last_norm(x), targets, z_loss)
+    }
+
+    fn loss_of(&self, x: Tensor<3>, targets: Tensor<2, Int>, z_loss: f64) -> Loss {
+        let [batch, seq, d_model] = x.dims();
         let rows = batch * seq;
-        let x = self.residual(tokens, None).reshape([rows, self.plan.d_model]);
+        let x = x.reshape([rows, d_model]);
         let targets = targets.reshape([rows, 1]);
         let per_chunk = (LOGITS_PER_CHUNK / self.plan.vocab).max(1);
         let mut sum = self.chunk_loss(
@@ -217,8 +264,23 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// The product with a matrix, plus its bias. `x` is a [`Self::factor`].
     fn linear(&self, x: Tensor<3>, name: &str) -> Tensor<3> {
-        linear(x, self.weights.matrix(name), self.weights.vector(&format!("{name}.bias")))
+        let (matrix, bias) = (self.weights.matrix(name), self.weights.vector(&format!("{name}.bias")));
+        let Some(format) = self.format else { return linear(x, matrix, bias) };
+        let product = linear(x, matrix.cast(format), None).cast(FloatDType::F32);
+        match bias {
+            Some(bias) => product + bias.unsqueeze(),
+            None => product,
+        }
+    }
+
+    /// Rounds the factor of a product to the format of the products. One rounded copy serves all products with the same factor.
+    fn factor(&self, x: Tensor<3>) -> Tensor<3> {
+        match self.format {
+            Some(format) => x.cast(format),
+            None => x,
+        }
     }
 
     fn attend(&self, x: Tensor<3>, layer: usize, rotary: Option<&Rotary>, cache: Option<&mut Cache>) -> Tensor<3> {
@@ -226,6 +288,7 @@ impl<'a> Decoder<'a> {
         let d_head = self.plan.d_head();
         let heads = |x: Tensor<3>, count: usize| x.reshape([batch, seq, count, d_head]).swap_dims(1, 2); // [batch, count, seq, d_head]
         let at = |part: &str| format!("block.{layer}.attention.{part}");
+        let x = self.factor(x);
         let mut query = heads(self.linear(x.clone(), &at("query")), self.plan.heads);
         let mut key = heads(self.linear(x.clone(), &at("key")), self.plan.kv_heads);
         let mut value = heads(self.linear(x, &at("value")), self.plan.kv_heads);
@@ -252,7 +315,7 @@ impl<'a> Decoder<'a> {
             let mixed = self.mix(query, key, value, self.hook.filter(|_| is_whole), layer);
             mixed.swap_dims(1, 2).reshape([batch, seq, d_model])
         };
-        self.linear(self.hook(HookPoint::Z(layer), mixed), &at("out"))
+        self.linear(self.factor(self.hook(HookPoint::Z(layer), mixed)), &at("out"))
     }
 
     /// Attention by burn's operators, or with the scores and the pattern that a hook reads.
@@ -302,6 +365,7 @@ impl<'a> Decoder<'a> {
 
     fn mlp(&self, x: Tensor<3>, layer: usize) -> Tensor<3> {
         let at = |part: &str| format!("block.{layer}.mlp.{part}");
+        let x = self.factor(x);
         let up = self.linear(x.clone(), &at("up"));
         let hooked = |x: Tensor<3>| self.hook(HookPoint::MlpPre(layer), x);
         let neurons = match self.plan.mlp {
@@ -310,7 +374,7 @@ impl<'a> Decoder<'a> {
             Mlp::GeluExact => activation::gelu(hooked(up)),
             Mlp::Swiglu => activation::silu(hooked(self.linear(x, &at("gate")))) * up,
         };
-        self.linear(self.hook(HookPoint::MlpPost(layer), neurons), &at("down"))
+        self.linear(self.factor(self.hook(HookPoint::MlpPost(layer), neurons)), &at("down"))
     }
 
     /// Inverted dropout. The mask is a pure function of the key of the pass and of `stream`, so that a resumed run repeats it.
@@ -322,7 +386,8 @@ impl<'a> Decoder<'a> {
         let mask: Vec<f32> =
             (0..dims.iter().product()).map(|_| if random.uniform() < rate { 0.0 } else { keep }).collect();
         let mask = Tensor::<3>::from_data(TensorData::new(mask, dims), &x.device().inner());
-        x * mask.autodiff()
+        // A pass without a graph has plain tensors.
+        x.clone() * if x.is_autodiff() { mask.autodiff() } else { mask }
     }
 }
 
@@ -342,7 +407,7 @@ fn repeat_kv(x: Tensor<4>, groups: usize) -> Tensor<4> {
 }
 
 /// Rotary positions (Su et al. 2021), halves convention as in Llama's Hugging Face weights.
-struct Rotary {
+pub(super) struct Rotary {
     cos: Tensor<4>,
     sin: Tensor<4>,
 }

@@ -1,9 +1,11 @@
 //! The gradient of a step: one flat gradient for each parameter. On the CPU each batch is split over replicas, whose gradients
-//! [`super::cpu`] computes; on other devices burn's autodiff does.
+//! [`super::cpu`] computes; on other devices burn's autodiff does, in [`autodiff`].
+
+mod autodiff;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use wire::RunPlan;
-use wire::hyperparameters::recipe::{Compute, Optimizer};
+use wire::hyperparameters::recipe::{Compute, Optimizer, Recipe};
 use wire::model::ModelPlan;
 use wire::run::operators::{Operator, Phase};
 
@@ -15,9 +17,11 @@ use crate::error::EngineError;
 use crate::kernels::moments::sum_of_squares;
 use crate::model::cpu::workspace::{Workspace, Workspaces};
 use crate::model::cpu::{self, Objective};
-use crate::model::decoder::{Decoder, Dropout};
+use crate::model::decoder::Dropout;
 use crate::model::gradient_sum;
 use crate::model::params::{self, Weights};
+
+pub use self::autodiff::by_autodiff;
 
 /// The gradient of a step.
 pub struct Gradient {
@@ -46,20 +50,23 @@ pub struct GradientArgs {
     pub z_loss: f64,
     /// Seed of the dropout masks of this step.
     pub dropout_seed: u64,
-    /// Precision of products, and whether activations are computed again.
+    /// Precision and recomputation.
     pub compute: Compute,
+    /// Factor of the loss in backward, `[1]` on the device; `None` scales nothing. The gradient is divided by it.
+    pub loss_scale: Option<Tensor<1>>,
 }
 
 impl GradientArgs {
+    /// The arguments for a model without z-loss, in 32 bits, with all activations kept.
+    pub fn new(model: ModelPlan) -> Self {
+        Self { model, z_loss: 0.0, dropout_seed: 0, compute: Compute::default(), loss_scale: None }
+    }
+
     /// The arguments for `step` of a run, with the current hyperparameters of its optimizer.
     pub fn of_step(plan: &RunPlan, optimizer: &Optimizer, step: u64) -> Self {
         let dropout_seed = plan.seed.wrapping_mul(0x9e37_79b9).wrapping_add(step);
-        Self {
-            model: plan.recipe.model.clone(),
-            z_loss: optimizer.z_loss,
-            dropout_seed,
-            compute: plan.recipe.compute.clone(),
-        }
+        let Recipe { model, compute, .. } = plan.recipe.clone();
+        Self { model, z_loss: optimizer.z_loss, dropout_seed, compute, loss_scale: None }
     }
 
     /// Dropout of the sequences with index `part` in the step; `None` without dropout.
@@ -241,28 +248,4 @@ pub fn on_cpu(
     let objective = Objective { weight: 1.0 / total as f64, z_loss: args.z_loss, dropout: args.dropout(part) };
     let (loss, flat) = cpu::gradient(&args.model, weights, batch, objective, &args.compute, workspace);
     Gradient { loss: params::upload(vec![loss as f32], &Device::flex()), flat, norm: None }
-}
-
-/// The same by burn's autodiff: the reference of [`on_cpu`].
-pub fn by_autodiff(
-    args: &GradientArgs,
-    weights: &Weights,
-    batch: &Batch,
-    part: u64,
-    total: usize,
-    device: &Device,
-) -> Gradient {
-    let leaves = weights.leaves();
-    let device = device.clone().autodiff();
-    let (inputs, targets) =
-        (tokens(&batch.inputs, batch.size, batch.seq, &device), tokens(&batch.targets, batch.size, batch.seq, &device));
-    let loss = Decoder::training(&args.model, &leaves, args.dropout(part)).loss_sum(inputs, targets, args.z_loss);
-    let weight = 1.0 / total as f64;
-    let mut grads = (loss.objective * weight).backward();
-    let flat = leaves
-        .flat
-        .iter()
-        .map(|leaf| leaf.grad_remove(&mut grads).unwrap_or_else(|| leaf.clone().inner().zeros_like()))
-        .collect();
-    Gradient { loss: loss.nats.inner() * weight, flat, norm: None }
 }

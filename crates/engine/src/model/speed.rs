@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use wire::hyperparameters::recipe::Compute;
-
 use crate::data::batch::Batch;
 use crate::device::replicas::Replicas;
 use crate::device::{EngineDevice, read};
@@ -31,7 +29,7 @@ pub fn measure(device: &EngineDevice) -> Result<f64, EngineError> {
     let mut ids = || (0..size * seq).map(|_| (random.uniform() * 65.0) as i32).collect::<Vec<i32>>();
     let batch = Batch { size, seq, inputs: ids(), targets: ids() };
     let flops = model.flops_per_token() * (size * seq) as f64;
-    let args = GradientArgs { model, z_loss: 0.0, dropout_seed: 0, compute: Compute::default() };
+    let args = GradientArgs::new(model);
     let step = || {
         let began = Instant::now();
         let gradient = gradient::of_step(&args, &weights, vec![batch.clone()], replicas.as_ref(), &device.burn)?;

@@ -52,7 +52,7 @@ fn check(name: &str, plan: &ModelPlan, [size, seq]: [usize; 2], z_loss: f64) {
     plan.check().unwrap();
     let (specs, weights) = weights(plan);
     let batch = batch(plan, size, seq);
-    let args = GradientArgs { model: plan.clone(), z_loss, dropout_seed: 8 };
+    let args = GradientArgs { z_loss, dropout_seed: 8, ..GradientArgs::new(plan.clone()) };
     // Of a step with twice as many tokens, as a replica's part is.
     let (part, total) = (3, 2 * size * seq);
     let expected = gradient::by_autodiff(&args, &weights, &batch, part, total, &Device::flex());
@@ -157,7 +157,7 @@ fn a_step_has_the_same_bits_again_and_with_any_number_of_threads() {
     let (_, weights) = weights(&plan);
     // Five sequences over four replicas, then three, so that one replica has none.
     let batches = || vec![batch(&plan, 5, 9), batch(&plan, 3, 9)];
-    let args = GradientArgs { model: plan.clone(), z_loss: 0.0, dropout_seed: 1 };
+    let args = GradientArgs { dropout_seed: 1, ..GradientArgs::new(plan.clone()) };
     let limit = ThreadLimit::default();
     let replicas = Replicas::limited(4, limit.clone()).unwrap();
     let bits = |gradient: &Gradient| -> Vec<Vec<u32>> {

@@ -24,6 +24,8 @@ use wire::transport::link::Report;
 
 use crate::child::{self, MARK};
 
+mod compute;
+
 /// Runs a part in a child process, which measures few kernels when it autotunes.
 fn run_in_child(part: &str, options: &[(&str, &str)]) {
     let autotune = [("CUBECL_AUTOTUNE_LEVEL", "minimal")];
@@ -47,6 +49,11 @@ fn one_step_equals_that_of_the_cpu_without_fused_operators() {
 }
 
 #[test]
+fn gradients_with_recomputed_activations_and_of_16_bit_products_are_those_of_the_cpu() {
+    run_in_child("compute", &[]);
+}
+
+#[test]
 #[ignore = "runs in a child process"]
 fn child_process() {
     let Some(part) = child::part() else { return };
@@ -60,6 +67,7 @@ fn child_process() {
             inspections(&gpu);
         }
         "step" => step(&gpu),
+        "compute" => compute::gradients(&gpu),
         other => panic!("no part named {other}"),
     }
 }

@@ -12,7 +12,7 @@ use engine::model::gradient::{self, Gradient, GradientArgs};
 use engine::model::params::{self, ParamSpec, Weights};
 use engine::optim::optimizer::{self, State};
 use engine::optim::step_hyperparameters::StepHyperparameters;
-use wire::hyperparameters::recipe::{Compute, OptimizerKind};
+use wire::hyperparameters::recipe::OptimizerKind;
 use wire::model::{Mlp, ModelPlan, Norm, Positions, RotaryScaling};
 
 /// A model of a few hundred parameters, small enough for a difference per coordinate.
@@ -70,7 +70,7 @@ fn check_gradient(name: &str, model: &ModelPlan, z_loss: f64) {
     let specs = params::layout(model);
     let values = spread_out(&specs, 3);
     let batch = batch(model, 3, 5);
-    let pass = GradientArgs { model: model.clone(), z_loss, dropout_seed: 0, compute: Compute::default() };
+    let pass = GradientArgs { z_loss, ..GradientArgs::new(model.clone()) };
     let found = gradient::of_step(&pass, &bind(&specs, &values), vec![batch.clone()], None, &Device::flex()).unwrap();
     let plain = objective(model, &bind(&specs, &values), &batch, 0.0);
     assert!(
@@ -158,7 +158,7 @@ fn a_batch_split_over_replicas_or_micro_batches_gives_the_same_gradient() {
     let model = small();
     let specs = params::layout(&model);
     let weights = bind(&specs, &spread_out(&specs, 4));
-    let pass = GradientArgs { model: model.clone(), z_loss: 0.0, dropout_seed: 0, compute: Compute::default() };
+    let pass = GradientArgs::new(model.clone());
     let whole = batch(&model, 7, 6);
     let of = |batches: Vec<Batch>, cores: usize| -> Gradient {
         let cores = (cores > 0).then(|| Replicas::new(cores).unwrap());
@@ -189,7 +189,7 @@ fn a_batch_split_over_replicas_or_micro_batches_gives_the_same_gradient() {
 fn the_norm_of_each_part_is_that_of_the_gradient_of_its_sequences() {
     let model = small();
     let weights = bind(&params::layout(&model), &spread_out(&params::layout(&model), 4));
-    let pass = GradientArgs { model: model.clone(), z_loss: 0.0, dropout_seed: 0, compute: Compute::default() };
+    let pass = GradientArgs::new(model.clone());
     let (first, second) = (batch(&model, 7, 6), batch(&model, 7, 9));
     let (both, cores) = (vec![first.clone(), second.clone()], Replicas::new(2).unwrap());
     let device = Device::flex();
@@ -288,7 +288,7 @@ fn a_single_batch_is_memorized() {
         let specs = params::layout(&model);
         let first = params::initial_on(&specs, 1, &Device::flex());
         let (layout, mut state, cores) = (Weights::new(&specs, vec![]), State::new(first), Replicas::new(2).unwrap());
-        let pass = GradientArgs { model: model.clone(), z_loss: 0.0, dropout_seed: 0, compute: Compute::default() };
+        let pass = GradientArgs::new(model.clone());
         // Each row starts with a different token, so that every target can be learned.
         let mut batch = batch(&model, 4, 12);
         (0..batch.size).for_each(|row| batch.inputs[row * batch.seq] = row as i32);

@@ -60,7 +60,7 @@ fn change_of_logits(model: &ModelPlan) -> f64 {
     let mut state = start(&specs);
     let before = logits(model, &specs, &state, &batch);
     for _ in 0..STEPS {
-        let args = GradientArgs { model: model.clone(), z_loss: 0.0, dropout_seed: 0 };
+        let args = GradientArgs::new(model.clone());
         let weights = Weights::new(&specs, state.weights.clone());
         let found = gradient::of_step(&args, &weights, vec![batch.clone()], None, &Device::flex()).unwrap();
         state.step_on_cpu(&specs, found.flat, 1.0, ADAMW, &replicas).unwrap();
