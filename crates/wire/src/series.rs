@@ -176,6 +176,8 @@ pub mod name {
     pub const DUPLICATE_WINDOWS: &str = "duplicate_windows";
     /// Batch size at which the noise of the gradient equals the gradient, tokens.
     pub const NOISE_SCALE: &str = "gradient_noise_scale";
+    /// Factor of the loss in backward with float16 products.
+    pub const LOSS_SCALE: &str = "loss_scale";
     /// Prefix of validation losses, by dataset.
     pub const VALID_OF: &str = "loss.valid/";
     /// Prefix of epochs, by dataset.
@@ -200,7 +202,7 @@ pub mod name {
     pub const EVAL: &str = "eval/";
 
     /// Every series that has one name.
-    pub const ALL: [&str; 17] = [
+    pub const ALL: [&str; 18] = [
         TRAIN,
         VALID,
         LEARNING_RATE,
@@ -218,6 +220,7 @@ pub mod name {
         DEVICE_BYTES,
         DUPLICATE_WINDOWS,
         NOISE_SCALE,
+        LOSS_SCALE,
     ];
     /// Every prefix, with the meaning of what follows it.
     pub const PREFIXES: [(&str, &str); 11] = [
@@ -371,6 +374,12 @@ pub fn describe(series: &str) -> SeriesInfo {
             "tokens",
             "Batch size at which the noise of the gradient is as large as the gradient, tr(Σ) / |G|² (McCandlish et al. 2018), estimated \
              from replicas or micro-batches and averaged over about 20 measurements. Smaller batches waste steps, larger batches waste tokens.",
+        ),
+        LOSS_SCALE => info(
+            "loss scale",
+            "",
+            "Factor of the loss in the backward pass with float16 products, so that small gradients do not round to zero. A step whose gradient \
+             overflows is skipped: it has no gradient norm, and the factor is halved. After 2,000 finite steps the factor doubles.",
         ),
         other => info(other, "value", "A series of this run."),
     }

@@ -140,6 +140,7 @@ fn write(import: Import, plan: &RunPlan, entry: &NewEntry, root: &Path) -> Resul
         hyperparameters: plan.live(),
         secs: 0.0,
         noise_scale: Default::default(),
+        loss_scale: None,
     };
     Ok(import.state().write(root, manifest)?.info)
 }

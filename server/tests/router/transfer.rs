@@ -85,8 +85,16 @@ impl Remote {
         };
         let (run, hyperparameters) = (self.run.clone(), plan.live());
         let weights = params::initial(&specs, plan.seed + step);
-        let manifest =
-            Manifest { format: FORMAT, run, info, plan, hyperparameters, secs: 0.0, noise_scale: Default::default() };
+        let manifest = Manifest {
+            format: FORMAT,
+            run,
+            info,
+            plan,
+            hyperparameters,
+            secs: 0.0,
+            noise_scale: Default::default(),
+            loss_scale: None,
+        };
         let info = HostState::of_weights(&specs, weights).write(root, manifest).unwrap().info;
         let checkpoint = info.clone();
         let run = self.run.clone();

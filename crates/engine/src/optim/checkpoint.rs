@@ -20,6 +20,7 @@ use wire::{RunId, RunPlan};
 use crate::device::{host_values, read};
 use crate::error::{EngineError, Source};
 use crate::model::params::{self, ParamSpec};
+use crate::optim::loss_scale::SavedLossScale;
 use crate::optim::noise_scale::NoiseScale;
 use crate::optim::optimizer::State;
 
@@ -49,6 +50,9 @@ pub struct Manifest {
     /// Means of the gradient noise scale; empty in checkpoints of earlier versions.
     #[serde(default)]
     pub noise_scale: NoiseScale,
+    /// Loss scaling of a run with float16 products; `None` for other runs and in checkpoints of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<SavedLossScale>,
 }
 
 impl Manifest {

@@ -39,7 +39,8 @@ impl State {
         Self { first: zeros(), second: zeros(), weights, steps: 0 }
     }
 
-    /// Takes one step with tensor operators, for GPUs: nothing is read back. `scale` is `[1]`.
+    /// Takes one step with tensor operators, for GPUs: nothing is read back. `scale` is `[1]`; where it is 0, the step is skipped: weights and
+    /// moments stay as they are, whatever the gradient is.
     pub fn step_on_gpu(
         &mut self,
         specs: &[ParamSpec],
@@ -49,20 +50,27 @@ impl State {
     ) {
         self.steps += 1;
         let step = Coefficients::new(hyperparameters, self.steps, 1.0);
+        let is_skipped = scale.clone().equal_elem(0.0);
+        let unless_skipped =
+            |new: Tensor<1>, old: Tensor<1>| new.mask_where(is_skipped.clone().expand(old.dims()), old);
         for (index, (gradient, spec)) in gradient.into_iter().zip(specs).enumerate() {
             let (weight, first, second) =
                 (self.weights[index].clone(), self.first[index].clone(), self.second[index].clone());
             let gradient = gradient * scale.clone();
             if let Some(shape) = muon::shape_of(spec, hyperparameters.kind) {
-                (self.weights[index], self.first[index]) = muon::step(weight, first, gradient, shape, hyperparameters);
+                let (stepped, momentum) = muon::step(weight.clone(), first.clone(), gradient, shape, hyperparameters);
+                (self.weights[index], self.first[index]) =
+                    (unless_skipped(stepped, weight), unless_skipped(momentum, first));
                 continue;
             }
-            let first = first * step.beta1 + gradient.clone() * (1.0 - step.beta1);
-            let second = second * step.beta2 + gradient.square() * (1.0 - step.beta2);
+            let next_first = first.clone() * step.beta1 + gradient.clone() * (1.0 - step.beta1);
+            let next_second = second.clone() * step.beta2 + gradient.square() * (1.0 - step.beta2);
             let step = step.of(spec);
-            let root = second.clone().sqrt() * step.second_scale + step.eps;
-            self.weights[index] = weight * step.keep - first.clone() / root * step.rate;
-            (self.first[index], self.second[index]) = (first, second);
+            let root = next_second.clone().sqrt() * step.second_scale + step.eps;
+            let stepped = weight.clone() * step.keep - next_first.clone() / root * step.rate;
+            self.weights[index] = unless_skipped(stepped, weight);
+            self.first[index] = unless_skipped(next_first, first);
+            self.second[index] = unless_skipped(next_second, second);
         }
     }
 }

@@ -120,9 +120,10 @@ pub struct Session {
 /// A step on a GPU whose loss and gradient norm have not been read back yet.
 pub(super) struct UnreadStep {
     row: Row,
-    /// Loss, gradient norm and, with `part_norms`, the mean of their squares: `[2]` or `[3]`.
+    /// Loss, gradient norm, the mean of the squares of `part_norms`, and the loss scale, without those that the step does not have.
     scalars: Tensor<1>,
     part_norms: Option<PartNorms>,
+    has_loss_scale: bool,
 }
 
 impl Session {
@@ -170,6 +171,7 @@ impl Session {
             newest_stats: None,
             inspections: InspectionSchedule::default(),
         };
+        session.trainer.restore_loss_scale(begin.loss_scale);
         session.count_data();
         Ok(session)
     }
@@ -242,10 +244,11 @@ impl Session {
                 }
                 out.row(with_scalars(row, loss, norm));
             }
-            Scalars::Device { loss, norm } => {
+            Scalars::Device { loss, norm, loss_scale } => {
                 let squares = report.part_norms.as_ref().map(|norms| norms.squares.clone());
-                let scalars = Tensor::cat([loss, norm].into_iter().chain(squares).collect(), 0);
-                self.unread.push(UnreadStep { row, scalars, part_norms: report.part_norms });
+                let has_loss_scale = loss_scale.is_some();
+                let scalars = Tensor::cat([loss, norm].into_iter().chain(squares).chain(loss_scale).collect(), 0);
+                self.unread.push(UnreadStep { row, scalars, part_norms: report.part_norms, has_loss_scale });
                 if self.unread.len() >= STEPS_PER_READ {
                     self.read_steps(out)?;
                 }

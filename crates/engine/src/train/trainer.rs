@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use burn::tensor::Tensor;
 use wire::control::live::LiveHyperparameters;
+use wire::hyperparameters::recipe::Precision;
 use wire::inspect::statistics::Moments;
 use wire::inspect::statistics::TensorStats;
 use wire::run::operators::{Operator, Phase};
@@ -20,6 +21,7 @@ use crate::error::EngineError;
 use crate::model::gradient::{self, Gradient, GradientArgs};
 use crate::model::params::{self, ParamSpec, Weights};
 use crate::optim::gpu_stats::{Before, GpuStats};
+use crate::optim::loss_scale::{LossScale, SavedLossScale};
 use crate::optim::noise_scale::PartNorms;
 use crate::optim::optimizer::{self, State};
 use crate::optim::stats;
@@ -42,6 +44,8 @@ pub struct Trainer {
     pub state: State,
     /// Statistics that a GPU has not returned yet; `None` on the CPU, which computes them during the step.
     pub gpu_stats: Option<GpuStats>,
+    /// Loss scaling; `None` unless products have float16 factors.
+    pub loss_scale: Option<LossScale>,
     layout: Weights,
 }
 
@@ -76,6 +80,8 @@ pub enum Scalars {
         loss: Tensor<1>,
         /// Gradient norm.
         norm: Tensor<1>,
+        /// The factor of the loss in this step; `None` without loss scaling.
+        loss_scale: Option<Tensor<1>>,
     },
 }
 
@@ -105,6 +111,9 @@ pub enum StepOutcome {
 
 impl Trainer {
     /// A trainer of this state.
+    ///
+    /// # Errors
+    /// The device has no instructions for the precision of the plan, or cannot start a thread.
     pub fn new(
         plan: RunPlan,
         live: LiveHyperparameters,
@@ -113,13 +122,17 @@ impl Trainer {
         specs: Vec<ParamSpec>,
         state: State,
     ) -> Result<Self, EngineError> {
+        let precision = plan.recipe.compute.precision;
+        device.require_format(precision)?;
         let replicas = match device.is_cpu() {
             true => Some(Replicas::limited(plan.recipe.batch.replicas, device.threads.clone())?),
             false => None,
         };
         let gpu_stats = device.setup.as_ref().map(GpuStats::new);
         let layout = Weights::new(&specs, vec![]);
-        Ok(Self { plan, live, data, device, replicas, specs, state, gpu_stats, layout })
+        let is_scaled = precision == Precision::Float16;
+        let loss_scale = is_scaled.then(|| LossScale::new(SavedLossScale::default(), &device.burn));
+        Ok(Self { plan, live, data, device, replicas, specs, state, gpu_stats, loss_scale, layout })
     }
 
     /// Runs one optimizer step.
@@ -181,7 +194,8 @@ impl Trainer {
         batches: Vec<Batch>,
         wants_stats: bool,
     ) -> Result<(Gradient, Option<PartNorms>), EngineError> {
-        let args = GradientArgs::of_step(&self.plan, &self.live.optimizer, step);
+        let mut args = GradientArgs::of_step(&self.plan, &self.live.optimizer, step);
+        args.loss_scale = self.loss_scale.as_ref().map(LossScale::factor);
         let (weights, replicas, device) = (self.weights(), self.replicas.as_ref(), &self.device.burn);
         let has_parts = batches.len() > 1 || replicas.is_some_and(|replicas| replicas.count() > 1);
         if !(wants_stats && has_parts) {
@@ -207,7 +221,11 @@ impl Trainer {
                 loss: f64::from(read(gradient.loss.clone())?[0]),
                 norm: optimizer::norm_on_cpu(gradient),
             },
-            None => Scalars::Device { loss: gradient.loss.clone(), norm: optimizer::norm_on_gpu(gradient) },
+            None => Scalars::Device {
+                loss: gradient.loss.clone(),
+                norm: optimizer::norm_on_gpu(gradient),
+                loss_scale: self.loss_scale.as_ref().map(LossScale::factor),
+            },
         })
     }
 
@@ -232,7 +250,13 @@ impl Trainer {
                 Ok(stats.map(|stats| (stats, cost_ms.iter().sum())))
             }
             (Scalars::Device { norm, .. }, _) => {
-                let scale = optimizer::clip_scale_on_gpu(norm.clone(), hyperparameters.grad_clip);
+                let mut scale = optimizer::clip_scale_on_gpu(norm.clone(), hyperparameters.grad_clip);
+                if let Some(loss_scale) = &mut self.loss_scale {
+                    let is_overflow = norm.clone().is_finite().bool_not();
+                    loss_scale.update(is_overflow.clone());
+                    // A factor of 0 skips the step.
+                    scale = scale.mask_fill(is_overflow, 0.0);
+                }
                 let step = self.state.steps;
                 let before = wants_stats.then(|| Before::new(&self.state.weights, &gradient.flat));
                 self.state.step_on_gpu(&self.specs, gradient.flat, scale, hyperparameters);
@@ -243,6 +267,13 @@ impl Trainer {
             }
             // Scalars are on the host exactly if there are replicas.
             (Scalars::Host { .. }, None) => Ok(None),
+        }
+    }
+
+    /// Sets the loss scaling to that of a checkpoint, or to its start if the checkpoint has none; without effect in other precisions.
+    pub fn restore_loss_scale(&mut self, saved: Option<SavedLossScale>) {
+        if let Some(loss_scale) = &mut self.loss_scale {
+            *loss_scale = LossScale::new(saved.unwrap_or_default(), &self.device.burn);
         }
     }
 

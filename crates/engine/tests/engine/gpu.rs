@@ -14,6 +14,7 @@ use engine::model::params;
 use engine::optim::optimizer::State;
 use engine::train::bench;
 use engine::train::{Folders, Reporter, Session};
+use wire::control::event::Event;
 use wire::inspect::statistics::Moments;
 use wire::inspect::statistics::TensorStats;
 use wire::inspect::update::InspectionUpdate;
@@ -54,6 +55,11 @@ fn gradients_with_recomputed_activations_and_of_16_bit_products_are_those_of_the
 }
 
 #[test]
+fn a_run_in_float16_skips_overflowing_steps_and_resumes_with_its_loss_scale() {
+    run_in_child("float16", &[]);
+}
+
+#[test]
 #[ignore = "runs in a child process"]
 fn child_process() {
     let Some(part) = child::part() else { return };
@@ -68,6 +74,7 @@ fn child_process() {
         }
         "step" => step(&gpu),
         "compute" => compute::gradients(&gpu),
+        "float16" => compute::run(&gpu),
         other => panic!("no part named {other}"),
     }
 }
@@ -98,13 +105,16 @@ fn step(gpu: &EngineDevice) {
 struct Recorder {
     rows: Vec<Row>,
     inspections: Vec<InspectionUpdate>,
+    events: Vec<Event>,
 }
 
 impl Reporter for Recorder {
     fn row(&mut self, row: Row) {
         self.rows.push(row);
     }
-    fn report(&mut self, _: Report) {}
+    fn report(&mut self, report: Report) {
+        self.events.push(report.event);
+    }
     fn inspection(&mut self, update: InspectionUpdate) {
         self.inspections.push(update);
     }

@@ -47,6 +47,7 @@ pub(crate) fn manifest(model: ModelPlan, tokenizer: Tokenizer) -> Manifest {
         hyperparameters,
         secs: 0.0,
         noise_scale: Default::default(),
+        loss_scale: None,
     }
 }
 

@@ -11,6 +11,7 @@ use super::commands::refuse;
 use super::{Reporter, Session, now_ms};
 use crate::error::EngineError;
 use crate::optim::checkpoint::{self, HostState, Manifest};
+use crate::optim::loss_scale::LossScale;
 use crate::train::trainer::is_due;
 
 /// Parameters up to which the run waits for the writer: with moments 48 MB, written in a fraction of a second.
@@ -44,7 +45,7 @@ impl Session {
             Err(source) => return Ok(refuse(numbered, &format!("checkpoint {id} cannot be loaded: {source}"))),
         };
         let state = saved.state(&self.trainer.device.burn)?;
-        let Manifest { info, hyperparameters, noise_scale, .. } = saved.manifest;
+        let Manifest { info, hyperparameters, noise_scale, loss_scale, .. } = saved.manifest;
         let CheckpointInfo { loss_train, loss_valid, best_valid, .. } = info;
         let event = Event::RolledBack {
             checkpoint: id,
@@ -55,6 +56,7 @@ impl Session {
         };
         (self.trainer.state, self.trainer.live, self.newest_stats) = (state, hyperparameters, None);
         self.noise_scale = noise_scale;
+        self.trainer.restore_loss_scale(loss_scale);
         self.last_segment += 1;
         self.segment = self.last_segment;
         self.inspections.skip_snapshot((self.segment, id.step));
@@ -96,6 +98,7 @@ impl Session {
             hyperparameters: trainer.live.clone(),
             secs: self.secs,
             noise_scale: self.noise_scale,
+            loss_scale: trainer.loss_scale.as_ref().map(LossScale::saved).transpose()?,
         };
         writer.write(state, manifest, requester);
         Ok(())

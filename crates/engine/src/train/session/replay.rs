@@ -14,6 +14,7 @@ use wire::{LiveHyperparameters, RunId, RunPlan};
 use crate::error::EngineError;
 use crate::model::params::{self, ParamSpec};
 use crate::optim::checkpoint::{self, Checkpoint};
+use crate::optim::loss_scale::SavedLossScale;
 use crate::optim::noise_scale::NoiseScale;
 use crate::optim::optimizer::State;
 
@@ -25,6 +26,7 @@ pub(super) struct Begin {
     pub(super) best_valid: Option<f64>,
     pub(super) loss_valid: Option<f64>,
     pub(super) noise_scale: NoiseScale,
+    pub(super) loss_scale: Option<SavedLossScale>,
     /// The checkpoint; `None` for a start from the seed.
     pub(super) checkpoint: Option<CheckpointId>,
     /// Damaged checkpoints that were skipped, each with its error.
@@ -87,6 +89,7 @@ pub(super) fn begin(
         best_valid: saved.and_then(|saved| saved.info.best_valid),
         loss_valid: saved.and_then(|saved| saved.info.loss_valid),
         noise_scale: saved.map(|saved| saved.noise_scale).unwrap_or_default(),
+        loss_scale: saved.and_then(|saved| saved.loss_scale),
         checkpoint: found.as_ref().map(|(_, candidate)| candidate.at.checkpoint),
         damaged,
         replay: Replay {

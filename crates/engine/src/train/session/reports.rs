@@ -83,15 +83,23 @@ impl Session {
         let scalars = unread.iter().map(|unread| unread.scalars.clone()).collect();
         let mut values = read(Tensor::cat(scalars, 0))?.into_iter();
         let mut next = || values.next().unwrap_or(f32::NAN);
-        for UnreadStep { mut row, part_norms, .. } in unread {
+        for UnreadStep { mut row, part_norms, has_loss_scale, .. } in unread {
             let (loss, norm) = (f64::from(next()), f64::from(next()));
-            if let Some(norms) = part_norms {
-                self.measure_noise(&norms, next(), norm, &mut row);
+            let squares = part_norms.map(|norms| (norms, next()));
+            let loss_scale = has_loss_scale.then(|| f64::from(next()));
+            row.values.extend(loss_scale.map(|factor| (name::LOSS_SCALE.to_owned(), factor)));
+            self.loss_train = Some(loss).filter(|loss| loss.is_finite());
+            if is_skipped(loss, norm, loss_scale) {
+                row.values.push((name::TRAIN.to_owned(), loss));
+                out.row(row);
+                continue;
+            }
+            if let Some((norms, squares)) = squares {
+                self.measure_noise(&norms, squares, norm, &mut row);
             }
             if !(loss.is_finite() && norm.is_finite() || self.is_paused) {
                 self.pause_on_non_finite(loss, norm, out);
             }
-            self.loss_train = Some(loss).filter(|loss| loss.is_finite());
             out.row(with_scalars(row, loss, norm));
         }
         // Statistics that were started before these losses have arrived with them.
@@ -171,6 +179,12 @@ impl Session {
         self.emit(out, Event::BudgetReached { what }, None);
         true
     }
+}
+
+/// Whether loss scaling has skipped a step: its loss is finite and its gradient overflowed. A factor of 1 enlarges no gradient, so that a
+/// gradient which overflows with it is a non-finite one.
+fn is_skipped(loss: f64, norm: f64, loss_scale: Option<f64>) -> bool {
+    loss.is_finite() && !norm.is_finite() && loss_scale.is_some_and(|factor| factor > 1.0)
 }
 
 pub(super) fn with_scalars(mut row: Row, loss: f64, norm: f64) -> Row {
