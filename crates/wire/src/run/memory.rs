@@ -4,7 +4,7 @@
 //! Counts are numbers of 32-bit floats; those of an imported plan, which may have any size, end at the largest number.
 
 use crate::device::DeviceKind;
-use crate::hyperparameters::recipe::{Batch, Compute};
+use crate::hyperparameters::recipe::{Batch, Compute, Precision};
 use crate::model::{Mlp, ModelPlan};
 use crate::number::product;
 
@@ -45,16 +45,27 @@ impl ModelPlan {
     }
 
     /// Weights, two moments, a gradient, the activations for the backward pass, and the logits with their gradient. When activations are
-    /// computed again, those of one block, and the inputs of all.
+    /// computed again, those of one block with their gradients, and the inputs of all. After backward, the statistics of a step hold the old
+    /// weights and the update too.
     fn gpu_values(&self, batch: &Batch, compute: &Compute) -> u64 {
-        let of_block = sum(&[product([16, self.d_model]), product([5, self.d_ff]), product([3, self.heads, self.seq])]);
+        let kept = sum(&[product([16, self.d_model]), product([5, self.d_ff]), product([3, self.heads, self.seq])]);
+        // With 16-bit products, a rounded copy of the factors and products of a block, of the logits and of the weights.
+        let (rounded, logits, weights) = match compute.precision {
+            Precision::Float32 => (0, 0, 0),
+            _ => {
+                (sum(&[product([4, self.d_model]), product([2, self.d_ff])]), self.vocab as u64, self.parameters() / 2)
+            }
+        };
+        let of_block = kept.saturating_add(rounded);
         let of_blocks = match compute.recompute {
-            true => of_block.saturating_add(product([self.layers, self.d_model])),
+            true => of_block.saturating_mul(2).saturating_add(product([self.layers, self.d_model])),
             false => product([self.layers]).saturating_mul(of_block),
         };
-        let of_token = sum(&[of_blocks, product([4, self.d_model]), product([4, self.vocab])]);
+        let of_token = sum(&[of_blocks, product([4, self.d_model]), product([4, self.vocab]), logits]);
         let activations = product([batch.size, self.seq]).saturating_mul(of_token);
-        self.parameters().saturating_mul(4).saturating_add(activations)
+        let parameters = self.parameters();
+        let in_backward = sum(&[parameters.saturating_mul(4), weights, activations]);
+        in_backward.max(parameters.saturating_mul(6))
     }
 
     /// Buffers of a replica of the CPU step, for `rows` tokens.
