@@ -5,6 +5,7 @@
 pub mod checkpoint;
 pub(crate) mod cpu;
 pub mod gpu_stats;
+pub mod loss_scale;
 pub mod muon;
 pub mod noise_scale;
 pub mod optimizer;

@@ -1,6 +1,7 @@
 //! Parity of two tiny models with the CPU: the loss and every gradient of the first step, the losses of later steps, and the gradient compared
 //! with a central difference. Also a resumed run, compared with an uninterrupted one.
 
+use wire::hyperparameters::recipe::Precision;
 use wire::model::{Mlp, ModelPlan, Norm, Positions, RotaryScaling};
 
 use super::faults::Faults;
@@ -71,6 +72,26 @@ pub(super) fn training(device: &EngineDevice, faults: Faults, sink: &mut Sink<'_
         let (expected, actual) = (reference.losses(steps)?, here.losses(steps)?);
         let (is_good, found) = compare_losses(&expected, &actual);
         sink.check(format!("{name} model, {steps} training steps"), is_good, found);
+    }
+    if device.is_cpu() { Ok(()) } else { half_precision(device, faults, sink) }
+}
+
+/// Loss and gradients with 16-bit factors of products, compared with those of the CPU in 32 bits.
+fn half_precision(device: &EngineDevice, faults: Faults, sink: &mut Sink<'_>) -> Result<(), EngineError> {
+    let (_, model) = &models()[0];
+    for (precision, digits) in [(Precision::Float16, 11), (Precision::Bfloat16, 8)] {
+        let name = format!("GPT-2 model with {} products, loss and gradients", precision.name());
+        if let Err(error) = device.require_format(precision) {
+            sink.not_run(name, error.to_string());
+        } else if sink.left() < 1.0 {
+            sink.not_run(name, "time limit reached");
+        } else {
+            let expected = trial::step_on(&EngineDevice::processor(), model, 1)?;
+            let found = expected.compare(&trial::step_in_format(device, model, precision, faults)?);
+            // A rounded factor is up to half a unit of its last digit apart, and a gradient passes through about a dozen products.
+            let bound = 40.0 * 0.5f64.powi(digits);
+            sink.check(name, found.loss.max(found.gradient) <= bound, found.to_string());
+        }
     }
     Ok(())
 }

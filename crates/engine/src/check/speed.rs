@@ -3,8 +3,8 @@
 
 use std::time::Instant;
 
-use burn::tensor::{Distribution, Tensor};
-use wire::hyperparameters::recipe::{self, OptimizerKind};
+use burn::tensor::{Distribution, FloatDType, Tensor};
+use wire::hyperparameters::recipe::{self, OptimizerKind, Precision};
 use wire::model::ModelPlan;
 use wire::run::preset;
 
@@ -12,7 +12,7 @@ use super::part::Sink;
 use super::{adapter, tuning};
 use crate::data::batch::Batch;
 use crate::device::replicas::Replicas;
-use crate::device::{EngineDevice, read};
+use crate::device::{EngineDevice, format_of, read};
 use crate::error::EngineError;
 use crate::kernels::random::Counter;
 use crate::model::decoder::Decoder;
@@ -53,12 +53,15 @@ pub(super) fn ceilings(device: &EngineDevice, sink: &mut Sink<'_>) -> Result<(),
         if sink.left() < 2.0 {
             break;
         }
-        let flops = 2.0 * (n as f64).powi(3) / matrix_multiplication_secs(device, n)?;
+        let flops = 2.0 * (n as f64).powi(3) / matrix_multiplication_secs(device, n, None)?;
         if flops > best.0 {
             best = (flops, n);
         }
     }
     sink.figure(PEAK, best.0 / 1e12, "TFLOP/s", format!("f32, {0} x {0}, the best of {1} sizes", best.1, sizes.len()));
+    if !device.is_cpu() {
+        half_ceilings(device, sizes, sink)?;
+    }
     let secs = copy_secs(device, floats)?;
     sink.figure(
         "memory bandwidth",
@@ -72,13 +75,33 @@ pub(super) fn ceilings(device: &EngineDevice, sink: &mut Sink<'_>) -> Result<(),
 /// Name of the figure that other figures are expressed as a fraction of.
 pub const PEAK: &str = "matrix multiplication";
 
-/// Minimum time of one product of two `n` x `n` matrices, seconds.
-fn matrix_multiplication_secs(device: &EngineDevice, n: usize) -> Result<f64, EngineError> {
-    let matrix = || Tensor::<2>::random([n, n], Distribution::Normal(0.0, 1.0), &device.burn);
+/// Reports the throughput of products with 16-bit factors at the largest size, or why there is none.
+fn half_ceilings(device: &EngineDevice, sizes: &[usize], sink: &mut Sink<'_>) -> Result<(), EngineError> {
+    let n = sizes.last().copied().unwrap_or(1024);
+    for precision in [Precision::Float16, Precision::Bfloat16] {
+        let name = format!("{PEAK}, {}", precision.name());
+        if let Err(error) = device.require_format(precision) {
+            sink.not_run(name, error.to_string());
+        } else if sink.left() < 2.0 {
+            sink.not_run(name, "time limit reached");
+        } else {
+            let secs = matrix_multiplication_secs(device, n, format_of(precision))?;
+            sink.figure(name, 2.0 * (n as f64).powi(3) / secs / 1e12, "TFLOP/s", format!("{n} x {n}"));
+        }
+    }
+    Ok(())
+}
+
+/// Minimum time of one product of two `n` x `n` matrices, seconds; in 32 bits without a format.
+fn matrix_multiplication_secs(device: &EngineDevice, n: usize, format: Option<FloatDType>) -> Result<f64, EngineError> {
+    let matrix = || {
+        let values = Tensor::<2>::random([n, n], Distribution::Normal(0.0, 1.0), &device.burn);
+        if let Some(format) = format { values.cast(format) } else { values }
+    };
     let (a, b) = (matrix(), matrix());
     min_secs(device, 6, || {
         let product = a.clone().matmul(b.clone());
-        product.slice([0..1, 0..1]).reshape([1])
+        product.slice([0..1, 0..1]).cast(FloatDType::F32).reshape([1])
     })
 }
 
@@ -136,7 +159,7 @@ pub(super) fn model(
             sink.not_run(format!("{name}, {rows} rows"), why);
             return Ok(());
         }
-        let mut bench = Bench::new(device, &plan, rows)?;
+        let mut bench = Bench::new(device, &plan, rows, Precision::Float32)?;
         let speed = bench.speed(sink)?;
         sink.figure(format!("{name}, {rows} rows"), speed, "tokens/s", format!("f32, {tokens:.0} tokens per step"));
         if speed > best {
@@ -157,10 +180,33 @@ pub(super) fn model(
                 "reserved by burn on the device",
             );
         }
+        drop(bench);
         if !args.grows || sink.left() < 4.0 {
             break;
         }
         rows *= 2;
+    }
+    if device.is_cpu() || best == 0.0 { Ok(()) } else { half_precision(device, name, &plan, preset_rows, sink) }
+}
+
+/// Reports tokens per second with 16-bit factors of products, or why there are none.
+fn half_precision(
+    device: &EngineDevice,
+    name: &str,
+    plan: &ModelPlan,
+    rows: usize,
+    sink: &mut Sink<'_>,
+) -> Result<(), EngineError> {
+    for precision in [Precision::Float16, Precision::Bfloat16] {
+        let figure = format!("{name}, {rows} rows, {}", precision.name());
+        if let Err(error) = device.require_format(precision) {
+            sink.not_run(figure, error.to_string());
+        } else if sink.left() < 4.0 {
+            sink.not_run(figure, "time limit reached");
+        } else {
+            let speed = Bench::new(device, plan, rows, precision)?.speed(sink)?;
+            sink.figure(figure, speed, "tokens/s", format!("{} tokens per step", rows * plan.seq));
+        }
     }
     Ok(())
 }
@@ -207,10 +253,21 @@ struct Bench<'a> {
     cores: Option<Replicas>,
     rows: usize,
     random: Counter,
+    precision: Precision,
+    /// Factor of the loss with float16 products.
+    loss_scale: Option<Tensor<1>>,
 }
 
+/// Factor of the loss with float16 products: like the first one of a run, but constant.
+const LOSS_SCALE: f32 = 1024.0;
+
 impl<'a> Bench<'a> {
-    fn new(device: &'a EngineDevice, plan: &'a ModelPlan, rows: usize) -> Result<Self, EngineError> {
+    fn new(
+        device: &'a EngineDevice,
+        plan: &'a ModelPlan,
+        rows: usize,
+        precision: Precision,
+    ) -> Result<Self, EngineError> {
         let specs = params::layout(plan);
         let cores = if device.is_cpu() { Some(Replicas::new(rows.min(device.info.cores as usize))?) } else { None };
         Ok(Self {
@@ -222,6 +279,8 @@ impl<'a> Bench<'a> {
             cores,
             rows,
             random: Counter::new(1, 0),
+            precision,
+            loss_scale: (precision == Precision::Float16).then(|| params::upload(vec![LOSS_SCALE], &device.burn)),
         })
     }
 
@@ -232,7 +291,12 @@ impl<'a> Bench<'a> {
     }
 
     fn gradient(&self, batch: Batch) -> Result<gradient::Gradient, EngineError> {
-        let args = GradientArgs { dropout_seed: self.state.steps, ..GradientArgs::new(self.plan.clone()) };
+        let args = GradientArgs {
+            dropout_seed: self.state.steps,
+            compute: recipe::Compute { precision: self.precision, recompute: false },
+            loss_scale: self.loss_scale.clone(),
+            ..GradientArgs::new(self.plan.clone())
+        };
         let weights = self.layout.with(self.state.weights.clone());
         gradient::of_step(&args, &weights, vec![batch], self.cores.as_ref(), &self.device.burn)
     }
@@ -347,7 +411,7 @@ pub(super) fn first_step(
     let name = if device.is_cpu() { "nanogpt-cpu" } else { "nanogpt-char" };
     let (plan, rows) = shape_of(name, false)?;
     sink.figure("device opened", began.elapsed().as_secs_f64(), "s", "since the start of the process");
-    let mut bench = Bench::new(device, &plan, rows)?;
+    let mut bench = Bench::new(device, &plan, rows, Precision::Float32)?;
     read(bench.step()?)?;
     synchronize(device)?;
     sink.figure(

@@ -1,7 +1,7 @@
 //! A tiny training run on fixed weights and batches, to compare devices, numbers of replicas, and a resumed run.
 
 use burn::tensor::Tensor;
-use wire::hyperparameters::recipe::OptimizerKind;
+use wire::hyperparameters::recipe::{Compute, OptimizerKind, Precision};
 use wire::model::ModelPlan;
 
 use super::ROWS;
@@ -15,6 +15,9 @@ use crate::model::gradient::{self, GradientArgs};
 use crate::model::params::{self, ParamSpec, Weights};
 use crate::optim::optimizer::{self, State};
 use crate::optim::step_hyperparameters::StepHyperparameters;
+
+/// Factor of the loss with float16 products.
+const LOSS_SCALE: f32 = 1024.0;
 
 const HYPERPARAMETERS: StepHyperparameters = StepHyperparameters {
     kind: OptimizerKind::Adamw,
@@ -117,6 +120,7 @@ pub(super) struct Trial<'a> {
     /// Number of different batches, which the run repeats in order.
     batches: u64,
     faults: Faults,
+    compute: Compute,
 }
 
 impl<'a> Trial<'a> {
@@ -124,13 +128,18 @@ impl<'a> Trial<'a> {
         let specs = params::layout(model);
         let weights = first_weights(&specs).into_iter().map(|values| params::upload(values, &device.burn)).collect();
         let cores = if device.is_cpu() { Some(Replicas::new(replicas)?) } else { None };
-        let (batches, faults) = (u64::MAX, Faults::default());
-        Ok(Self { device, model, specs, state: State::new(weights), cores, batches, faults })
+        let (batches, faults, compute) = (u64::MAX, Faults::default(), Compute::default());
+        Ok(Self { device, model, specs, state: State::new(weights), cores, batches, faults, compute })
     }
 
     /// Repeats `batches` batches, so that the loss falls.
     pub(super) fn repeating(self, batches: u64) -> Self {
         Self { batches, ..self }
+    }
+
+    /// With factors of products in this format.
+    pub(super) fn in_format(self, precision: Precision) -> Self {
+        Self { compute: Compute { precision, ..self.compute }, ..self }
     }
 
     /// Injects errors for a test.
@@ -162,7 +171,10 @@ impl<'a> Trial<'a> {
     }
 
     fn advance(&mut self) -> Result<(f64, Vec<Tensor<1>>), EngineError> {
-        let args = GradientArgs::new(self.model.clone());
+        // Of a tiny model, no gradient overflows with this factor, and none rounds to zero.
+        let loss_scale =
+            (self.compute.precision == Precision::Float16).then(|| params::upload(vec![LOSS_SCALE], &self.device.burn));
+        let args = GradientArgs { compute: self.compute.clone(), loss_scale, ..GradientArgs::new(self.model.clone()) };
         let weights = Weights::new(&self.specs, self.state.weights.clone());
         let batches = vec![batch(self.model, self.state.steps % self.batches)];
         let mut gradient = gradient::of_step(&args, &weights, batches, self.cores.as_ref(), &self.device.burn)?;
@@ -196,6 +208,18 @@ impl<'a> Trial<'a> {
 /// The device cannot train.
 pub fn step_on(device: &EngineDevice, model: &ModelPlan, replicas: usize) -> Result<Step, EngineError> {
     step_with(device, model, replicas, Faults::default())
+}
+
+/// As [`step_on`] on a GPU, with factors of products in this format.
+pub(super) fn step_in_format(
+    device: &EngineDevice,
+    model: &ModelPlan,
+    precision: Precision,
+    faults: Faults,
+) -> Result<Step, EngineError> {
+    let mut trial = Trial::new(device, model, 1)?.with_faults(faults).in_format(precision);
+    let result = trial.step()?;
+    trial.end(result)
 }
 
 /// As [`step_on`], with injected errors.
