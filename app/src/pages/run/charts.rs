@@ -187,7 +187,7 @@ pub(super) fn is_shown(series: &str) -> bool {
 pub(super) fn is_of_diagnosis(series: &str) -> bool {
     let prefixes = [name::ATTENTION_ENTROPY, name::ATTENTION_LOGIT, name::DEAD_NEURONS, name::OPERATOR_MS];
     prefixes.iter().any(|prefix| series.starts_with(prefix))
-        || [name::DUPLICATE_WINDOWS, name::NOISE_SCALE].contains(&series)
+        || [name::DUPLICATE_WINDOWS, name::NOISE_SCALE, name::LOSS_SCALE].contains(&series)
 }
 
 /// Whether a series is the update ratio of a matrix: biases and the gains of norms have another scale.

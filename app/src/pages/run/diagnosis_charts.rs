@@ -1,4 +1,5 @@
-//! The charts of the metrics that diagnosis reads: attention and neurons by layer, duplicate windows, and the gradient noise scale.
+//! The charts of the metrics that diagnosis reads: attention and neurons by layer, duplicate windows, the gradient noise scale, and the loss
+//! scale of runs in float16.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +7,7 @@ use figure::scene::Role;
 use figure::spec::Reference;
 use figure::{ChartSpec, ScaleKind};
 use leptos::prelude::*;
+use wire::hyperparameters::recipe::Precision;
 use wire::series::{describe, name};
 
 use super::RunContext;
@@ -18,6 +20,8 @@ use crate::components::chart::{ChartContent, Line};
 pub(super) fn DiagnosisCharts() -> impl IntoView {
     let of = |series: &str| describe(series).meaning.to_owned();
     let entropy = format!("{} Each curve is the mean over the heads of a block.", of(name::ATTENTION_ENTROPY));
+    let precision = expect_context::<RunContext>().run.read_untracked().view.plan.recipe.compute.precision;
+    let is_scaled = precision == Precision::Float16;
     view! {
         <div class="small-charts">
             <SmallChart title="Attention entropy" unit="nats, by block" meaning=entropy paint=paint_entropy />
@@ -40,6 +44,17 @@ pub(super) fn DiagnosisCharts() -> impl IntoView {
                 meaning=of(name::NOISE_SCALE)
                 paint=paint_noise_scale
             />
+            {is_scaled
+                .then(|| {
+                    view! {
+                        <SmallChart
+                            title="Loss scale"
+                            unit="factor"
+                            meaning=of(name::LOSS_SCALE)
+                            paint=paint_loss_scale
+                        />
+                    }
+                })}
         </div>
     }
 }
@@ -107,5 +122,14 @@ fn paint_noise_scale(context: RunContext) -> ChartContent {
         references,
         ..content.spec.clone()
     };
+    ChartContent { spec, lines, ..content }
+}
+
+fn paint_loss_scale(context: RunContext) -> ChartContent {
+    let run = context.run.read_untracked();
+    let content = shared(context, &run);
+    let lines = vec![measured(&run, name::LOSS_SCALE, "factor", own_role(&run))];
+    let spec =
+        ChartSpec { title: "loss scale".into(), unit: String::new(), y_scale: ScaleKind::Log, ..content.spec.clone() };
     ChartContent { spec, lines, ..content }
 }
