@@ -1,7 +1,8 @@
 //! Devices: the CPU with burn's flex backend, or a GPU with wgpu. [`replicas`]: the threads that split a batch on the CPU;
-//! [`operator_times`]: where the time of a step goes on them.
+//! [`partition`]: the parameters over these threads; [`operator_times`]: where the time of a step goes on them.
 
 pub mod operator_times;
+pub mod partition;
 pub mod replicas;
 
 use std::future::Future;

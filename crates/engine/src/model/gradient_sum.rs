@@ -7,10 +7,10 @@ use wire::run::operators::{Operator, Phase};
 
 use crate::device::host_values;
 use crate::device::operator_times::timed;
+use crate::device::partition::{self, BLOCK, Piece, Work};
 use crate::device::replicas::Replicas;
 use crate::error::EngineError;
 use crate::kernels::cpu::lanes::{dot, wide_fn};
-use crate::optim::partition::{self, BLOCK, Piece, Work};
 
 /// Adds the gradients `others` in their order to `sum`, in its buffers, and returns the norm of the result. Without `replicas` the calling
 /// thread computes it. Each value is added in the same order whatever the number of threads, and so are the squares of the blocks.

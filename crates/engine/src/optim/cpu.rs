@@ -1,7 +1,7 @@
 //! One step of the optimizer on the CPU, by all threads of the replicas.
 //!
 //! AdamW reads weight, moments and gradient of a block once, with the factor of gradient clipping, and writes weight and moments once. Each
-//! thread has a run of blocks ([`super::partition`]), and computes some matrices of Muon whole. Tensors that something else still reads, such as
+//! thread has a run of blocks ([`crate::device::partition`]), and computes some matrices of Muon whole. Tensors that something else still reads, such as
 //! the writer of a checkpoint, are not changed: their blocks are written to new ones.
 
 use std::ops::Range;
@@ -14,13 +14,13 @@ use wire::run::operators::{Operator, Phase};
 
 use crate::device::host_values;
 use crate::device::operator_times::timed;
+use crate::device::partition::{self, BLOCK, Piece, Share, Work};
 use crate::device::replicas::Replicas;
 use crate::error::EngineError;
 use crate::kernels::cpu::lanes::{LANES, wide_fn};
 use crate::model::params::ParamSpec;
 use crate::optim::muon;
 use crate::optim::optimizer::{Coefficients, State, Update, sum_of_squares};
-use crate::optim::partition::{self, BLOCK, Piece, Share, Work};
 use crate::optim::step_hyperparameters::StepHyperparameters;
 
 impl State {
@@ -141,7 +141,7 @@ impl Target<'_> {
     }
 }
 
-/// What one thread computes.
+/// The pieces of a thread, with their weights and moments, and its matrices.
 struct Job<'a> {
     places: &'a [Piece],
     weights: Vec<Target<'a>>,

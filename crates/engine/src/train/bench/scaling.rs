@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use wire::hyperparameters::recipe::{Batch, OptimizerKind, Recipe};
 use wire::run::operators::{Operator, OperatorTime, Phase, StepWork};
 
+use crate::device::partition::{self, Work};
 use crate::model::params;
 use crate::optim::cpu;
-use crate::optim::partition::{self, Work};
 
 /// A measured training.
 #[derive(Debug, Clone, Copy)]

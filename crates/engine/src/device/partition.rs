@@ -27,7 +27,7 @@ pub struct Piece {
     pub values: Range<usize>,
 }
 
-/// What one thread computes.
+/// The parameters and pieces of one thread.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Share {
     /// Indices of the parameters that it computes whole.
