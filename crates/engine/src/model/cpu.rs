@@ -30,9 +30,11 @@ use crate::device::operator_times::timed;
 use crate::kernels::cpu::attention::{CausalAttention, Sizes};
 use crate::kernels::cpu::head::{Head, Loss};
 use crate::kernels::cpu::norm::{rms_in_place, rms_in_place_backward};
-use crate::kernels::cpu::{activation, dropout, embedding};
+use crate::kernels::cpu::reference::head::Inputs;
+use crate::kernels::cpu::{activation, dropout, embedding, lanes, reference};
 use crate::model::decoder::{Dropout, HEAD_EPS};
 use crate::model::params::Weights;
+use crate::model::variant::{Part, Variant};
 
 /// What a pass minimizes: the sum over its tokens of `weight * (nats + z_loss * l^2)`, where `l` is the log-partition function.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +59,7 @@ pub fn gradient(
     if batch.size == 0 {
         return (0.0, weights.flat.iter().map(Tensor::zeros_like).collect());
     }
+    workspace.renew();
     let purpose = if compute.recompute { Purpose::Recomputation } else { Purpose::Gradient };
     workspace.fit(plan, batch.size, batch.seq, purpose);
     let held: Vec<FlexTensor> = weights.flat.iter().map(host_values).collect();
@@ -65,9 +68,11 @@ pub fn gradient(
         weights: values(&held),
         gradients: gradients.iter_mut().map(|tensor| tensor.storage_mut::<f32>()).collect(),
     };
-    let layers = Layers::new(plan, weights, compute.precision);
+    let variant = workspace.variant();
+    let layers = Layers::new(plan, weights, compute.precision, variant);
     let pass = Pass { dropout: objective.dropout, ..Pass::new(plan, batch, layers, parameters, workspace) };
-    let nats = pass.run(objective.z_loss, objective.weight as f32);
+    let run = || pass.run(objective.z_loss, objective.weight as f32);
+    let nats = if variant.is_plain(Part::Vectors) { lanes::narrow(run) } else { run() };
     (nats * objective.weight, gradients.into_iter().map(Tensor::from_primitive::<Flex>).collect())
 }
 
@@ -79,7 +84,7 @@ pub fn token_nats(plan: &ModelPlan, weights: &Weights, batch: &Batch, workspace:
     workspace.fit(plan, batch.size, batch.seq, Purpose::Losses);
     let held: Vec<FlexTensor> = weights.flat.iter().map(host_values).collect();
     let parameters = Parameters { weights: values(&held), gradients: vec![] };
-    let layers = Layers::new(plan, weights, Precision::Float32);
+    let layers = Layers::new(plan, weights, Precision::Float32, workspace.variant());
     let mut pass = Pass::new(plan, batch, layers, parameters, workspace);
     pass.forward();
     pass.nats()
@@ -97,6 +102,7 @@ struct Pass<'a> {
     attention: CausalAttention,
     sizes: Sizes,
     dropout: Option<Dropout>,
+    variant: Variant,
     p: Parameters<'a>,
     w: &'a mut Workspace,
 }
@@ -117,6 +123,7 @@ impl<'a> Pass<'a> {
             attention: CausalAttention { scale: plan.attention_scale() as f32 },
             sizes: attention_sizes(plan, batch.size, batch.seq),
             dropout: None,
+            variant: workspace.variant(),
             p: parameters,
             w: workspace,
         }
@@ -188,8 +195,10 @@ impl Pass<'_> {
             });
         }
         let inputs = [&kept.query[..], &kept.key[..], &kept.value[..]];
-        timed(Forward, Operator::Attention, || {
-            self.attention.forward(self.sizes, inputs, &mut kept.mixed, &mut kept.log_sums, &mut w.scores); // [rows, heads * d_head]
+        // [rows, heads * d_head]
+        timed(Forward, Operator::Attention, || match self.variant.is_plain(Part::Attention) {
+            true => kept.probabilities = self.attention.plain_forward(self.sizes, inputs, &mut kept.mixed),
+            false => self.attention.forward(self.sizes, inputs, &mut kept.mixed, &mut kept.log_sums, &mut w.scores),
         });
         let (place, mask) = (2 * layer + 1, &mut w.masks[2 * slot + 1]);
         let branch = Branch { dropout: self.dropout, place, mask, out: &mut w.branch };
@@ -213,11 +222,19 @@ impl Pass<'_> {
         let (w, p, block) = (&mut *self.w, &self.p, &self.layers.blocks[layer]);
         let (kept, before) = (&mut w.blocks[slot], &w.streams[before]);
         block.mlp_norm.forward(p, before, &mut kept.mlp_norm); // [rows, d_model]
-        for rows in tiles(self.sizes.batch * self.sizes.seq, |all| self.plan.mlp_tile_rows(all)) {
+        for rows in tiles(self.sizes.batch * self.sizes.seq, |all| self.variant.mlp_tile_rows(self.plan, all)) {
             let normed = &kept.mlp_norm.values[of(&rows, self.plan.d_model)];
             let hidden = of(&rows, self.plan.d_ff);
             let (up, neurons) = (&mut kept.up[hidden.clone()], &mut kept.neurons[hidden.clone()]);
             block.up.forward(p, normed, up); // [tile, d_ff]
+            if self.variant.is_plain(Part::Activation) {
+                let gate = &mut kept.gate[if block.gate.is_some() { hidden } else { 0..0 }];
+                block.gate.iter().for_each(|projection| projection.forward(p, normed, gate));
+                timed(Forward, Operator::Activation, || {
+                    reference::activation::forward(self.plan.mlp, gate, up, neurons);
+                });
+                continue;
+            }
             match (self.plan.mlp, &block.gate) {
                 (Mlp::Swiglu, Some(projection)) => {
                     let gate = &mut kept.gate[hidden];
@@ -292,6 +309,11 @@ impl Pass<'_> {
         let (head, loss) = (self.head(), Loss { z_loss, weight, ..self.cross_entropy() });
         let (w, p, plan) = (&mut *self.w, &mut self.p, self.plan);
         let matrix = p.weights[self.layers.head];
+        if self.variant.is_plain(Part::Head) {
+            let inputs = Inputs { x: &w.last.values, weight: matrix, targets: &self.batch.targets };
+            let d_matrix = &mut *p.gradients[self.layers.head];
+            return timed(Forward, Operator::Head, || loss.plain(head, inputs, d_matrix, &mut w.d_normed));
+        }
         let mut nats = 0.0;
         for rows in tiles(self.sizes.batch * self.sizes.seq, |all| plan.logit_chunk_rows(all)) {
             let x = &w.last.values[of(&rows, plan.d_model)];
@@ -340,10 +362,14 @@ impl Pass<'_> {
         let kept = &mut w.blocks[slot];
         let d_out = masked(&w.d_stream, &w.masks[2 * slot + 2], &mut w.branch); // [rows, d_model]
         block.down.parameter_gradients(p, &kept.neurons, d_out);
-        for rows in tiles(self.sizes.batch * self.sizes.seq, |all| plan.mlp_tile_rows(all)) {
+        for rows in tiles(self.sizes.batch * self.sizes.seq, |all| self.variant.mlp_tile_rows(plan, all)) {
             let (hidden, d_neurons) = (of(&rows, plan.d_ff), &mut w.d_neurons[..rows.len() * plan.d_ff]);
             block.down.input_gradient(p, &d_out[of(&rows, plan.d_model)], d_neurons, false); // [tile, d_ff]
             timed(Backward, Operator::Activation, || {
+                if self.variant.is_plain(Part::Activation) {
+                    let gate = &mut kept.gate[if block.gate.is_some() { hidden.clone() } else { 0..0 }];
+                    return reference::activation::backward(plan.mlp, gate, &mut kept.up[hidden], d_neurons);
+                }
                 activation::backward(&mut kept.up[hidden.clone()], d_neurons);
                 if block.gate.is_some() {
                     activation::backward(&mut kept.gate[hidden], d_neurons);
@@ -365,10 +391,16 @@ impl Pass<'_> {
         let d_out = masked(&w.d_stream, &w.masks[2 * slot + 1], &mut w.branch); // [rows, d_model]
         block.out.backward(p, &kept.mixed, d_out, &mut w.d_mixed, false); // [rows, heads * d_head]
         let inputs = [&kept.query[..], &kept.key[..], &kept.value[..]];
-        let outputs = [&kept.log_sums[..], &w.d_mixed[..]];
         let gradients = [&mut w.d_query[..], &mut w.d_key[..], &mut w.d_value[..]];
-        timed(Backward, Operator::Attention, || {
-            self.attention.backward(self.sizes, inputs, outputs, gradients, &mut w.scores);
+        timed(Backward, Operator::Attention, || match self.variant.is_plain(Part::Attention) {
+            true => {
+                let outputs = [&kept.probabilities[..], &w.d_mixed[..]];
+                self.attention.plain_backward(self.sizes, inputs, outputs, gradients);
+            }
+            false => {
+                let outputs = [&kept.log_sums[..], &w.d_mixed[..]];
+                self.attention.backward(self.sizes, inputs, outputs, gradients, &mut w.scores);
+            }
         });
         if plan.qk_norm {
             timed(Backward, Operator::Norm, || {

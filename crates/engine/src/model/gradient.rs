@@ -229,7 +229,9 @@ fn of_replica(
     device: &Device,
     workspace: &mut Workspace,
 ) -> Gradient {
-    match weights.are_on_cpu() {
+    // A replica without sequences has nothing to differentiate.
+    let is_reference = workspace.variant().is_reference() && batch.size > 0;
+    match weights.are_on_cpu() && !is_reference {
         true => on_cpu(args, weights, batch, part, total, workspace),
         false => by_autodiff(args, weights, batch, part, total, device),
     }

@@ -227,7 +227,7 @@ wide_fn! {
 }
 
 /// The inputs of one head of one sequence.
-fn inputs_of<'a>(sizes: Sizes, [query, key, value]: [&'a [f32]; 3], sample: usize, head: usize) -> Head<'a> {
+pub(super) fn inputs_of<'a>(sizes: Sizes, [query, key, value]: [&'a [f32]; 3], sample: usize, head: usize) -> Head<'a> {
     let Sizes { heads, kv_heads, seq, d_head, .. } = sizes;
     let from = (sample * seq * heads + head) * d_head;
     let kv_from = (sample * seq * kv_heads + sizes.kv_head(head)) * d_head;

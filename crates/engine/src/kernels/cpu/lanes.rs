@@ -1,5 +1,7 @@
 //! Arithmetic over sixteen lanes, which compilers vectorize; sums have the same order on every machine.
 
+use std::cell::Cell;
+
 /// Fractions of a whole below this count as zero: probabilities relative to the largest one, and gates. In sums with the others they are lost
 /// to rounding, and their products with activations, weights and gradients may be subnormal. Processors need more than a hundred cycles for
 /// an operation on a subnormal number, so without this a collapsed attention pattern or dead neurons make training many times slower.
@@ -109,13 +111,31 @@ macro_rules! wide_fn {
                 }
             }
 
-            pulp::Arch::new().dispatch(Work($($arg),+))
+            $crate::kernels::cpu::lanes::dispatch(Work($($arg),+))
         }
     )+};
     (@output) => { () };
     (@output $result:ty) => { $result };
 }
 pub(crate) use wide_fn;
+
+thread_local! {
+    static IS_NARROW: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Calls `work`; wide functions in it use the code for any processor, so that a bench can measure what wide vectors gain.
+pub(crate) fn narrow<T>(work: impl FnOnce() -> T) -> T {
+    let outside = IS_NARROW.replace(true);
+    let value = work();
+    IS_NARROW.set(outside);
+    value
+}
+
+/// Runs a wide function.
+#[inline(always)]
+pub(crate) fn dispatch<W: pulp::WithSimd>(work: W) -> W::Output {
+    if IS_NARROW.get() { work.with_simd(pulp::Scalar) } else { pulp::Arch::new().dispatch(work) }
+}
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@ use wire::model::{Mlp, ModelPlan, Positions};
 use crate::device::host_values;
 use crate::kernels::cpu::attention::Sizes;
 use crate::kernels::cpu::rotary::Rotary;
+use crate::model::variant::{Part, Variant};
 
 /// Which passes a workspace has buffers for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub(super) struct BlockValues {
     /// `[batch, heads, seq]`.
     pub(super) log_sums: Vec<f32>,
     pub(super) mixed: Vec<f32>,
+    /// Probabilities of plain attention, `[batch, heads, seq, seq]`; empty without it.
+    pub(super) probabilities: Vec<f32>,
     pub(super) mlp_norm: Normed,
     /// Gate of SwiGLU, then its slope, then its gradient, `[rows, d_ff]`; empty without it.
     pub(super) gate: Vec<f32>,
@@ -65,6 +68,8 @@ pub struct Workspaces {
 pub struct Workspace {
     /// Plan, sequences, tokens of a sequence and purpose for which the buffers have their lengths.
     fitted: Option<(ModelPlan, usize, usize, Purpose)>,
+    /// What computes the gradient.
+    variant: Variant,
     pub(super) rotary: Option<Rotary>,
     /// The residual stream at the places of [`Workspace::places`].
     pub(super) streams: Vec<Vec<f32>>,
@@ -98,6 +103,22 @@ pub struct Workspace {
 const MAX_SPARE: usize = 2;
 
 impl Workspace {
+    /// A workspace for the gradient of a variant.
+    pub fn of(variant: Variant) -> Self {
+        Self { variant, ..Self::default() }
+    }
+
+    pub(crate) fn variant(&self) -> Variant {
+        self.variant
+    }
+
+    /// Drops all buffers, if the variant has new ones at each step.
+    pub(super) fn renew(&mut self) {
+        if self.variant.is_plain(Part::Buffers) {
+            *self = Self::of(self.variant);
+        }
+    }
+
     /// Gives every buffer its length. Buffers grow only if they were never as long.
     pub(super) fn fit(&mut self, plan: &ModelPlan, batch: usize, seq: usize, purpose: Purpose) {
         let is_fitted = |(of, size, len, why): &(ModelPlan, usize, usize, Purpose)| {
@@ -154,6 +175,7 @@ impl Workspace {
         let (rows, sizes) = (batch * seq, attention_sizes(plan, batch, seq));
         let (stream, keys) = (rows * plan.d_model, rows * plan.kv_heads * plan.d_head());
         let backward = |len: usize| if purpose == Purpose::Losses { 0 } else { len };
+        let tile = self.variant.mlp_tile_rows(plan, rows);
         let dropped = if plan.dropout > 0.0 { backward(stream) } else { 0 };
         let mut all = vec![
             (&mut self.last.values, stream),
@@ -168,7 +190,7 @@ impl Workspace {
             (&mut self.d_query, backward(stream)),
             (&mut self.d_key, backward(keys)),
             (&mut self.d_value, backward(keys)),
-            (&mut self.d_neurons, backward(plan.mlp_tile_rows(rows) * plan.d_ff)),
+            (&mut self.d_neurons, backward(tile * plan.d_ff)),
         ];
         all.extend(self.streams.iter_mut().map(|buffer| (buffer, stream)));
         all.extend(self.masks.iter_mut().map(|buffer| (buffer, dropped)));
