@@ -2,7 +2,7 @@
 //! machine. Another program can be run after each round, so that both speeds are measured on the same machine at the same time.
 //!
 //! [`document`]: all figures; [`table`]: the figures as text; [`baseline`]: beside those of a stored bench; [`other_program`]: beside those of
-//! another program.
+//! another program; [`variants`]: the operators beside their references.
 
 mod baseline;
 mod document;
@@ -10,6 +10,7 @@ mod other_program;
 mod table;
 #[cfg(test)]
 mod tests;
+mod variants;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,6 +19,7 @@ use std::process::ExitStatus;
 
 use clap::Args;
 use engine::device::{EngineDevice, process_bytes};
+use engine::model::variant::Variant;
 use engine::train::bench::ceiling;
 use engine::train::bench::{self, Figures};
 use engine::{DataError, EngineError};
@@ -44,7 +46,10 @@ Examples:
     kindling bench --rounds 5 --json > before.json
     kindling bench --rounds 5 --baseline before.json
   Compare with another program on the same text, which prints {\"tokens_per_sec\": 1234, \"valid_loss_nats\": 1.9} as its last line:
-    kindling bench --text input.txt --steps 150 --compare \"python train.py --steps 120\"";
+    kindling bench --text input.txt --steps 150 --compare \"python train.py --steps 120\"
+  Compare the losses with those of burn's autodiff over eight seeds, and measure what each operator saves:
+    kindling bench --against reference --rounds 8 --steps 1000
+    kindling bench --ablation --rounds 5";
 
 /// Measures training on this machine's CPU: speed, loss, memory, and the time of each operator beside the ceiling of the machine.
 #[derive(Debug, Args)]
@@ -81,6 +86,14 @@ pub struct BenchArgs {
     /// File with the document of an earlier bench with the same settings, to compare each figure with [default: none]
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
+    /// Train each round again with these variants, and compare time and losses: reference (gradients by burn's autodiff), or a plain
+    /// implementation of attention, norm, activation, head, sums, tiles, buffers, vectors, or all of them [default: none]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', hide_possible_values = true,
+        value_parser = variants::names(), conflicts_with_all = ["compare", "baseline", "ablation"])]
+    against: Vec<String>,
+    /// Compare with each part of the step replaced by its plain implementation, and with all of them: the time that each part saves
+    #[arg(long, conflicts_with_all = ["compare", "baseline"])]
+    ablation: bool,
 }
 
 /// The errors of `kindling bench`.
@@ -210,6 +223,9 @@ impl BenchArgs {
     /// The options do not fit, or the dataset, the training or the command of the other program fails.
     pub fn run(self) -> Result<(), BenchError> {
         let settings = self.settings()?;
+        if !self.variants().is_empty() {
+            return self.print_variants(settings);
+        }
         let baseline = self.baseline.as_deref().map(|path| read_baseline(path, &settings)).transpose()?;
         let array_bytes = ceiling::array_bytes(EngineDevice::processor().info.memory_bytes);
         let document = self.measure(settings, array_bytes, &mut |line| {
@@ -223,6 +239,19 @@ impl BenchArgs {
         }
         let comparison = comparison.map_or_else(String::new, |all| table::comparison(&all));
         Ok(output::bytes(format!("{}{comparison}", table::summary(&document)).as_bytes())?)
+    }
+
+    /// Writes the dataset into `folder`.
+    fn dataset(&self, folder: &Path) -> Result<CorpusId, BenchError> {
+        let corpus: CorpusId = "bench".parse()?;
+        match &self.text {
+            Some(file) => bench::import_text(folder, &corpus, file)?,
+            None => {
+                let generator = self.generator();
+                engine::data::generators::generate(folder, &corpus, generator, 1, &mut |_, _, _| true)?;
+            }
+        }
+        Ok(corpus)
     }
 
     /// The settings, after a check of the options.
@@ -275,20 +304,13 @@ impl BenchArgs {
     ) -> Result<Document, BenchError> {
         let bytes_at_start = process_bytes();
         let folder = tempfile::tempdir().map_err(|source| BenchError::Folder { source })?;
-        let corpus: CorpusId = "bench".parse()?;
-        match &self.text {
-            Some(file) => bench::import_text(folder.path(), &corpus, file)?,
-            None => {
-                let generator = self.generator();
-                engine::data::generators::generate(folder.path(), &corpus, generator, 1, &mut |_, _, _| true)?;
-            }
-        }
+        let corpus = self.dataset(folder.path())?;
         let view = bench::resolve(&self.spec(&settings, corpus, 1)?, folder.path(), settings.threads)?;
         print(&table::title(&settings))?;
         print(&table::rounds_header())?;
         let (mut rounds, mut memory_bytes) = (vec![], None);
         for seed in 1..=self.rounds {
-            let figures = train(&view, seed, folder.path(), settings.threads)?;
+            let figures = train(&view, seed, folder.path(), settings.threads, Variant::default())?;
             memory_bytes = memory_bytes.or(Some(figures.peak_bytes - bytes_at_start));
             let other = self.compare.as_deref().map(other_program::run).transpose()?;
             let round = Round::new(seed, figures, other);
@@ -308,10 +330,10 @@ impl BenchArgs {
     }
 }
 
-fn train(view: &PlanView, seed: u64, corpora: &Path, threads: usize) -> Result<Figures, BenchError> {
+fn train(view: &PlanView, seed: u64, corpora: &Path, threads: usize, variant: Variant) -> Result<Figures, BenchError> {
     let mut plan = view.plan.clone();
     plan.seed = seed;
-    let figures = bench::train(&plan, corpora, threads)?;
+    let figures = bench::train_variant(&plan, corpora, threads, variant)?;
     match figures.stopped_by {
         Some(why) => Err(BenchError::Stopped { round: seed, why }),
         None => Ok(figures),

@@ -155,6 +155,8 @@ fn what_cannot_be_meant_is_refused_with_the_value_or_the_option() {
         ("export archive ../x --to x", "\"../x\""),
         ("bench --rounds 0", "'0'"),
         ("bench --threads 0", "'0'"),
+        ("bench --against torch", "'torch'"),
+        ("bench --ablation --baseline a.json", "cannot be used with"),
         ("bench --set model.seq", "PATH=VALUE"),
         ("agent-bench --seeds 0", "1..=100"),
         ("agent-bench --agent mcp --command x", "cannot be used with"),

@@ -27,7 +27,9 @@ use crate::data::{corpus, dataset, import};
 use crate::device::operator_times::OperatorTimes;
 use crate::device::{EngineDevice, process_bytes};
 use crate::error::{DataError, EngineError};
+use crate::model::cpu::workspace::{Workspace, Workspaces};
 use crate::model::speed;
+use crate::model::variant::Variant;
 use crate::train::{Folders, Reporter, Session};
 
 /// Steps before the first one that is measured, unless there are too few: caches and buffers fill in them.
@@ -87,12 +89,24 @@ pub fn resolve(spec: &RunSpec, corpora: &Path, threads: usize) -> Result<PlanVie
 /// # Errors
 /// A dataset or the device fails.
 pub fn train(plan: &RunPlan, corpora: &Path, threads: usize) -> Result<Figures, EngineError> {
+    train_variant(plan, corpora, threads, Variant::default())
+}
+
+/// [`train`], with gradients by a variant; losses of validation are those of every training.
+///
+/// # Errors
+/// The errors of [`train`].
+pub fn train_variant(plan: &RunPlan, corpora: &Path, threads: usize, variant: Variant) -> Result<Figures, EngineError> {
     dataset::prepare(corpora, &plan.corpora(), plan.tokenizer, &mut |_, _, _| true)?;
     let device = EngineDevice::processor();
     device.threads.set(Some(threads));
     let run = "bench".parse().map_err(|source: wire::id::IdError| PlanError::new("run", source.to_string()))?;
     let folders = Folders { corpora: corpora.to_owned(), checkpoints: None };
     let mut session = Session::load(&run, plan, &Past::default(), folders, device)?;
+    if let Some(replicas) = &session.trainer_mut().replicas {
+        let choose = |kept: &mut Workspaces| kept.gradient = Workspace::of(variant);
+        (0..replicas.count()).for_each(|replica| replicas.with_kept(replica, choose));
+    }
     let (commands, received) = mpsc::channel();
     let mut recorder = Recorder::new(WARM_UP.min(plan.steps / 2), commands);
     let began = Instant::now();

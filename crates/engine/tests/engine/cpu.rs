@@ -9,6 +9,7 @@ use engine::kernels::random::{Counter, Normals};
 use engine::model::cpu::workspace::Workspace;
 use engine::model::gradient::{self, Gradient, GradientArgs};
 use engine::model::params::{self, Init, ParamSpec, Weights};
+use engine::model::variant::{Part, Variant};
 use wire::model::{Mlp, ModelPlan, Norm, Positions, RotaryScaling};
 use wire::run::preset;
 
@@ -48,7 +49,11 @@ fn distance(found: &[f32], expected: &[f32]) -> f64 {
     norm(&apart) / norm(expected).max(1e-12)
 }
 
-fn check(name: &str, plan: &ModelPlan, [size, seq]: [usize; 2], z_loss: f64) {
+fn check(name: &str, plan: &ModelPlan, sizes: [usize; 2], z_loss: f64) {
+    check_variant(name, plan, sizes, z_loss, Variant::default());
+}
+
+fn check_variant(name: &str, plan: &ModelPlan, [size, seq]: [usize; 2], z_loss: f64, variant: Variant) {
     plan.check().unwrap();
     let (specs, weights) = weights(plan);
     let batch = batch(plan, size, seq);
@@ -56,7 +61,7 @@ fn check(name: &str, plan: &ModelPlan, [size, seq]: [usize; 2], z_loss: f64) {
     // Of a step with twice as many tokens, as a replica's part is.
     let (part, total) = (3, 2 * size * seq);
     let expected = gradient::by_autodiff(&args, &weights, &batch, part, total, &Device::flex());
-    let found = gradient::on_cpu(&args, &weights, &batch, part, total, &mut Workspace::default());
+    let found = gradient::on_cpu(&args, &weights, &batch, part, total, &mut Workspace::of(variant));
     let (loss, expected_loss) = (host(&found.loss), host(&expected.loss));
     assert!(distance(&loss, &expected_loss) < 1e-5, "{name}: loss {loss:?} and {expected_loss:?}");
     assert_eq!(found.flat.len(), specs.len(), "{name}");
@@ -135,6 +140,28 @@ fn gradients_equal_those_of_autodiff_for_every_option() {
     ];
     for (name, plan, sizes, z_loss) in cases {
         check(name, &plan, sizes, z_loss);
+    }
+}
+
+#[test]
+fn gradients_with_plain_operators_equal_those_of_autodiff() {
+    let gpt = ModelPlan { bias: true, qkv_bias: true, dropout: 0.2, ..small() };
+    let llama = ModelPlan {
+        positions: Positions::Rotary,
+        norm: Norm::Rms,
+        mlp: Mlp::Swiglu,
+        tied_head: false,
+        kv_heads: 2,
+        qk_norm: true,
+        logit_softcap: 5.0,
+        ..small()
+    };
+    let exact = ModelPlan { mlp: Mlp::GeluExact, ..small() };
+    let each = Part::ALL.map(|part| (part.name(), Variant::without(&[part])));
+    for (part, variant) in each.into_iter().chain([("all", Variant::without(&Part::ALL))]) {
+        for (name, plan) in [("gpt", &gpt), ("llama", &llama), ("exact gelu", &exact)] {
+            check_variant(&format!("{name} without {part}"), plan, [3, 9], 0.02, variant);
+        }
     }
 }
 

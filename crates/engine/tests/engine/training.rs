@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use engine::data::dataset;
 use engine::device;
 use engine::device::replicas::ThreadLimit;
+use engine::model::variant::{Part, Variant};
 use engine::train::bench;
 use engine::train::{Folders, Reporter, Session};
 use wire::LivePath;
@@ -296,6 +297,26 @@ fn load(plan: &RunPlan, corpora: &std::path::Path, threads: ThreadLimit) -> Sess
     let folders = Folders { corpora: corpora.to_owned(), checkpoints: None };
     let device = device::EngineDevice { threads, ..device::open(&plan.device).unwrap() };
     Session::load(&"run".parse().unwrap(), plan, &Past::default(), folders, device).unwrap()
+}
+
+#[test]
+fn operators_and_their_references_train_alike() {
+    let lab = Lab::new("variants");
+    let spec = r#"{"preset":"tiny","corpus":"rhyme","steps":30,"device":"cpu","overrides":{"model.d_model":32,
+        "model.d_ff":64,"model.seq":16,"batch.size":4,"batch.replicas":2,"model.dropout":0.1}}"#;
+    let view = bench::resolve(&serde_json::from_str(spec).unwrap(), &lab.0, 2).unwrap();
+    let losses = |variant: Variant| {
+        let figures = bench::train_variant(&view.plan, &lab.0, 2, variant).unwrap();
+        [figures.train_nats.unwrap(), figures.valid_nats.unwrap()]
+    };
+    let operators = losses(Variant::default());
+    for variant in [Variant::reference(), Variant::without(&Part::ALL)] {
+        let found = losses(variant);
+        let is_close = found.iter().zip(&operators).all(|(a, b)| (a - b).abs() < 1e-3);
+        assert!(is_close, "{variant:?}: {found:?}, and {operators:?} with the operators");
+    }
+    let kept = losses(Variant::without(&[Part::Buffers]));
+    assert_eq!(kept, operators, "new buffers change no bit");
 }
 
 #[test]

@@ -98,6 +98,26 @@ fn a_bench_measures_every_operator_and_is_a_baseline_for_itself() {
 }
 
 #[test]
+fn variants_train_to_the_losses_of_the_operators() {
+    let (_folder, file) = text();
+    let args = args(&format!("{SMALL} --text {file} --steps 6 --rounds 2 --against reference,norm"));
+    let mut lines = vec![];
+    let mut print = |line: &str| {
+        lines.push(line.to_owned());
+        Ok(())
+    };
+    let found = args.measure_variants(args.settings().unwrap(), &mut print).unwrap();
+    assert_eq!(lines.len(), 2 + 4, "title, header and two pairs of each variant: {lines:?}");
+    let names: Vec<_> = found.variants.iter().map(|one| &one.variant[..]).collect();
+    assert_eq!(names, ["reference", "norm"]);
+    for one in &found.variants {
+        for loss in [&one.train_nats, &one.valid_nats] {
+            assert!(loss.as_ref().unwrap().difference.abs() < 1e-4, "{one:?}");
+        }
+    }
+}
+
+#[test]
 fn options_that_do_not_fit_are_refused_before_anything_is_trained() {
     for (line, named) in [
         ("--threads 4000000000", "--threads 4000000000: this machine has"),

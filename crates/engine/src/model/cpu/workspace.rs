@@ -68,7 +68,7 @@ pub struct Workspaces {
 pub struct Workspace {
     /// Plan, sequences, tokens of a sequence and purpose for which the buffers have their lengths.
     fitted: Option<(ModelPlan, usize, usize, Purpose)>,
-    /// What computes the gradient.
+    /// By default, no part is plain.
     variant: Variant,
     pub(super) rotary: Option<Rotary>,
     /// The residual stream at the places of [`Workspace::places`].

@@ -4,7 +4,7 @@
 
 use crate::kernels::cpu::head::{Head, Loss};
 
-/// What the loss reads.
+/// Rows of the last norm, the matrix of the head, and a token for each row.
 pub(crate) struct Inputs<'a> {
     /// `[rows, d_model]`.
     pub(crate) x: &'a [f32],
