@@ -43,6 +43,7 @@ pub(crate) fn view() -> RunView {
         cores: 2,
         memory_bytes: 0,
         flops_per_sec: 1e9,
+        rates: None,
     };
     let spec = RunSpec { corpus: Some("tales".parse().unwrap()), steps: Some(1000), ..RunSpec::default() };
     let resolved = wire::run::plan::resolve(&spec, std::slice::from_ref(&corpus), &[device]).unwrap();

@@ -123,7 +123,7 @@ pub fn check(device: &EngineDevice, report_finding: &mut dyn FnMut(&Finding)) ->
     if info.kind == DeviceKind::Software {
         note("speed", "not measured: the device is a software adapter".to_owned(), true);
     } else {
-        let speed = throughput::measure(device)?;
+        let speed = throughput::measure(device)?.flops_per_sec;
         note("speed", format!("{:.2} GFLOP/s in training nanoGPT's CPU recipe", speed / 1e9), speed > 0.0);
     }
     Ok(findings)

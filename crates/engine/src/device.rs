@@ -174,6 +174,7 @@ fn cpu() -> DeviceInfo {
         cores,
         memory_bytes: free_memory(),
         flops_per_sec: 0.0,
+        rates: None,
     }
 }
 
@@ -233,6 +234,7 @@ fn adapters() -> Vec<(DeviceInfo, BurnKind)> {
             cores: 1,
             memory_bytes: 0,
             flops_per_sec: 0.0,
+            rates: None,
         };
         gpus.push((info, kind));
     }

@@ -220,6 +220,7 @@ mod tests {
                 cores: 2,
                 memory_bytes: 0,
                 flops_per_sec: 0.0,
+                rates: None,
             },
             started_ms: 0,
             secs: 1.0,

@@ -34,13 +34,31 @@ pub struct DeviceInfo {
     pub memory_bytes: u64,
     /// Training FLOP/s, measured with a small model; 0 before the measurement.
     pub flops_per_sec: f64,
+    /// Speeds of the operators of a step; `None` before the measurement, and on a GPU.
+    #[serde(default)]
+    pub rates: Option<OperatorRates>,
+}
+
+/// Speeds of the operators of a training step on a CPU, measured with a small model. The planner computes the time of a step from them.
+/// Those of a core are measured while all cores compute, and include the time that a core waits for others.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OperatorRates {
+    /// FLOP/s of matrix products on one core.
+    pub product_flops_per_sec: f64,
+    /// FLOP/s of attention on one core.
+    pub attention_flops_per_sec: f64,
+    /// Bytes per second that norms, activations and embeddings read and write on one core; small tensors stay in its caches.
+    pub elementwise_bytes_per_sec: f64,
+    /// Memory bandwidth of all cores together, bytes per second.
+    pub memory_bytes_per_sec: f64,
 }
 
 impl DeviceInfo {
     /// A device of which only the id is known: it has not reported.
     pub fn unknown(id: DeviceId, name: &str, kind: DeviceKind) -> Self {
         let (name, backend) = (name.to_owned(), String::new());
-        Self { id, name, kind, backend, cores: 1, memory_bytes: 0, flops_per_sec: 0.0 }
+        Self { id, name, kind, backend, cores: 1, memory_bytes: 0, flops_per_sec: 0.0, rates: None }
     }
 }
 

@@ -42,6 +42,17 @@ pub struct StoredLosses {
     pub losses: WindowLosses,
 }
 
+/// Number of windows of the last evaluation: the whole validation splits of small datasets, a part of large ones. It reads more where the other
+/// evaluations do. Also about the most window losses that an evaluation reports.
+const LAST_WINDOWS: usize = 4096;
+
+/// The most windows of each dataset that the last evaluation reads and an evaluation reports, for the windows of each validation split; so that
+/// the event of a mix of many large datasets does not grow with their number.
+pub fn most_windows(splits: &[usize]) -> usize {
+    let total = splits.iter().copied().fold(0, usize::saturating_add);
+    if total <= LAST_WINDOWS { LAST_WINDOWS } else { LAST_WINDOWS.div_ceil(splits.len()) }
+}
+
 /// Place in the validation split of element `k` of the fixed order of its `split` windows: multiples of a stride near the golden ratio, so that
 /// every beginning of the order is spread evenly.
 pub fn place_of(k: u64, split: u64) -> u64 {
@@ -59,8 +70,21 @@ fn gcd(a: u64, b: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::place_of;
+    use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn the_window_losses_of_a_mix_are_bounded_together() {
+        for (splits, expected) in [
+            (vec![100], 4096),
+            (vec![1_000_000], 4096),
+            (vec![4000, 96], 4096),
+            (vec![1_000_000, 96], 2048),
+            (vec![5000; 10], 410),
+        ] {
+            assert_eq!(most_windows(&splits), expected, "{splits:?}");
+        }
+    }
 
     #[test]
     fn the_fixed_order_has_each_window_once_and_is_spread_from_its_beginning() {

@@ -76,6 +76,7 @@ fn device() -> DeviceInfo {
         cores: 2,
         memory_bytes: 8_000_000_000,
         flops_per_sec: 1e11,
+        rates: None,
     }
 }
 

@@ -30,7 +30,7 @@ pub struct EngineTrainer {
 }
 
 impl EngineTrainer {
-    /// Opens the device, and measures its speed if wanted, which takes some seconds.
+    /// Opens the device, and measures its speed if wanted, which takes a second, on a GPU some seconds.
     ///
     /// # Errors
     /// [`WorkerError::Device`]: the device does not exist, or its driver fails.
@@ -44,7 +44,7 @@ impl EngineTrainer {
             |source: engine::EngineError| WorkerError::Device { device: device.clone(), source: source.into() };
         let mut opened = engine::device::open(device).map_err(failed)?;
         if is_measured {
-            opened.info.flops_per_sec = engine::model::speed::measure(&opened).map_err(failed)?;
+            engine::model::speed::measure(&opened).map_err(failed)?.note(&mut opened.info);
         }
         Ok(Self { device: opened, folders, transfer })
     }

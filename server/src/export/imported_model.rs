@@ -72,7 +72,7 @@ pub fn read(
         id,
         corpus: "no dataset".to_owned(),
         spec: RunSpec { name: Some(name.clone()), tokenizer: Some(plan.tokenizer), ..RunSpec::default() },
-        estimate: plan.estimate(device),
+        estimate: plan.estimate(device, &[]),
         references: References::new(plan.recipe.model.vocab, None),
         device_name: device.name.clone(),
         created_ms: at_ms,

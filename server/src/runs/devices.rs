@@ -27,7 +27,7 @@ pub struct DeviceChoice {
 
 /// Whether a plan fits the memory of a device. A run that waits for any device of a kind or a pool was planned for another one.
 pub(super) fn fits(plan: &RunPlan, device: &DeviceInfo) -> bool {
-    plan.device == device.id || device.memory_bytes == 0 || plan.estimate(device).memory_bytes <= device.memory_bytes
+    plan.device == device.id || device.memory_bytes == 0 || plan.memory_bytes(device.kind) <= device.memory_bytes
 }
 
 /// Memory of a device, bytes; `None` if it is unknown.
@@ -64,7 +64,7 @@ pub(super) async fn room(
     }
     let Some(available) = memory(lab, device) else { return Ok(Room::Unknown) };
     let beside = lab.store().planned_memory(training).await?;
-    let needed = plan.estimate(device).memory_bytes.saturating_add(beside);
+    let needed = plan.memory_bytes(device.kind).saturating_add(beside);
     Ok(if needed <= available { Room::Enough } else { Room::TooLittle { needed, available } })
 }
 
@@ -197,7 +197,7 @@ mod tests {
     fn device(id: &str, kind: DeviceKind, flops_per_sec: f64) -> DeviceInfo {
         let name = id.to_owned();
         let id = id.parse().unwrap();
-        DeviceInfo { id, name, kind, backend: String::new(), cores: 2, memory_bytes: 0, flops_per_sec }
+        DeviceInfo { id, name, kind, backend: String::new(), cores: 2, memory_bytes: 0, flops_per_sec, rates: None }
     }
 
     #[test]

@@ -152,7 +152,7 @@ async fn why_not_started(lab: &Lab, fleet: &FleetNow, run: &WaitingRun) -> Resul
         let Some((at, (_, plan))) = queue.into_iter().enumerate().find(|(_, (id, _))| *id == run.run) else { continue };
         if !devices::fits(&plan, &device.info) {
             if why == Reason::Idle {
-                why = Reason::Memory(plan.estimate(&device.info).memory_bytes);
+                why = Reason::Memory(plan.memory_bytes(device.info.kind));
             }
             continue;
         }

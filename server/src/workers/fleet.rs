@@ -434,6 +434,7 @@ mod tests {
             cores: 2,
             memory_bytes: 8_000_000_000,
             flops_per_sec: 1e10,
+            rates: None,
         };
         Connection {
             number,

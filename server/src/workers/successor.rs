@@ -36,6 +36,7 @@ mod tests {
             cores: 1,
             memory_bytes: 0,
             flops_per_sec: 0.0,
+            rates: None,
         };
         let known = [info("box-vulkan-0", DeviceKind::Software), info("box-cpu", DeviceKind::Cpu)];
         for (id, kind) in [

@@ -95,6 +95,7 @@ impl FarWorker {
             cores: 1,
             memory_bytes,
             flops_per_sec: 1.0,
+            rates: None,
         };
         worker
             .send(FromWorker::Hello {

@@ -46,6 +46,7 @@ impl Trainer for FakeTrainer {
             cores: 1,
             memory_bytes: 0,
             flops_per_sec: 1e9,
+            rates: None,
         }
     }
 

@@ -1,49 +1,140 @@
-//! Measures the training throughput of a device on a small model. The worker reports it to the server.
+//! Measures how fast a device trains a small model, and on a CPU the speeds of its operators, from which the planner computes the time of other
+//! plans. The worker reports them to the server.
 
 use std::time::{Duration, Instant};
 
+use wire::device::{DeviceInfo, OperatorRates};
+use wire::model::ModelPlan;
+use wire::run::operators::StepWork;
+
 use crate::data::batch::Batch;
+use crate::device::operator_times::{self, OperatorTimes};
 use crate::device::replicas::Replicas;
 use crate::device::{EngineDevice, read};
 use crate::error::EngineError;
+use crate::kernels::cpu::lanes;
 use crate::kernels::random::Counter;
 use crate::model::gradient::{self, GradientArgs};
 use crate::model::params::{self, Weights};
 
 /// After this time no other step is measured, so that a slow machine connects soon too.
 const WITHIN: Duration = Duration::from_millis(400);
+/// Sequences of a batch, as in nanoGPT's CPU recipe.
+const SIZE: usize = 12;
+/// Bytes of the arrays over which the bandwidth of memory is measured, more than most caches; at most an eighth of the free memory.
+const ARRAY_BYTES: u64 = 256 << 20;
 
-/// FLOP/s of training a small model: the fastest of up to three steps of nanoGPT's CPU recipe on random tokens, after one that is not
-/// measured.
+/// The speed of a device.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Speed {
+    /// FLOP/s of training a small model.
+    pub flops_per_sec: f64,
+    /// Those of its operators; `None` on a GPU.
+    pub rates: Option<OperatorRates>,
+}
+
+impl Speed {
+    /// Adds it to the description of the device.
+    pub fn note(self, info: &mut DeviceInfo) {
+        (info.flops_per_sec, info.rates) = (self.flops_per_sec, self.rates);
+    }
+}
+
+/// Measures a device by the fastest of up to three steps of nanoGPT's CPU recipe on random tokens, after one that is not measured.
 ///
 /// # Errors
 /// The device cannot train.
-pub fn measure(device: &EngineDevice) -> Result<f64, EngineError> {
+pub fn measure(device: &EngineDevice) -> Result<Speed, EngineError> {
     let mut model = wire::run::preset::find("nanogpt-cpu", None)?.recipe.model;
     model.vocab = 65;
-    let specs = params::layout(&model);
+    let threads = SIZE.min(device.info.cores as usize);
+    let replicas = if device.is_cpu() { Some(Replicas::new(threads)?) } else { None };
+    let fastest = fastest_step(&model, device, replicas.as_ref())?;
+    let tokens = SIZE * model.seq;
+    let rates = replicas.map(|replicas| {
+        let work = StepWork::of_gradient(&model, tokens, threads);
+        let (times, bandwidth) =
+            (fastest.operators.per_step(1.0), memory_bytes_per_sec(&replicas, device.info.memory_bytes)?);
+        Ok::<_, EngineError>(OperatorRates::of_gradient(&work, &times, fastest.secs, threads, bandwidth))
+    });
+    let flops_per_sec = model.flops_per_token() * tokens as f64 / fastest.secs;
+    Ok(Speed { flops_per_sec, rates: rates.transpose()?.flatten() })
+}
+
+/// The time of a step, and those of its operators.
+struct Step {
+    secs: f64,
+    operators: OperatorTimes,
+}
+
+fn fastest_step(model: &ModelPlan, device: &EngineDevice, replicas: Option<&Replicas>) -> Result<Step, EngineError> {
+    let specs = params::layout(model);
     let weights = Weights::new(&specs, params::initial_on(&specs, 1, &device.burn));
-    let (size, seq) = (12, model.seq);
-    let replicas = if device.is_cpu() { Some(Replicas::new(size.min(device.info.cores as usize))?) } else { None };
     let mut random = Counter::new(1, 0);
-    let mut ids = || (0..size * seq).map(|_| (random.uniform() * 65.0) as i32).collect::<Vec<i32>>();
-    let batch = Batch { size, seq, inputs: ids(), targets: ids() };
-    let flops = model.flops_per_token() * (size * seq) as f64;
-    let args = GradientArgs::new(model);
+    let mut ids = || (0..SIZE * model.seq).map(|_| (random.uniform() * 65.0) as i32).collect::<Vec<i32>>();
+    let batch = Batch { size: SIZE, seq: model.seq, inputs: ids(), targets: ids() };
+    let args = GradientArgs::new(model.clone());
     let step = || {
         let began = Instant::now();
-        let gradient = gradient::of_step(&args, &weights, vec![batch.clone()], replicas.as_ref(), &device.burn)?;
-        read(gradient.loss)?;
-        Ok::<_, EngineError>(flops / began.elapsed().as_secs_f64())
+        let compute = || {
+            let gradient = gradient::of_step(&args, &weights, vec![batch.clone()], replicas, &device.burn)?;
+            read(gradient.loss).map(drop)
+        };
+        let (done, operators) = operator_times::collect(compute);
+        done.map(|()| Step { secs: began.elapsed().as_secs_f64(), operators })
     };
     // The first one compiles kernels and fills caches.
     step()?;
     let began = Instant::now();
-    let mut best = step()?;
+    let mut fastest = step()?;
     for _ in 1..3 {
         if began.elapsed() < WITHIN {
-            best = best.max(step()?);
+            let next = step()?;
+            fastest = if next.secs < fastest.secs { next } else { fastest };
         }
     }
-    Ok(best)
+    Ok(fastest)
+}
+
+/// Bytes per second of `sum += other` over large arrays, split over the cores as the update of the parameters is; the fastest of three passes
+/// after one that is not measured. Each value is read where it is written, so the pass has no other traffic.
+fn memory_bytes_per_sec(replicas: &Replicas, free_bytes: u64) -> Result<f64, EngineError> {
+    let bytes = if free_bytes > 0 { ARRAY_BYTES.min(free_bytes / 8) } else { ARRAY_BYTES };
+    let len = bytes as usize / 8 / replicas.count();
+    let pass = || {
+        let began = Instant::now();
+        replicas.map_keeping(move |_, arrays: &mut [Vec<f32>; 2]| {
+            arrays.iter_mut().for_each(|array| array.resize(len, 1.0));
+            let [sum, other] = arrays;
+            lanes::add(sum, other);
+        })?;
+        Ok::<_, EngineError>(12.0 * (len * replicas.count()) as f64 / began.elapsed().as_secs_f64())
+    };
+    pass()?;
+    let mut fastest: f64 = 0.0;
+    for _ in 0..3 {
+        fastest = fastest.max(pass()?);
+    }
+    Ok(fastest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cpu_has_the_rates_of_all_operators() {
+        let mut device = EngineDevice::processor();
+        device.info.cores = 2;
+        let speed = measure(&device).unwrap();
+        let rates = speed.rates.unwrap();
+        let all = [
+            rates.product_flops_per_sec,
+            rates.attention_flops_per_sec,
+            rates.elementwise_bytes_per_sec,
+            rates.memory_bytes_per_sec,
+        ];
+        assert!(all.into_iter().all(|rate| rate.is_finite() && rate > 1e6), "{rates:?}");
+        assert!(speed.flops_per_sec < 2.0 * rates.product_flops_per_sec, "products are the fastest: {speed:?}");
+    }
 }

@@ -80,7 +80,7 @@ pub fn import_text(corpora: &Path, id: &wire::CorpusId, file: &Path) -> Result<(
 pub fn resolve(spec: &RunSpec, corpora: &Path, threads: usize) -> Result<PlanView, EngineError> {
     let mut device = EngineDevice::processor();
     device.info.cores = threads as u32;
-    device.info.flops_per_sec = speed::measure(&device)?;
+    speed::measure(&device)?.note(&mut device.info);
     Ok(plan::resolve(spec, &corpus::list(corpora)?, &[device.info])?)
 }
 

@@ -83,7 +83,7 @@ pub fn resolve_fork(
     check_breakpoints(&plan)?;
     check_mixing(&plan)?;
     check_precision(&plan, device)?;
-    let estimate = plan.estimate(device);
+    let estimate = plan.estimate(device, corpora);
     check_memory(&plan, &estimate, device)?;
     let mut notes = vec![];
     if device.id != parent.device {
@@ -218,6 +218,7 @@ mod tests {
             cores: 2,
             memory_bytes: 0,
             flops_per_sec: 0.0,
+            rates: None,
         };
         let fork_view = |parent: &RunPlan, text: &str| {
             let spec: RunSpec = serde_json::from_str(text).unwrap();

@@ -186,6 +186,11 @@ impl<'a> StepWork<'a> {
         }
     }
 
+    /// The gradient of a micro-batch of `tokens`, split over `replicas`, without an optimizer's update.
+    pub fn of_gradient(model: &'a ModelPlan, tokens: usize, replicas: usize) -> Self {
+        Self { model, optimizer: OptimizerKind::Adamw, rows: tokens as f64, parts: replicas as f64 }
+    }
+
     /// The work of an operator in a phase. Zero if it does not occur, and for reading a batch, which computes nothing.
     pub fn of(&self, phase: Phase, operator: Operator) -> Work {
         match phase {
@@ -257,8 +262,9 @@ impl<'a> StepWork<'a> {
             Operator::GradientNorm if self.parts == 1.0 => Work::new(2.0, 1.0).times(self.parameters()),
             Operator::Update => {
                 let by_muon: f64 = self.muon_matrices().iter().map(|[d_in, d_out]| d_in * d_out).sum();
-                let adamw = Work::new(20.0, 7.0).times(self.parameters() - by_muon);
-                self.muon_matrices().into_iter().map(muon).fold(adamw, Work::plus)
+                let adamw = Work::new(20.0, 7.0).times(self.parameters() - by_muon * self.layers());
+                let of_block = self.muon_matrices().into_iter().map(muon).fold(Work::default(), Work::plus);
+                adamw.plus(of_block.times(self.layers()))
             }
             _ => Work::default(),
         }
@@ -285,13 +291,12 @@ impl<'a> StepWork<'a> {
         }
     }
 
-    /// The matrices that Muon trains.
+    /// The matrices of a block that Muon trains.
     fn muon_matrices(&self) -> Vec<[f64; 2]> {
         if self.optimizer != OptimizerKind::Muon {
             return vec![];
         }
-        let of_block = [Operator::Qkv, Operator::AttentionOutput, Operator::Mlp].map(|of| self.matrices(of)).concat();
-        of_block.repeat(self.model.layers)
+        [Operator::Qkv, Operator::AttentionOutput, Operator::Mlp].map(|of| self.matrices(of)).concat()
     }
 
     /// `per_pair`: operations of the products for each pair of query and key, per value of a head; `softmax`: other operations of a pair of
@@ -308,7 +313,7 @@ impl<'a> StepWork<'a> {
 
     /// Width of all keys of a token.
     fn kv(&self) -> f64 {
-        (self.model.kv_heads * self.model.d_head()) as f64
+        self.model.kv_heads as f64 * self.model.d_head() as f64
     }
 
     fn layers(&self) -> f64 {

@@ -109,22 +109,26 @@ impl RunPlan {
         self.mix.iter().map(|part| part.corpus.clone()).collect()
     }
 
-    /// Its cost on `device`; that of a fork is the cost of the steps after its checkpoint. Counts of an imported plan, which may have any
-    /// size, end at the largest number.
-    pub fn estimate(&self, device: &DeviceInfo) -> Estimate {
+    /// Its cost on `device`, with datasets of the lab; that of a fork is the cost of the steps after its checkpoint. Counts of an imported plan,
+    /// which may have any size, end at the largest number.
+    pub fn estimate(&self, device: &DeviceInfo, corpora: &[CorpusInfo]) -> Estimate {
         let model = &self.recipe.model;
         let before = self.origin.as_ref().map_or(0, |origin| origin.from.checkpoint.step);
         let tokens = self.tokens_per_step().saturating_mul(self.steps.saturating_sub(before));
         let all_tokens = self.tokens_per_step().saturating_mul(self.steps);
-        let flops = model.flops_per_token() * tokens as f64;
         Estimate {
             parameters: model.parameters(),
             tokens,
             tokens_per_parameter: all_tokens as f64 / model.parameters() as f64,
-            flops,
-            memory_bytes: model.training_bytes(device.kind, &self.recipe.batch, &self.recipe.compute),
-            secs: (device.flops_per_sec > 0.0).then(|| flops / device.flops_per_sec),
+            flops: model.flops_per_token() * tokens as f64,
+            memory_bytes: self.memory_bytes(device.kind),
+            secs: self.training_secs(device, corpora),
         }
+    }
+
+    /// Memory during training on a device of this kind, bytes; on a GPU an upper estimate.
+    pub fn memory_bytes(&self, kind: DeviceKind) -> u64 {
+        self.recipe.model.training_bytes(kind, &self.recipe.batch, &self.recipe.compute)
     }
 }
 
@@ -142,7 +146,7 @@ pub struct Estimate {
     pub flops: f64,
     /// Memory during training, bytes; on a GPU an upper estimate.
     pub memory_bytes: u64,
-    /// Training time in seconds, if the speed of the device is known.
+    /// Training time in seconds, with evaluations and samples, if the speed of the device is known.
     pub secs: Option<f64>,
 }
 
@@ -190,7 +194,7 @@ pub fn resolve(spec: &RunSpec, corpora: &[CorpusInfo], devices: &[DeviceInfo]) -
     };
     check(&plan, &chosen)?;
     check_precision(&plan, device)?;
-    let estimate = plan.estimate(device);
+    let estimate = plan.estimate(device, corpora);
     check_memory(&plan, &estimate, device)?;
     let notes = notes(&plan, &estimate, &chosen);
     Ok(PlanView { plan, estimate, notes })

@@ -19,7 +19,7 @@ use crate::run::plan::RunPlan;
 use crate::series::Row;
 
 /// Version of this protocol; both sides must have the same.
-pub const PROTOCOL: u32 = 9;
+pub const PROTOCOL: u32 = 10;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum FromWorker {

@@ -128,6 +128,7 @@ impl Trainer for FakeTrainer {
             cores: 1,
             memory_bytes: 0,
             flops_per_sec: 0.0,
+            rates: None,
         }
     }
 

@@ -363,6 +363,7 @@ mod tests {
             cores: 1,
             memory_bytes: 0,
             flops_per_sec: 0.0,
+            rates: None,
         }
     }
 

@@ -24,6 +24,8 @@ pub(super) fn merged(members: &BTreeMap<Slot, Member>, device: &DeviceId) -> Opt
     let first = *views.first()?;
     let connected: Vec<&DeviceView> = views.iter().copied().filter(|view| view.is_connected).collect();
     let newest = views.iter().copied().max_by_key(|view| view.seen_ms).unwrap_or(first);
+    let fastest =
+        views.iter().copied().max_by(|a, b| a.info.flops_per_sec.total_cmp(&b.info.flops_per_sec)).unwrap_or(first);
     let runs: Vec<RunId> = views.iter().filter_map(|view| view.run.clone()).collect();
     let sum = |of: fn(&DeviceLoad) -> u64| connected.iter().map(|view| of(&view.load)).sum();
     // One process alone is shown as it is, also after it has disconnected.
@@ -39,7 +41,8 @@ pub(super) fn merged(members: &BTreeMap<Slot, Member>, device: &DeviceId) -> Opt
         info: DeviceInfo {
             // Each process has measured what was free when it started; the first may have started again beside others that train.
             memory_bytes: views.iter().map(|view| view.info.memory_bytes).max().unwrap_or(0),
-            flops_per_sec: views.iter().map(|view| view.info.flops_per_sec).fold(0.0, f64::max),
+            flops_per_sec: fastest.info.flops_per_sec,
+            rates: fastest.info.rates,
             ..first.info.clone()
         },
         is_connected: !connected.is_empty(),

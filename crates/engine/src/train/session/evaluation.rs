@@ -5,7 +5,7 @@ use std::time::Instant;
 use wire::control::checkpoint::Cause;
 use wire::control::command::{Command, ScheduleChange};
 use wire::control::event::Event;
-use wire::evaluation::{DatasetLosses, WindowLosses};
+use wire::evaluation::{DatasetLosses, WindowLosses, most_windows};
 use wire::hyperparameters::mix::MixPoint;
 use wire::hyperparameters::recipe::{MAX_SAMPLE_TOKENS, MixingRule};
 use wire::run::RunState;
@@ -20,10 +20,6 @@ use crate::error::EngineError;
 use crate::model::evaluate::{self, Losses};
 use crate::model::sample;
 use crate::train::trainer::is_due;
-
-/// Number of windows of the last evaluation: the whole validation splits of small datasets, a part of large ones. It reads more where the other
-/// evaluations do. Also about the most window losses that an evaluation reports.
-const LAST_WINDOWS: usize = 4096;
 
 /// Temperature of a sample if the command gives none.
 const DEFAULT_TEMPERATURE: f64 = 0.8;
@@ -251,13 +247,6 @@ impl Session {
     }
 }
 
-/// The most windows of each dataset that the last evaluation reads and an evaluation reports, so that the event of a mix of many large datasets
-/// does not grow with their number.
-fn most_windows(splits: &[usize]) -> usize {
-    let is_small = splits.iter().sum::<usize>() <= LAST_WINDOWS;
-    if is_small { LAST_WINDOWS } else { LAST_WINDOWS.div_ceil(splits.len()) }
-}
-
 /// The mean of the losses of datasets by their weights; `None` if none of them has both.
 fn mean_of_mix(losses: &[Option<f64>], weights: &[f64]) -> Option<f64> {
     let both = losses.iter().zip(weights).filter_map(|(loss, weight)| Some(((*loss)?, *weight)));
@@ -275,19 +264,6 @@ fn mean_of_mix(losses: &[Option<f64>], weights: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_window_losses_of_a_mix_are_bounded_together() {
-        for (splits, expected) in [
-            (vec![100], 4096),
-            (vec![1_000_000], 4096),
-            (vec![4000, 96], 4096),
-            (vec![1_000_000, 96], 2048),
-            (vec![5000; 10], 410),
-        ] {
-            assert_eq!(most_windows(&splits), expected, "{splits:?}");
-        }
-    }
 
     #[test]
     fn the_loss_of_a_mix_weighs_the_datasets_as_the_mix_does() {

@@ -1,6 +1,7 @@
 //! Tests of plans: what a spec resolves to, what is refused, and what is noted.
 
 use super::*;
+use crate::device::OperatorRates;
 
 pub(crate) fn lab() -> (Vec<CorpusInfo>, Vec<DeviceInfo>) {
     let tales = CorpusInfo {
@@ -28,8 +29,18 @@ pub(crate) fn lab() -> (Vec<CorpusInfo>, Vec<DeviceInfo>) {
         cores: 2,
         memory_bytes: 8_000_000_000,
         flops_per_sec: 1e11,
+        rates: None,
     };
     (vec![tales], vec![cpu])
+}
+
+pub(crate) fn rates() -> OperatorRates {
+    OperatorRates {
+        product_flops_per_sec: 1e11,
+        attention_flops_per_sec: 2e10,
+        elementwise_bytes_per_sec: 2e10,
+        memory_bytes_per_sec: 1e10,
+    }
 }
 
 fn plan(text: &str) -> Result<PlanView, PlanError> {
@@ -87,7 +98,7 @@ fn any_size(random: &mut testing::Random) -> usize {
 
 #[test]
 fn the_cost_of_a_plan_of_any_size_is_exact_or_the_largest_number() {
-    let (_, devices) = lab();
+    let (corpora, devices) = lab();
     for seed in testing::seeds(0..2000) {
         let random = &mut testing::Random::new(seed);
         let mut plan = plan_of(r#"{"preset":"nanogpt-cpu","corpus":"tales"}"#);
@@ -110,7 +121,8 @@ fn the_cost_of_a_plan_of_any_size_is_exact_or_the_largest_number() {
         let exact =
             |factors: &[usize]| factors.iter().fold(1u128, |product, size| product.saturating_mul(*size as u128));
         let largest = |value: u128| u64::try_from(value).unwrap_or(u64::MAX);
-        let estimate = plan.estimate(&devices[0]);
+        let measured = DeviceInfo { rates: Some(rates()), ..devices[0].clone() };
+        let estimate = plan.estimate(if random.below(2) == 0 { &measured } else { &devices[0] }, &corpora);
         let Recipe { batch, model, .. } = &plan.recipe;
         let steps = plan.steps as usize;
         assert_eq!(estimate.tokens, largest(exact(&[batch.size, batch.accumulation, model.seq, steps])), "{plan:?}");
