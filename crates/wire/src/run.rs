@@ -1,13 +1,14 @@
 //! Runs: what a user specifies ([`spec`]), how it resolves ([`plan`], [`preset`], [`fork`]) and back ([`copy`]), the tree of segments that
 //! rollbacks make ([`history`]), checkpoints that are being written ([`saving`]), the table of all runs ([`table`]), the operators of a step
-//! with their work ([`operators`]), memory ([`mod@memory`]) and time ([`duration`]) of a training, and the records that pages
-//! show.
+//! with their work ([`operators`]), memory ([`mod@memory`]) and time ([`duration`]) of a training, the largest model that a memory has room for
+//! ([`largest`]), and the records that pages show.
 
 pub mod copy;
 pub mod duration;
 pub mod fork;
 pub mod health;
 pub mod history;
+pub mod largest;
 pub mod memory;
 pub mod operators;
 pub mod plan;
