@@ -2,10 +2,14 @@
 //! machine. Another program can be run after each round, so that both speeds are measured on the same machine at the same time.
 //!
 //! [`document`]: all figures; [`table`]: the figures as text; [`baseline`]: beside those of a stored bench; [`other_program`]: beside those of
-//! another program; [`variants`]: the operators beside their references.
+//! another program; [`variants`]: the operators beside their references; [`growth`]: a step while the sizes of the plan double, with
+//! [`growth_chart`]; [`largest`]: the largest models for a memory.
 
 mod baseline;
 mod document;
+mod growth;
+mod growth_chart;
+mod largest;
 mod other_program;
 mod table;
 #[cfg(test)]
@@ -21,8 +25,10 @@ use clap::Args;
 use engine::device::{EngineDevice, process_bytes};
 use engine::model::variant::Variant;
 use engine::train::bench::ceiling;
+use engine::train::bench::growth::Point;
 use engine::train::bench::{self, Figures};
 use engine::{DataError, EngineError};
+use figure::error::FigureError;
 use serde::Serialize;
 use serde_json::json;
 use wire::data::tokenizer::Tokenizer;
@@ -31,10 +37,15 @@ use wire::run::plan::{PlanView, check_spec};
 use wire::run::preset;
 use wire::{CorpusId, PlanError, RunSpec};
 
+use super::progress_bar::Line;
 use super::train::spec::{Override, parse_override};
 use crate::output::{self, OutputError};
 use baseline::Comparison;
 use document::{Document, Machine, Measured, Round, Settings};
+use growth::Growth;
+
+/// A size of the growth ends before a step that would take longer.
+const MOST_STEP_SECS: f64 = 10.0;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,7 +60,11 @@ Examples:
     kindling bench --text input.txt --steps 150 --compare \"python train.py --steps 120\"
   Compare the losses with those of burn's autodiff over eight seeds, and measure what each operator saves:
     kindling bench --against reference --rounds 8 --steps 1000
-    kindling bench --ablation --rounds 5";
+    kindling bench --ablation --rounds 5
+  Time and memory of a step while width, layers, context length, batch size and vocabulary double, drawn:
+    kindling bench --growth --figure growth.svg
+  The largest models that train in 24 GiB:
+    kindling bench --largest 24";
 
 /// Measures training on this machine's CPU: speed, loss, memory, and the time of each operator beside the ceiling of the machine.
 #[derive(Debug, Args)]
@@ -89,11 +104,25 @@ pub struct BenchArgs {
     /// Train each round again with these variants, and compare time and losses: reference (gradients by burn's autodiff), or a plain
     /// implementation of attention, norm, activation, head, sums, tiles, buffers, vectors, or all of them [default: none]
     #[arg(long, value_name = "NAME", value_delimiter = ',', hide_possible_values = true,
-        value_parser = variants::names(), conflicts_with_all = ["compare", "baseline", "ablation"])]
+        value_parser = variants::names(), conflicts_with_all = ["compare", "baseline", "ablation", "growth", "largest"])]
     against: Vec<String>,
     /// Compare with each part of the step replaced by its plain implementation, and with all of them: the time that each part saves
-    #[arg(long, conflicts_with_all = ["compare", "baseline"])]
+    #[arg(long, conflicts_with_all = ["compare", "baseline", "growth", "largest"])]
     ablation: bool,
+    /// Measure time and memory of a step while width, layers, context length, batch size and vocabulary double in turn, in each of the rounds, and
+    /// fit the exponent of each
+    #[arg(long, conflicts_with_all = ["steps", "compare", "baseline"])]
+    growth: bool,
+    /// How often each size doubles; values that do not fit the memory, or whose step would take too long, are left out
+    #[arg(long, value_name = "N", default_value_t = 4, requires = "growth", value_parser = clap::value_parser!(u32).range(1..=16))]
+    doublings: u32,
+    /// SVG or PNG file that the growth is drawn into, by the ending of its name [default: none]
+    #[arg(long, value_name = "FILE", requires = "growth")]
+    figure: Option<PathBuf>,
+    /// Print the largest models that train in this many GiB of memory, by the planner, and train nothing [default: the free memory of this
+    /// machine]
+    #[arg(long, value_name = "GIB", num_args = 0..=1, conflicts_with_all = ["growth", "compare", "baseline"])]
+    largest: Option<Option<f64>>,
 }
 
 /// The errors of `kindling bench`.
@@ -158,6 +187,21 @@ pub enum BenchError {
         stored: String,
         now: String,
     },
+    /// The figure is of another format.
+    #[error("--figure {}: the name of the file ends neither in .svg nor in .png", path.display())]
+    FigureFormat { path: PathBuf },
+    /// The figure cannot be written.
+    #[error("--figure {}: the file cannot be written: {source}", path.display())]
+    FigureFile { path: PathBuf, source: io::Error },
+    /// The figure cannot be drawn.
+    #[error(transparent)]
+    Figure(#[from] FigureError),
+    /// A memory that no model fits.
+    #[error("--largest {gib}: give a number of GiB above 0")]
+    Memory { gib: f64 },
+    /// The memory of this machine is unknown.
+    #[error("the system does not report its free memory: give a number of GiB, such as --largest 24")]
+    UnknownMemory,
     /// The document cannot be printed.
     #[error("the document cannot be written as JSON: {source}")]
     Json { source: serde_json::Error },
@@ -222,9 +266,15 @@ impl BenchArgs {
     /// # Errors
     /// The options do not fit, or the dataset, the training or the command of the other program fails.
     pub fn run(self) -> Result<(), BenchError> {
+        if let Some(gib) = self.largest {
+            return self.print_largest(gib);
+        }
         let settings = self.settings()?;
         if !self.variants().is_empty() {
             return self.print_variants(settings);
+        }
+        if self.growth {
+            return self.print_growth(settings);
         }
         let baseline = self.baseline.as_deref().map(|path| read_baseline(path, &settings)).transpose()?;
         let array_bytes = ceiling::array_bytes(EngineDevice::processor().info.memory_bytes);
@@ -233,12 +283,43 @@ impl BenchArgs {
         })?;
         let comparison = baseline.map(|baseline| baseline::compare(&baseline, &document));
         if self.json {
-            let printed = Printed { document: &document, comparison };
-            let text = serde_json::to_string_pretty(&printed).map_err(|source| BenchError::Json { source })?;
-            return Ok(output::line(text)?);
+            return print_json(&Printed { document: &document, comparison });
         }
         let comparison = comparison.map_or_else(String::new, |all| table::comparison(&all));
         Ok(output::bytes(format!("{}{comparison}", table::summary(&document)).as_bytes())?)
+    }
+
+    fn print_largest(&self, gib: Option<f64>) -> Result<(), BenchError> {
+        let (room, found) = largest::find(gib)?;
+        if self.json { print_json(&found) } else { Ok(output::bytes(largest::table(room, &found).as_bytes())?) }
+    }
+
+    fn print_growth(&self, settings: Settings) -> Result<(), BenchError> {
+        self.figure.as_deref().map(growth_chart::format_of).transpose()?;
+        let growth = self.measure_growth(settings)?;
+        if let Some(path) = &self.figure {
+            growth_chart::write(path, &growth)?;
+        }
+        if self.json { print_json(&growth) } else { Ok(output::bytes(growth.table().as_bytes())?) }
+    }
+
+    /// Measures the growth, and shows its progress on standard error.
+    fn measure_growth(&self, settings: Settings) -> Result<Growth, BenchError> {
+        let folder = tempfile::tempdir().map_err(|source| BenchError::Folder { source })?;
+        let spec = self.spec(&settings, self.dataset(folder.path())?, 1)?;
+        let resolved = bench::resolve_on_device(&spec, folder.path(), settings.threads)?;
+        let (mut points, left_out) =
+            bench::growth::points(&resolved.view.plan, self.doublings, &resolved.device, MOST_STEP_SECS);
+        let total = points.len() as u64 * self.rounds;
+        let mut line = Line::new("growth".to_owned());
+        let mut progress = |visit: usize, _: &Point| {
+            line.show(visit as u64, Some(total), "measurements");
+            Ok::<_, BenchError>(())
+        };
+        bench::growth::measure(&mut points, self.rounds, folder.path(), settings.threads, &mut progress)?;
+        line.end();
+        let machine = Machine { processor: resolved.device.name, cores: EngineDevice::processor().info.cores };
+        Ok(Growth::new(machine, settings, self.rounds, &points, left_out))
     }
 
     /// Writes the dataset into `folder`.
@@ -262,16 +343,17 @@ impl BenchArgs {
             return Err(BenchError::Threads { threads, cores });
         }
         let preset = preset::find(&self.preset, None)?;
-        let settings = Settings {
+        let mut settings = Settings {
             preset: self.preset.clone(),
             overrides: self.overrides.iter().cloned().flat_map(Override::entries).collect(),
             tokenizer: self.tokenizer.unwrap_or(preset.tokenizer).to_string(),
             dataset: self.text.as_deref().map_or(self.generator().into(), Path::to_string_lossy).into_owned(),
             steps: self.steps,
-            precision: "f32".into(),
+            precision: String::new(),
             threads: threads as usize,
         };
-        check_spec(&self.spec(&settings, "bench".parse()?, 1)?)?;
+        let recipe = check_spec(&self.spec(&settings, "bench".parse()?, 1)?)?;
+        settings.precision = recipe.compute.precision.name().to_owned();
         Ok(settings)
     }
 
@@ -328,6 +410,11 @@ impl BenchArgs {
         };
         Ok(Document::new(measured, rounds))
     }
+}
+
+fn print_json(document: &impl Serialize) -> Result<(), BenchError> {
+    let text = serde_json::to_string_pretty(document).map_err(|source| BenchError::Json { source })?;
+    Ok(output::line(text)?)
 }
 
 fn train(view: &PlanView, seed: u64, corpora: &Path, threads: usize, variant: Variant) -> Result<Figures, BenchError> {

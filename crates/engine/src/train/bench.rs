@@ -1,7 +1,9 @@
 //! The measurements of `kindling bench`: speed, loss, memory and operators of a plan on a dataset, by the training loop of every run;
-//! [`ceiling`]: what the machine reaches at most; [`scaling`]: the speed that other numbers of threads would have.
+//! [`ceiling`]: what the machine reaches at most; [`growth`]: a step while the sizes of a plan double; [`scaling`]: the speed that other numbers
+//! of threads would have.
 
 pub mod ceiling;
+pub mod growth;
 pub mod scaling;
 
 use std::path::Path;
@@ -14,6 +16,7 @@ use wire::control::command::{Command, NumberedCommand};
 use wire::control::event::Event;
 use wire::data::corpus::Source;
 use wire::data::import::ImportOptions;
+use wire::device::DeviceInfo;
 use wire::inspect::update::InspectionUpdate;
 use wire::run::RunState;
 use wire::run::history::Past;
@@ -72,16 +75,33 @@ pub fn import_text(corpora: &Path, id: &wire::CorpusId, file: &Path) -> Result<(
     Ok(())
 }
 
+/// A spec resolved on this machine's CPU.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    pub view: PlanView,
+    /// The CPU, with its measured speed.
+    pub device: DeviceInfo,
+}
+
 /// Resolves a spec on this many threads of this machine's CPU, whose speed is measured for the estimate of the training time. Unless the spec
 /// sets replicas, there is one for each thread.
 ///
 /// # Errors
 /// The spec does not resolve, or a dataset or the CPU fails.
 pub fn resolve(spec: &RunSpec, corpora: &Path, threads: usize) -> Result<PlanView, EngineError> {
+    Ok(resolve_on_device(spec, corpora, threads)?.view)
+}
+
+/// [`resolve`], with the CPU.
+///
+/// # Errors
+/// Those of [`resolve`].
+pub fn resolve_on_device(spec: &RunSpec, corpora: &Path, threads: usize) -> Result<Resolved, EngineError> {
     let mut device = EngineDevice::processor();
     device.info.cores = threads as u32;
     speed::measure(&device)?.note(&mut device.info);
-    Ok(plan::resolve(spec, &corpus::list(corpora)?, &[device.info])?)
+    let view = plan::resolve(spec, &corpus::list(corpora)?, std::slice::from_ref(&device.info))?;
+    Ok(Resolved { view, device: device.info })
 }
 
 /// Trains a plan to its end on this many threads of this machine's CPU.

@@ -200,14 +200,15 @@ pub fn resolve(spec: &RunSpec, corpora: &[CorpusInfo], devices: &[DeviceInfo]) -
     Ok(PlanView { plan, estimate, notes })
 }
 
-/// Checks a spec before anything is created for it: an unknown preset, an override of no hyperparameter.
+/// Checks a spec before anything is created for it: an unknown preset, an override of no hyperparameter. Returns its hyperparameters, without the
+/// vocabulary size, which the datasets decide.
 ///
 /// # Errors
 /// The errors of [`resolve`].
-pub fn check_spec(spec: &RunSpec) -> Result<(), PlanError> {
+pub fn check_spec(spec: &RunSpec) -> Result<Recipe, PlanError> {
     let preset = preset::find(spec.preset.as_deref().unwrap_or("nanogpt-cpu"), spec.depth)?;
     check_tasks(spec)?;
-    apply_overrides(preset.recipe, &spec.overrides).map(drop)
+    apply_overrides(preset.recipe, &spec.overrides)
 }
 
 /// Checks the tasks of a spec, apart from whether they exist.

@@ -42,7 +42,7 @@ pub(super) struct Document {
     pub(super) scaling: Vec<Scaling>,
     /// Most resident memory of the first round, without that before it, bytes. Later rounds find the memory of earlier ones.
     pub(super) memory_bytes: Estimated,
-    /// Time of all steps of a round, without evaluations, seconds; the median over the rounds.
+    /// Time of a round with its evaluations, seconds; the median over the rounds.
     pub(super) training_secs: Estimated,
 }
 
@@ -62,6 +62,7 @@ pub(super) struct Settings {
     /// Name of the generated dataset, or of the text file.
     pub(super) dataset: String,
     pub(super) steps: u64,
+    /// Format of the factors of products, as in the plan.
     pub(super) precision: String,
     pub(super) threads: usize,
 }
@@ -205,7 +206,7 @@ impl Document {
             operators: operators.collect(),
             scaling,
             memory_bytes: Estimated::new(memory_bytes, Some(view.estimate.memory_bytes as f64)),
-            training_secs: Estimated::new(Some(of_rounds(&|round| round.training_secs)), view.estimate.secs),
+            training_secs: Estimated::new(Some(of_rounds(&|round| round.secs)), view.estimate.secs),
             ceiling: CeilingFigures {
                 flops_per_sec: ceiling.flops_per_sec,
                 bytes_per_sec: ceiling.bytes_per_sec,

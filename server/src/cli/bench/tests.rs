@@ -5,6 +5,7 @@ use wire::run::operators::{Operator, Phase};
 
 use super::*;
 use crate::cli::{Cli, Subcommand};
+use crate::lab::drawing::Format;
 
 const SMALL: &str =
     "--preset tiny --set model.d_model=32 --set model.d_ff=64 --set model.seq=16 --set batch.size=4 --threads 1";
@@ -38,7 +39,7 @@ fn a_bench_measures_every_operator_and_is_a_baseline_for_itself() {
     };
     let document = args.measure(settings.clone(), 1 << 20, &mut print).unwrap();
     assert_eq!(lines.len(), 4, "title, header and two rounds: {lines:?}");
-    assert!(lines[0].contains("model.d_model = 32") && lines[0].ends_with("6 steps, f32, 1 thread"), "{lines:?}");
+    assert!(lines[0].contains("model.d_model = 32") && lines[0].ends_with("6 steps, float32, 1 thread"), "{lines:?}");
 
     let times: Vec<_> = document.operators.iter().map(|figures| (figures.time.phase, figures.time.operator)).collect();
     let decoder = [
@@ -124,6 +125,8 @@ fn options_that_do_not_fit_are_refused_before_anything_is_trained() {
         ("--preset micro", "unknown preset \"micro\""),
         ("--set model.layer=2", "unknown hyperparameter \"model.layer\""),
         ("--set model.layers=many", "model.layers"),
+        ("--growth --figure growth.jpeg", "ends neither in .svg nor in .png"),
+        ("--largest 0", "--largest 0: give a number of GiB above 0"),
         ("--baseline missing.json", "missing.json: the file cannot be read"),
     ] {
         let refused = args(line).run().unwrap_err().to_string();
@@ -138,4 +141,30 @@ fn a_training_that_pauses_is_stopped_with_its_reason() {
     let refused = args.measure(args.settings().unwrap(), 1 << 20, &mut |_| Ok(())).unwrap_err();
     assert!(matches!(refused, BenchError::Stopped { round: 1, .. }), "{refused}");
     assert!(refused.to_string().contains(wire::control::reason::BREAKPOINT), "{refused}");
+}
+
+#[test]
+fn the_growth_has_an_exponent_for_each_size_and_is_drawn() {
+    let (_folder, file) = text();
+    let args = args(&format!("{SMALL} --text {file} --growth --doublings 2 --rounds 1"));
+    let growth = args.measure_growth(args.settings().unwrap()).unwrap();
+    assert_eq!(growth.series.len(), 5);
+    let shown = growth.table();
+    for words in ["growth of tiny, batch.size = 4", "width", "context length", "vocabulary", "exponent of", "±"] {
+        assert!(shown.contains(words), "{words:?} is not in: {shown}");
+    }
+    assert!(!shown.contains("not measured"), "{shown}");
+    let drawn = String::from_utf8(growth_chart::draw(&growth, Format::Svg).unwrap()).unwrap();
+    for words in ["batch size", "layers", "times that of the plan"] {
+        assert!(drawn.contains(words), "{words:?} is not in the figure");
+    }
+}
+
+#[test]
+fn the_largest_models_of_a_memory_are_listed() {
+    let (room, found) = largest::find(Some(24.0)).unwrap();
+    let shown = largest::table(room, &found);
+    assert!(shown.starts_with("largest models that train on the CPU in 25.8 GB"), "{shown}");
+    assert_eq!(shown.lines().count(), 2 + found.len(), "{shown}");
+    assert!(shown.contains("GPT-2") && shown.contains("recomputed") && !shown.contains("none fits"), "{shown}");
 }
