@@ -182,8 +182,7 @@ impl BenchArgs {
             if self.json { Ok(()) } else { output::line(line) }
         })?;
         if self.json {
-            let text = serde_json::to_string_pretty(&found).map_err(|source| BenchError::Json { source })?;
-            return Ok(output::line(text)?);
+            return super::print_json(&found);
         }
         Ok(output::bytes(tables(&found.variants).as_bytes())?)
     }
