@@ -12,7 +12,6 @@ use crate::device::operator_times::{self, OperatorTimes};
 use crate::device::replicas::Replicas;
 use crate::device::{EngineDevice, read};
 use crate::error::EngineError;
-use crate::kernels::cpu::lanes;
 use crate::kernels::random::Counter;
 use crate::model::gradient::{self, GradientArgs};
 use crate::model::params::{self, Weights};
@@ -106,7 +105,7 @@ fn memory_bytes_per_sec(replicas: &Replicas, free_bytes: u64) -> Result<f64, Eng
         replicas.map_keeping(move |_, arrays: &mut [Vec<f32>; 2]| {
             arrays.iter_mut().for_each(|array| array.resize(len, 1.0));
             let [sum, other] = arrays;
-            lanes::add(sum, other);
+            sum.iter_mut().zip(other).for_each(|(sum, other)| *sum += *other);
         })?;
         Ok::<_, EngineError>(12.0 * (len * replicas.count()) as f64 / began.elapsed().as_secs_f64())
     };

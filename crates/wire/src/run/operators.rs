@@ -188,7 +188,7 @@ impl<'a> StepWork<'a> {
 
     /// The gradient of a micro-batch of `tokens`, split over `replicas`, without an optimizer's update.
     pub fn of_gradient(model: &'a ModelPlan, tokens: usize, replicas: usize) -> Self {
-        Self { model, optimizer: OptimizerKind::Adamw, rows: tokens as f64, parts: replicas as f64 }
+        Self { model, optimizer: OptimizerKind::Adamw, rows: tokens as f64, parts: replicas as f64, micro_batches: 1.0 }
     }
 
     /// The work of an operator in a phase. Zero if it does not occur, and for reading a batch, which computes nothing.
