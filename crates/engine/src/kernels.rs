@@ -9,3 +9,4 @@ pub mod gpu;
 pub mod moments;
 pub mod random;
 pub mod reduce;
+pub mod reference;

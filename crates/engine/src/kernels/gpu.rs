@@ -17,7 +17,14 @@ use shaders::{CHANNELS, HISTOGRAM, KERNELS, Kernel, MOMENTS, ROWS, TILES};
 use crate::error::EngineError;
 use crate::kernels::reduce::{Grid, ReductionResults, Reductions};
 
+pub(crate) mod activation;
+pub(crate) mod adamw;
+pub(crate) mod attention;
+pub(crate) mod head;
+pub(crate) mod norm;
+mod operator;
 mod results;
+mod rows;
 
 /// A float tensor on the GPU: its buffer, shape and strides. Nothing is copied; pending fused operators are added to the GPU queue.
 #[derive(Clone)]

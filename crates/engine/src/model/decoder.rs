@@ -1,20 +1,19 @@
 //! The decoder, in execution order: embedding, blocks of attention and MLP, norm, head, loss. Comments give the shape after
 //! each reshape.
 
-use burn::tensor::module::{attention, embedding, layer_norm, linear};
-use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::module::{embedding, linear};
 use burn::tensor::{Bool, Device, FloatDType, Int, Tensor, TensorData, activation};
 use wire::hyperparameters::recipe::Precision;
-use wire::model::{Mlp, ModelPlan, Norm, Positions};
+use wire::model::{Mlp, ModelPlan, Positions};
 
 use crate::device::format_of;
+use crate::kernels::dispatch::Operators;
 use crate::kernels::fused;
 use crate::kernels::random::Counter;
+use crate::kernels::reference::{HeadLoss, LOGITS_PER_CHUNK, Loss, repeat_kv, rms, soft_cap};
 use crate::model::hook::{Hook, HookPoint};
 use crate::model::params::Weights;
 
-/// Maximum number of logits in one chunk: a storage binding on a GPU is limited to about 2 GiB, and the loss needs several.
-const LOGITS_PER_CHUNK: usize = 96 * 1024 * 1024;
 /// Added to the mean square of queries and keys in QK-norm.
 pub(super) const HEAD_EPS: f64 = 1e-6;
 
@@ -45,22 +44,13 @@ impl Cache {
     }
 }
 
-/// Two sums over the tokens of a batch, each `[1]`.
-pub struct Loss {
-    /// The sum that training minimizes: `nats`, plus the z-loss.
-    pub objective: Tensor<1>,
-    /// Negative log-likelihood, nats.
-    pub nats: Tensor<1>,
-}
-
 /// One pass through the model.
 pub struct Decoder<'a> {
     plan: &'a ModelPlan,
     weights: &'a Weights,
     dropout: Option<Dropout>,
     hook: Option<&'a dyn Hook>,
-    /// The CPU uses fused operators, which have no gradients.
-    is_fused: bool,
+    operators: Operators,
     /// Format of the factors of the products with weights; `None` for that of the weights.
     format: Option<FloatDType>,
 }
@@ -68,12 +58,14 @@ pub struct Decoder<'a> {
 impl<'a> Decoder<'a> {
     /// A pass without dropout.
     pub fn new(plan: &'a ModelPlan, weights: &'a Weights) -> Self {
-        Self { plan, weights, dropout: None, hook: None, is_fused: weights.are_on_cpu(), format: None }
+        let operators = Operators::without_gradients(weights.are_on_cpu());
+        Self { plan, weights, dropout: None, hook: None, operators, format: None }
     }
 
-    /// A training pass, by burn's operators, with the factors of the products with weights in the format of `precision`.
+    /// A training pass, with the factors of the products with weights in the format of `precision`.
     pub fn training(plan: &'a ModelPlan, weights: &'a Weights, dropout: Option<Dropout>, precision: Precision) -> Self {
-        Self { dropout, is_fused: false, format: format_of(precision), ..Self::new(plan, weights) }
+        let operators = Operators::with_gradients(weights.are_on_cpu());
+        Self { dropout, operators, format: format_of(precision), ..Self::new(plan, weights) }
     }
 
     /// A pass with a hook.
@@ -173,7 +165,7 @@ impl<'a> Decoder<'a> {
             let chunk = from..(from + per_chunk).min(rows);
             let (logits, targets) =
                 (self.head(x.clone().slice_dim(0, chunk.clone())), targets.clone().slice_dim(0, chunk.clone()));
-            match self.is_fused {
+            match self.operators == Operators::Cpu {
                 true => fused::cross_entropy(logits, targets),
                 false => -activation::log_softmax(logits, 1).gather(1, targets).reshape([chunk.len()]), // [chunk]
             }
@@ -186,19 +178,28 @@ impl<'a> Decoder<'a> {
     /// # Shapes
     /// `[rows, d_model]` to `[rows, vocab]`.
     pub fn head(&self, x: Tensor<2>) -> Tensor<2> {
+        let (x, matrix) = self.head_factors(x);
+        let logits = self.product(x, matrix);
+        soft_cap(logits, self.plan.logit_softcap)
+    }
+
+    /// The factors whose product is the logits: the residual stream, scaled if the plan has muP, and the matrix of the head.
+    fn head_factors(&self, x: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         let matrix = if self.plan.tied_head {
             self.weights.matrix("embedding.token").transpose()
         } else {
             self.weights.matrix("head")
         };
         let multiplier = self.plan.width_multiplier();
-        let x = if multiplier == 1.0 { x } else { x / multiplier };
-        let logits = match self.format {
-            None => x.matmul(matrix),
-            Some(format) => x.cast(format).matmul(matrix.cast(format)).cast(FloatDType::F32),
-        };
-        let cap = self.plan.logit_softcap;
-        if cap > 0.0 { (logits / cap).tanh() * cap } else { logits }
+        (if multiplier == 1.0 { x } else { x / multiplier }, matrix)
+    }
+
+    /// The product of two matrices in the format of the products.
+    fn product(&self, a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
+        match self.format {
+            None => a.matmul(b),
+            Some(format) => a.cast(format).matmul(b.cast(format)).cast(FloatDType::F32),
+        }
     }
 
     /// Sums over all tokens: the objective of training, and `-ln p(target)` in nats; they differ by `z_loss` times the squared
@@ -220,47 +221,18 @@ impl<'a> Decoder<'a> {
         let rows = batch * seq;
         let x = x.reshape([rows, d_model]);
         let targets = targets.reshape([rows, 1]);
-        let per_chunk = (LOGITS_PER_CHUNK / self.plan.vocab).max(1);
-        let mut sum = self.chunk_loss(
-            x.clone().slice_dim(0, 0..per_chunk.min(rows)),
-            targets.clone().slice_dim(0, 0..per_chunk.min(rows)),
-            z_loss,
-        );
-        for from in (per_chunk..rows).step_by(per_chunk) {
-            let chunk = from..(from + per_chunk).min(rows);
-            let next =
-                self.chunk_loss(x.clone().slice_dim(0, chunk.clone()), targets.clone().slice_dim(0, chunk), z_loss);
-            sum = Loss { objective: sum.objective + next.objective, nats: sum.nats + next.nats };
-        }
-        sum
-    }
-
-    fn chunk_loss(&self, x: Tensor<2>, targets: Tensor<2, Int>, z_loss: f64) -> Loss {
-        let logits = self.head(x);
-        let log_p = activation::log_softmax(logits.clone(), 1).gather(1, targets.clone()); // [rows, 1]
-        let nats = -log_p.clone().sum();
-        if z_loss == 0.0 {
-            return Loss { objective: nats.clone(), nats };
-        }
-        let log_partition = logits.gather(1, targets) - log_p;
-        Loss { objective: nats.clone() + log_partition.square().sum() * z_loss, nats }
+        let (x, matrix) = self.head_factors(x);
+        let head = HeadLoss { cap: self.plan.logit_softcap, z_loss };
+        self.operators.head_loss(x, matrix, targets, head, &|a, b| self.product(a, b))
     }
 
     fn norm(&self, x: Tensor<3>, name: &str) -> Tensor<3> {
         let gain = self.weights.vector(name).expect("every norm has a gain in the layout");
         let bias = self.weights.vector(&format!("{name}.bias"));
-        let eps = self.plan.eps();
-        match (self.plan.norm, self.is_fused) {
-            (Norm::Layer, false) => layer_norm(x, gain, bias, eps),
-            (Norm::Rms, false) => rms(x, eps) * gain.unsqueeze(),
-            (Norm::Rms, true) => fused::rms_norm(x, gain, eps as f32),
-            (Norm::Layer, true) => {
-                let x = fused::layer_norm(x, gain, eps as f32);
-                match bias {
-                    Some(bias) => x + bias.unsqueeze(),
-                    None => x,
-                }
-            }
+        let x = self.operators.norm(self.plan.norm, x, gain, self.plan.eps());
+        match bias {
+            Some(bias) => x + bias.unsqueeze(),
+            None => x,
         }
     }
 
@@ -284,7 +256,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn attend(&self, x: Tensor<3>, layer: usize, rotary: Option<&Rotary>, cache: Option<&mut Cache>) -> Tensor<3> {
-        let [batch, seq, d_model] = x.dims();
+        let [batch, seq, _] = x.dims();
         let d_head = self.plan.d_head();
         let heads = |x: Tensor<3>, count: usize| x.reshape([batch, seq, count, d_head]).swap_dims(1, 2); // [batch, count, seq, d_head]
         let at = |part: &str| format!("block.{layer}.attention.{part}");
@@ -307,43 +279,32 @@ impl<'a> Decoder<'a> {
                 cache.blocks.push((key.clone(), value.clone()));
             }
         }
-        // A single new token may attend to all before it; several need the causal mask.
         let is_whole = key.dims()[2] == seq;
-        let mixed = if self.is_fused && self.hook.is_none() && is_whole && seq > 1 {
-            fused::causal_attention(query, key, value, self.plan.attention_scale() as f32)
-        } else {
-            let mixed = self.mix(query, key, value, self.hook.filter(|_| is_whole), layer);
-            mixed.swap_dims(1, 2).reshape([batch, seq, d_model])
+        let mixed = match self.hook.filter(|_| is_whole) {
+            Some(hook) => self.hooked_attention(hook, query, key, value, layer),
+            None => self.operators.attention(query, key, value, self.plan.attention_scale()),
         };
         self.linear(self.factor(self.hook(HookPoint::Z(layer), mixed)), &at("out"))
     }
 
-    /// Attention by burn's operators, or with the scores and the pattern that a hook reads.
+    /// Attention with the scores and the pattern that a hook reads.
     ///
     /// # Shapes
-    /// Queries `[batch, heads, seq, d_head]` to the same.
-    fn mix(
+    /// `[batch, heads, seq, d_head]` and twice `[batch, kv_heads, seq, d_head]` to `[batch, seq, d_model]`.
+    fn hooked_attention(
         &self,
+        hook: &dyn Hook,
         query: Tensor<4>,
         key: Tensor<4>,
         value: Tensor<4>,
-        hook: Option<&dyn Hook>,
         layer: usize,
-    ) -> Tensor<4> {
-        let groups = self.plan.heads / self.plan.kv_heads;
-        let (key, value) = match groups {
-            1 => (key, value),
-            _ => (repeat_kv(key, groups), repeat_kv(value, groups)),
-        };
-        if let Some(hook) = hook {
-            let (scores, pattern) = self.pattern(query, key);
-            hook.attention(HookPoint::AttnScores(layer), &scores);
-            hook.attention(HookPoint::Pattern(layer), &pattern);
-            return pattern.matmul(value);
-        }
-        let scale = Some(self.plan.attention_scale());
-        let options = AttentionModuleOptions { is_causal: query.dims()[2] > 1, scale, ..Default::default() };
-        attention(query, key, value, None, None, options)
+    ) -> Tensor<3> {
+        let [batch, heads, seq, _] = query.dims();
+        let (scores, pattern) = self.pattern(query, repeat_kv(key, heads));
+        hook.attention(HookPoint::AttnScores(layer), &scores);
+        hook.attention(HookPoint::Pattern(layer), &pattern);
+        let mixed = pattern.matmul(repeat_kv(value, heads));
+        mixed.swap_dims(1, 2).reshape([batch, seq, self.plan.d_model])
     }
 
     /// Attention scores and pattern, which the fused operators of training do not return.
@@ -354,7 +315,7 @@ impl<'a> Decoder<'a> {
         let [batch, heads, seq, _] = query.dims();
         let scale = self.plan.attention_scale() as f32;
         let scores = query.matmul(key.transpose()); // [batch, heads, seq, seq]
-        if self.is_fused {
+        if self.operators == Operators::Cpu {
             return (scores.clone() * scale, fused::causal_softmax(scores, scale));
         }
         let logits = scores * scale;
@@ -369,10 +330,9 @@ impl<'a> Decoder<'a> {
         let up = self.linear(x.clone(), &at("up"));
         let hooked = |x: Tensor<3>| self.hook(HookPoint::MlpPre(layer), x);
         let neurons = match self.plan.mlp {
-            Mlp::Gelu if self.is_fused => fused::gelu(hooked(up)),
-            Mlp::Gelu => activation::gelu_approximate(hooked(up)),
+            Mlp::Gelu => self.operators.gelu(hooked(up)),
             Mlp::GeluExact => activation::gelu(hooked(up)),
-            Mlp::Swiglu => activation::silu(hooked(self.linear(x, &at("gate")))) * up,
+            Mlp::Swiglu => self.operators.swiglu(hooked(self.linear(x, &at("gate"))), up),
         };
         self.linear(self.factor(self.hook(HookPoint::MlpPost(layer), neurons)), &at("down"))
     }
@@ -389,21 +349,6 @@ impl<'a> Decoder<'a> {
         // A pass without a graph has plain tensors.
         x.clone() * if x.is_autodiff() { mask.autodiff() } else { mask }
     }
-}
-
-/// Root-mean-square normalization over the last dimension, without a gain (Zhang and Sennrich 2019).
-fn rms<const D: usize>(x: Tensor<D>, eps: f64) -> Tensor<D> {
-    let mean_square = x.clone().square().mean_dim(D - 1);
-    x / (mean_square + eps).sqrt()
-}
-
-/// Repeats each key-value head for its group of query heads.
-///
-/// # Shapes
-/// `[batch, kv_heads, seq, d_head]` to `[batch, kv_heads * groups, seq, d_head]`.
-fn repeat_kv(x: Tensor<4>, groups: usize) -> Tensor<4> {
-    let [batch, kv_heads, seq, d_head] = x.dims();
-    x.unsqueeze_dim::<5>(2).repeat_dim(2, groups).reshape([batch, kv_heads * groups, seq, d_head])
 }
 
 /// Rotary positions (Su et al. 2021), halves convention as in Llama's Hugging Face weights.

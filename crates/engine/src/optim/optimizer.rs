@@ -1,12 +1,14 @@
-//! AdamW (Loshchilov and Hutter 2019) with global-norm clipping: one pass over memory on the CPU (`super::cpu`), tensor operators on a GPU.
+//! AdamW (Loshchilov and Hutter 2019) with global-norm clipping: one pass over memory on the CPU (`super::cpu`), and on a GPU.
 //! A test compares the two. The matrices that Muon trains are passed to [`crate::optim::muon`].
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use wire::run::operators::{Operator, Phase};
 
 use crate::device::host_values;
 use crate::device::operator_times::timed;
+use crate::kernels::dispatch::Operators;
 use crate::kernels::moments;
+use crate::kernels::reference::AdamwStep;
 use crate::model::gradient::Gradient;
 use crate::model::params::ParamSpec;
 use crate::optim::muon;
@@ -39,7 +41,7 @@ impl State {
         Self { first: zeros(), second: zeros(), weights, steps: 0 }
     }
 
-    /// Takes one step with tensor operators, for GPUs: nothing is read back. `scale` is `[1]`; where it is 0, the step is skipped: weights and
+    /// Takes one step on the device, for GPUs: nothing is read back. `scale` is `[1]`; where it is 0, the step is skipped: weights and
     /// moments stay as they are, whatever the gradient is.
     pub fn step_on_gpu(
         &mut self,
@@ -53,24 +55,25 @@ impl State {
         let is_skipped = scale.clone().equal_elem(0.0);
         let unless_skipped =
             |new: Tensor<1>, old: Tensor<1>| new.mask_where(is_skipped.clone().expand(old.dims()), old);
-        for (index, (gradient, spec)) in gradient.into_iter().zip(specs).enumerate() {
-            let (weight, first, second) =
-                (self.weights[index].clone(), self.first[index].clone(), self.second[index].clone());
-            let gradient = gradient * scale.clone();
-            if let Some(shape) = muon::shape_of(spec, hyperparameters.kind) {
-                let (stepped, momentum) = muon::step(weight.clone(), first.clone(), gradient, shape, hyperparameters);
-                (self.weights[index], self.first[index]) =
-                    (unless_skipped(stepped, weight), unless_skipped(momentum, first));
-                continue;
-            }
-            let next_first = first.clone() * step.beta1 + gradient.clone() * (1.0 - step.beta1);
-            let next_second = second.clone() * step.beta2 + gradient.square() * (1.0 - step.beta2);
-            let step = step.of(spec);
-            let root = next_second.clone().sqrt() * step.second_scale + step.eps;
-            let stepped = weight.clone() * step.keep - next_first.clone() / root * step.rate;
-            self.weights[index] = unless_skipped(stepped, weight);
-            self.first[index] = unless_skipped(next_first, first);
-            self.second[index] = unless_skipped(next_second, second);
+        let operators = Operators::with_gradients(scale.device() == Device::flex());
+        let mut parameters = vec![];
+        let before = self.weights.drain(..).zip(self.first.drain(..)).zip(self.second.drain(..));
+        for ((((weight, first), second), gradient), spec) in before.zip(gradient).zip(specs) {
+            let scale = scale.clone();
+            parameters.push(match muon::shape_of(spec, hyperparameters.kind) {
+                Some(shape) => {
+                    let gradient = gradient * scale;
+                    let (stepped, momentum) =
+                        muon::step(weight.clone(), first.clone(), gradient, shape, hyperparameters);
+                    [unless_skipped(stepped, weight), unless_skipped(momentum, first), second]
+                }
+                None => operators.adamw([weight, first, second], gradient, scale, step.of(spec).on_gpu()),
+            });
+        }
+        for [weight, first, second] in parameters {
+            self.weights.push(weight);
+            self.first.push(first);
+            self.second.push(second);
         }
     }
 }
@@ -145,6 +148,12 @@ impl Coefficients {
             matrix_keep: 1.0 - hyperparameters.learning_rate * hyperparameters.weight_decay,
             keep: 1.0,
         }
+    }
+
+    /// The coefficients that the operator of GPUs reads.
+    fn on_gpu(self) -> AdamwStep {
+        let Self { beta1, beta2, eps, rate, second_scale, keep, .. } = self;
+        AdamwStep { beta1, beta2, eps, rate, second_scale, keep }
     }
 
     /// The coefficients of one parameter. Its weight decay does not depend on the factor of its learning rate.

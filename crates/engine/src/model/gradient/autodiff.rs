@@ -10,7 +10,8 @@ use burn::tensor::{Device, Gradients, Tensor};
 
 use super::{Gradient, GradientArgs, tokens};
 use crate::data::batch::Batch;
-use crate::model::decoder::{Decoder, Loss};
+use crate::kernels::reference::Loss;
+use crate::model::decoder::Decoder;
 use crate::model::params::Weights;
 
 /// The summand of these sequences in the gradient of a step that has `total` tokens. `part`: index of the sequences in the step, which
