@@ -3,7 +3,7 @@
 //! Drivers and kernel generators can compute wrong results without an error.
 //!
 //! The full check, `kindling check --full`, runs each of the parts of [`part`] in a separate process. [`adapter`]: adapter, driver and limits;
-//! [`parity`]: parity and resume; [`kernels`] and [`inspections`]: comparison with the reference implementations; [`speed`], [`mod@memory`],
+//! [`parity`]: parity and resume; [`kernels`], [`operators`] and [`inspections`]: comparison with the reference implementations; [`speed`], [`mod@memory`],
 //! [`overhead`]. [`tuning`]: disables the autotuner and reads its time; [`faults`]: errors that tests inject.
 
 mod adapter;
@@ -11,6 +11,7 @@ mod faults;
 mod inspections;
 mod kernels;
 mod memory;
+mod operators;
 mod overhead;
 mod parity;
 pub mod part;
@@ -33,6 +34,7 @@ use crate::model::{gradient, speed as throughput};
 pub use self::faults::Faults;
 pub use self::inspections::INSPECTIONS;
 pub use self::kernels::{KernelCase, kernel_cases};
+pub use self::operators::{OperatorCase, operator_cases};
 pub use self::trial::{Difference, Step, resume_on, step_on};
 use self::trial::{batch, first_weights};
 

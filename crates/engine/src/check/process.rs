@@ -7,7 +7,7 @@ use wire::check::Line;
 use super::faults::Faults;
 use super::part::{Part, Sink, Task};
 pub use super::speed::PEAK;
-use super::{adapter, inspections, kernels, memory, overhead, parity, speed, tuning};
+use super::{adapter, inspections, kernels, memory, operators, overhead, parity, speed, tuning};
 use crate::device::{self, EngineDevice};
 use crate::error::EngineError;
 
@@ -36,7 +36,10 @@ fn run_on(
     match &task.part {
         Part::Adapter => adapter::report(device, sink),
         Part::Training => parity::training(device, faults, sink),
-        Part::Kernels => kernels::report(device, faults, sink),
+        Part::Kernels => {
+            kernels::report(device, faults, sink)?;
+            operators::report(device, sink)
+        }
         Part::Inspections => inspections::report(device, &task.folder, sink),
         Part::Resume => parity::resume(device, faults, sink),
         Part::Ceilings => speed::ceilings(device, sink),

@@ -80,6 +80,9 @@ fn child_process() {
 }
 
 fn kernels(gpu: &EngineDevice) {
+    let operators = check::operator_cases(gpu).unwrap();
+    operators.iter().for_each(|case| println!("{MARK} {case}"));
+    assert!(operators.iter().all(check::OperatorCase::is_same), "{operators:?}");
     let kernels = GpuKernels::new(gpu.setup.as_ref().unwrap());
     let cases = check::kernel_cases(gpu, &kernels).unwrap();
     let differing: Vec<String> = cases.iter().filter(|case| !case.is_same()).map(ToString::to_string).collect();
