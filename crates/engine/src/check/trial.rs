@@ -152,9 +152,9 @@ impl<'a> Trial<'a> {
         let copy = |tensors: &[Tensor<1>]| -> Result<Vec<_>, EngineError> {
             Ok(all(tensors)?.into_iter().map(|values| params::upload(values, &self.device.burn)).collect())
         };
-        let State { weights, first, second, steps } = &self.state;
+        let State { weights, first, second, steps, .. } = &self.state;
         let steps = if self.faults.resume { steps.saturating_sub(1) } else { *steps };
-        let state = State { weights: copy(weights)?, first: copy(first)?, second: copy(second)?, steps };
+        let state = State { first: copy(first)?, second: copy(second)?, steps, ..State::new(copy(weights)?) };
         let fresh = Self::new(self.device, self.model, self.cores.as_ref().map_or(1, Replicas::count))?;
         Ok(Self { state, batches: self.batches, ..fresh })
     }

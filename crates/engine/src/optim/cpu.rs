@@ -1,14 +1,15 @@
 //! One step of the optimizer on the CPU, by all threads of the replicas.
 //!
 //! AdamW reads weight, moments and gradient of a block once, with the factor of gradient clipping, and writes weight and moments once. Each
-//! thread has a run of blocks ([`crate::device::partition`]), and computes some matrices of Muon whole. Tensors that something else still reads, such as
-//! the writer of a checkpoint, are not changed: their blocks are written to new ones.
+//! thread has a run of blocks ([`crate::device::partition`]), and computes some matrices of Muon whole. Tensors that something else still
+//! reads, such as the writer of a checkpoint, are not changed: their blocks are written to those of [`super::spare`]. So a checkpoint copies
+//! nothing, and only the step after it reads and writes different memory.
 
 use std::ops::Range;
 
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 use wire::hyperparameters::recipe::OptimizerKind;
 use wire::run::operators::{Operator, Phase};
 
@@ -21,6 +22,7 @@ use crate::kernels::cpu::lanes::{LANES, wide_fn};
 use crate::model::params::ParamSpec;
 use crate::optim::muon;
 use crate::optim::optimizer::{Coefficients, State, Update, sum_of_squares};
+use crate::optim::spare::Spare;
 use crate::optim::step_hyperparameters::StepHyperparameters;
 
 impl State {
@@ -41,12 +43,19 @@ impl State {
         let work = work(specs, hyperparameters.kind);
         let shares = partition::shares(&work, replicas.threads());
         let matrices = shares.iter().map(|share| self.matrices(share, &gradient)).collect();
-        let mut arrays =
-            [&mut self.weights, &mut self.first, &mut self.second].map(|tensors| Arrays::take(tensors, &work));
+        let [of_weights, of_first, of_second] = &mut self.spare;
+        let mut arrays = [
+            Arrays::take(&mut self.weights, of_weights, &work),
+            Arrays::take(&mut self.first, of_first, &work),
+            Arrays::take(&mut self.second, of_second, &work),
+        ];
         let coefficients = Coefficients::new(hyperparameters, self.steps, scale);
         let gradient = gradient.iter().map(host_values).collect();
         let step = Step { specs, coefficients, hyperparameters, gradient };
         let done = step.on_threads(&mut arrays, &shares, matrices, replicas);
+        for (arrays, spare) in arrays.iter_mut().zip(&mut self.spare) {
+            spare.keep(&mut arrays.old);
+        }
         [self.weights, self.first, self.second] = arrays.map(Arrays::tensors);
         let mut updates = vec![Update::default(); specs.len()];
         for (blocks, matrices) in done? {
@@ -95,18 +104,17 @@ struct Arrays {
 }
 
 impl Arrays {
-    fn take(tensors: &mut Vec<Tensor<1>>, work: &[Work]) -> Self {
-        let writable = |(tensor, work): (Tensor<1>, &Work)| {
+    fn take(tensors: &mut Vec<Tensor<1>>, spare: &mut Spare, work: &[Work]) -> Self {
+        let writable = |(parameter, (tensor, work)): (usize, (Tensor<1>, &Work))| {
             let on_cpu = "all tensors of the CPU step are on the CPU";
             let tensor = tensor.try_into_primitive::<Flex>().expect(on_cpu).to_contiguous();
             if matches!(work, Work::Whole(_)) || tensor.is_unique() {
                 return (None, tensor);
             }
-            // The thread that writes it is the first to touch its memory.
-            let new = FlexTensor::zeros(tensor.layout().shape().clone(), DType::F32);
+            let new = spare.take(parameter, tensor.layout().shape());
             (Some(tensor), new)
         };
-        let (old, new) = std::mem::take(tensors).into_iter().zip(work).map(writable).unzip();
+        let (old, new) = std::mem::take(tensors).into_iter().zip(work).enumerate().map(writable).unzip();
         Self { old, new }
     }
 
@@ -299,6 +307,7 @@ mod tests {
     use super::*;
     use crate::device::replicas::ThreadLimit;
     use crate::model::params;
+    use crate::optim::checkpoint::HostState;
 
     #[test]
     fn moments_without_a_gradient_end_at_zero() {
@@ -373,5 +382,49 @@ mod tests {
                 assert!(after_three_steps(kind, threads, true) == expected, "{kind:?}, {threads} threads, held");
             }
         }
+    }
+
+    #[test]
+    fn the_steps_after_later_checkpoints_write_to_memory_that_was_written_before() {
+        let specs = [ParamSpec {
+            name: "embedding.token".into(),
+            shape: vec![2, BLOCK],
+            init: params::Init::Normal(1.0),
+            learning_rate_factor: 1.0,
+        }];
+        let hyperparameters = StepHyperparameters {
+            kind: OptimizerKind::Adamw,
+            learning_rate: 0.01,
+            beta1: 0.9,
+            beta2: 0.99,
+            eps: 1e-8,
+            weight_decay: 0.1,
+            grad_clip: 1.0,
+        };
+        let values = |seed| params::initial_on(&specs, seed, &Device::flex());
+        let addresses = |state: &State| {
+            let tensors = state.weights.iter().chain(&state.first).chain(&state.second);
+            tensors.map(|tensor| host_values(tensor).as_slice::<f32>().unwrap().as_ptr()).collect::<Vec<_>>()
+        };
+        let (replicas, mut state) = (Replicas::new(2).unwrap(), State::new(values(1)));
+        let mut places = vec![addresses(&state)];
+        let step = |state: &mut State| {
+            state.step_on_cpu(&specs, values(2), 1.0, hyperparameters, &replicas).unwrap();
+            addresses(state)
+        };
+        for _ in 0..3 {
+            let held = HostState::take(&specs, &state, true).unwrap();
+            places.push(step(&mut state));
+            drop(held);
+            assert_eq!(step(&mut state), places[places.len() - 1], "no checkpoint is read: the step is in place");
+        }
+        assert_ne!(places[0], places[1]);
+        assert_eq!((&places[2], &places[3]), (&places[0], &places[1]), "two sets of tensors take turns");
+        // Two checkpoints are read at once: neither may change.
+        let held = HostState::take(&specs, &state, true).unwrap();
+        step(&mut state);
+        let later = HostState::take(&specs, &state, true).unwrap();
+        assert!(!places.contains(&step(&mut state)), "a third set");
+        drop((held, later));
     }
 }

@@ -12,6 +12,7 @@ use crate::kernels::reference::AdamwStep;
 use crate::model::gradient::Gradient;
 use crate::model::params::ParamSpec;
 use crate::optim::muon;
+use crate::optim::spare::Spare;
 use crate::optim::step_hyperparameters::StepHyperparameters;
 
 /// The update of one parameter.
@@ -32,13 +33,15 @@ pub struct State {
     pub second: Vec<Tensor<1>>,
     /// Number of steps taken.
     pub steps: u64,
+    /// Of weights, first and second moments on the CPU.
+    pub(crate) spare: [Spare; 3],
 }
 
 impl State {
     /// Weights with moments at zero.
     pub fn new(weights: Vec<Tensor<1>>) -> Self {
         let zeros = || weights.iter().map(Tensor::zeros_like).collect();
-        Self { first: zeros(), second: zeros(), weights, steps: 0 }
+        Self { first: zeros(), second: zeros(), weights, steps: 0, spare: Default::default() }
     }
 
     /// Takes one step on the device, for GPUs: nothing is read back. `scale` is `[1]`; where it is 0, the step is skipped: weights and
