@@ -17,4 +17,5 @@ pub(crate) mod norm;
 pub(crate) mod products;
 pub(crate) mod reference;
 pub(crate) mod rotary;
+pub(crate) mod row;
 pub(crate) mod softmax;

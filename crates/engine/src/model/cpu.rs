@@ -9,6 +9,7 @@
 //! workspace; a name that begins with `d_` is a gradient, except for sizes. `timed` calls an operator and adds its time to the profile of the
 //! step; the layers do so themselves.
 
+pub(super) mod decode;
 mod layers;
 pub mod workspace;
 

@@ -9,6 +9,7 @@ use wire::model::ModelPlan;
 use crate::device::read;
 use crate::error::EngineError;
 use crate::kernels::random::Counter;
+use crate::model::cpu::decode::Decoding;
 use crate::model::decoder::{Cache, Decoder};
 use crate::model::gradient::tokens;
 use crate::model::hook::Hook;
@@ -131,8 +132,35 @@ pub struct TokenContext<'a> {
     /// First token of the context.
     from: usize,
     context: usize,
-    /// Key-value cache; `None` if every pass reads the whole context, as tests and measurements do for comparison.
-    cache: Option<Cache>,
+    cached: Cached<'a>,
+}
+
+/// The keys and values of the tokens before.
+enum Cached<'a> {
+    /// On the CPU, where a pass of its own computes the new tokens.
+    Cpu(Decoding<'a>),
+    /// On a GPU, and where a hook reads the activations.
+    Decoder(Cache),
+    /// Every pass of the decoder reads the whole context, as tests and measurements do for comparison.
+    Nothing,
+}
+
+impl Cached<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Cpu(decoding) => decoding.len(),
+            Self::Decoder(cache) => cache.len(),
+            Self::Nothing => 0,
+        }
+    }
+
+    fn clear(&mut self) {
+        match self {
+            Self::Cpu(decoding) => decoding.clear(),
+            Self::Decoder(cache) => *cache = Cache::default(),
+            Self::Nothing => {}
+        }
+    }
 }
 
 impl<'a> TokenContext<'a> {
@@ -145,20 +173,24 @@ impl<'a> TokenContext<'a> {
         start: Option<u32>,
         device: &Device,
     ) -> Self {
+        let cached = match weights.are_on_cpu() {
+            true => Cached::Cpu(Decoding::new(model, weights)),
+            false => Cached::Decoder(Cache::default()),
+        };
+        let decoder = Decoder::new(model, weights);
         let text = if prompt.is_empty() { vec![start.unwrap_or(0)] } else { prompt.to_vec() };
         let from = text.len().saturating_sub(model.seq);
-        let decoder = Decoder::new(model, weights);
-        Self { decoder, device: device.clone(), text, from, context: model.seq, cache: Some(Cache::default()) }
+        Self { decoder, device: device.clone(), text, from, context: model.seq, cached }
     }
 
     /// Calls `hook` in every forward pass.
     pub fn hooked(self, model: &'a ModelPlan, weights: &'a Weights, hook: &'a dyn Hook) -> Self {
-        Self { decoder: Decoder::hooked(model, weights, hook), ..self }
+        Self { decoder: Decoder::hooked(model, weights, hook), cached: Cached::Decoder(Cache::default()), ..self }
     }
 
     /// Disables the key-value cache.
     pub fn without_cache(self) -> Self {
-        Self { cache: None, ..self }
+        Self { cached: Cached::Nothing, ..self }
     }
 
     /// Tokens at the beginning of the text that are not in the context.
@@ -171,7 +203,7 @@ impl<'a> TokenContext<'a> {
         self.text.push(token);
         if self.text.len() - self.from > self.context {
             self.from = self.text.len() - (self.context / 2).max(1);
-            self.cache = self.cache.take().map(|_| Cache::default());
+            self.cached.clear();
         }
     }
 
@@ -180,9 +212,14 @@ impl<'a> TokenContext<'a> {
     /// # Errors
     /// The device was lost.
     pub fn next_logits(&mut self) -> Result<Vec<f32>, EngineError> {
-        let known = self.cache.as_ref().map_or(0, Cache::len);
-        let unread: Vec<i32> = self.text[self.from + known..].iter().map(|token| *token as i32).collect();
-        let x = self.decoder.residual(tokens(&unread, 1, unread.len(), &self.device), self.cache.as_mut());
+        let known = self.from + self.cached.len();
+        let unread: Vec<i32> = self.text[known..].iter().map(|token| *token as i32).collect();
+        let cache = match &mut self.cached {
+            Cached::Cpu(decoding) => return Ok(decoding.logits(&unread)),
+            Cached::Decoder(cache) => Some(cache),
+            Cached::Nothing => None,
+        };
+        let x = self.decoder.residual(tokens(&unread, 1, unread.len(), &self.device), cache);
         let [_, seq, d_model] = x.dims();
         let last = x.slice_dim(1, seq - 1..seq).reshape([1, d_model]);
         let logits = self.decoder.head(last);

@@ -196,6 +196,33 @@ wide_fn! {
         }
     }
 
+    /// The output of one query of a head over these keys and values, `[keys, d_head]`; `scores` has room for one of each key.
+    pub(crate) fn forward_query(
+        scale: f32,
+        query: &[f32],
+        key: Matrix<&[f32]>,
+        value: Matrix<&[f32]>,
+        scores: &mut [f32],
+        out: &mut [f32],
+    ) {
+        let (scores, d_head) = (&mut scores[..key.shape[0]], query.len());
+        for (index, score) in scores.iter_mut().enumerate() {
+            *score = dot(query, &key.values[index * key.strides[0]..][..d_head]);
+        }
+        let top = max(scores);
+        for score in scores.iter_mut() {
+            *score = fraction(exp((*score - top) * scale));
+        }
+        let part = 1.0 / sum(scores, |exp| exp);
+        out.fill(0.0);
+        for (index, score) in scores.iter().enumerate() {
+            let probability = score * part;
+            for (out, value) in out.iter_mut().zip(&value.values[index * value.strides[0]..][..d_head]) {
+                *out += probability * value;
+            }
+        }
+    }
+
     /// Multiplies each row by its factor.
     fn scale_rows(rows: Matrix<&mut [f32]>, factors: &[f32]) {
         let mut rows = rows;

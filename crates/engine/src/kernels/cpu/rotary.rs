@@ -27,19 +27,24 @@ impl Rotary {
     }
 
     pub(crate) fn forward(&self, x: &mut [f32], heads: usize) {
-        rotate(self, x, heads, 1.0);
+        rotate(self, x, heads, 0, 1.0);
+    }
+
+    /// The tokens of one sequence from position `first` on.
+    pub(crate) fn forward_from(&self, x: &mut [f32], heads: usize, first: usize) {
+        rotate(self, x, heads, first, 1.0);
     }
 
     pub(crate) fn backward(&self, dx: &mut [f32], heads: usize) {
-        rotate(self, dx, heads, -1.0);
+        rotate(self, dx, heads, 0, -1.0);
     }
 }
 
 wide_fn! {
-    fn rotate(rotary: &Rotary, x: &mut [f32], heads: usize, direction: f32) {
+    fn rotate(rotary: &Rotary, x: &mut [f32], heads: usize, first: usize, direction: f32) {
         let half = rotary.half;
         for (row, token) in x.chunks_exact_mut(heads * 2 * half).enumerate() {
-            let from = row % rotary.seq * half;
+            let from = (first + row) % rotary.seq * half;
             let (cos, sin) = (&rotary.cos[from..from + half], &rotary.sin[from..from + half]);
             for head in token.chunks_exact_mut(2 * half) {
                 let (first, second) = head.split_at_mut(half);

@@ -8,6 +8,7 @@ use super::workspace::Normed;
 use crate::device::operator_times::timed;
 use crate::kernels::cpu::linear::{Linear, sum_rows};
 use crate::kernels::cpu::norm::Norm;
+use crate::kernels::cpu::row;
 use crate::model::params::Weights;
 use crate::model::variant::{Part, Variant};
 
@@ -55,6 +56,15 @@ impl Projection {
             true => self.linear.plain_forward(Some(before), x, weight, bias, y),
             false => self.linear.forward_after(before, x, weight, bias, y),
         });
+    }
+
+    /// `[d_in]` to `[d_out]`, by several threads if the matrix is large. Outside steps, so it is not timed.
+    pub(super) fn forward_row(&self, parameters: &Parameters, x: &[f32], y: &mut [f32]) {
+        match self.bias(parameters) {
+            Some(bias) => y.copy_from_slice(bias),
+            None => y.fill(0.0),
+        }
+        row::add_product(x, parameters.weights[self.weight], y);
     }
 
     /// Gradients of parameters and input; that of the input is written or added.
