@@ -16,6 +16,8 @@ use crate::kernels::random::Counter;
 use crate::model::gradient::{self, GradientArgs};
 use crate::model::params::{self, Weights};
 
+/// Steps that are measured: an odd number, of which the median counts, since a training runs at the usual speed and not at the best.
+const STEPS: usize = 9;
 /// After this time no other step is measured, so that a slow machine connects soon too.
 const WITHIN: Duration = Duration::from_millis(400);
 /// Sequences of a batch, as in nanoGPT's CPU recipe.
@@ -39,7 +41,7 @@ impl Speed {
     }
 }
 
-/// Measures a device by the fastest of up to three steps of nanoGPT's CPU recipe on random tokens, after one that is not measured.
+/// Measures a device by the median of up to nine steps of nanoGPT's CPU recipe on random tokens, after one that is not measured.
 ///
 /// # Errors
 /// The device cannot train.
@@ -48,15 +50,15 @@ pub fn measure(device: &EngineDevice) -> Result<Speed, EngineError> {
     model.vocab = 65;
     let threads = SIZE.min(device.info.cores as usize);
     let replicas = if device.is_cpu() { Some(Replicas::new(threads)?) } else { None };
-    let fastest = fastest_step(&model, device, replicas.as_ref())?;
+    let step = median_step(&model, device, replicas.as_ref())?;
     let tokens = SIZE * model.seq;
     let rates = replicas.map(|replicas| {
         let work = StepWork::of_gradient(&model, tokens, threads);
         let (times, bandwidth) =
-            (fastest.operators.per_step(1.0), memory_bytes_per_sec(&replicas, device.info.memory_bytes)?);
-        Ok::<_, EngineError>(OperatorRates::of_gradient(&work, &times, fastest.secs, threads, bandwidth))
+            (step.operators.per_step(1.0), memory_bytes_per_sec(&replicas, device.info.memory_bytes)?);
+        Ok::<_, EngineError>(OperatorRates::of_gradient(&work, &times, step.secs, threads, bandwidth))
     });
-    let flops_per_sec = model.flops_per_token() * tokens as f64 / fastest.secs;
+    let flops_per_sec = model.flops_per_token() * tokens as f64 / step.secs;
     Ok(Speed { flops_per_sec, rates: rates.transpose()?.flatten() })
 }
 
@@ -66,7 +68,7 @@ struct Step {
     operators: OperatorTimes,
 }
 
-fn fastest_step(model: &ModelPlan, device: &EngineDevice, replicas: Option<&Replicas>) -> Result<Step, EngineError> {
+fn median_step(model: &ModelPlan, device: &EngineDevice, replicas: Option<&Replicas>) -> Result<Step, EngineError> {
     let specs = params::layout(model);
     let weights = Weights::new(&specs, params::initial_on(&specs, 1, &device.burn));
     let mut random = Counter::new(1, 0);
@@ -85,14 +87,12 @@ fn fastest_step(model: &ModelPlan, device: &EngineDevice, replicas: Option<&Repl
     // The first one compiles kernels and fills caches.
     step()?;
     let began = Instant::now();
-    let mut fastest = step()?;
-    for _ in 1..3 {
-        if began.elapsed() < WITHIN {
-            let next = step()?;
-            fastest = if next.secs < fastest.secs { next } else { fastest };
-        }
+    let mut steps = vec![step()?];
+    while steps.len() < STEPS && began.elapsed() < WITHIN {
+        steps.push(step()?);
     }
-    Ok(fastest)
+    steps.sort_by(|a, b| a.secs.total_cmp(&b.secs));
+    Ok(steps.swap_remove(steps.len() / 2))
 }
 
 /// Bytes per second of `sum += other` over large arrays, split over the cores as the update of the parameters is; the fastest of three passes
