@@ -299,18 +299,16 @@ mod tests {
     #[test]
     fn a_step_is_bound_by_products_in_a_long_batch_and_by_memory_in_a_short_one() {
         let device = |rates: OperatorRates| DeviceInfo { rates: Some(rates), ..lab().1.remove(0) };
-        let step = |size: usize, rates: OperatorRates| {
-            let plan = plan_of(&format!(
-                r#"{{"corpus":"tales","preset":"gpt2","overrides":{{"model.seq":64,"batch.size":{size}}}}}"#
-            ));
+        let step = |size: usize, seq: usize, rates: OperatorRates| {
+            let sizes = format!(r#""batch.size":{size},"batch.accumulation":1,"model.seq":{seq}"#);
+            let plan = plan_of(&format!(r#"{{"corpus":"tales","preset":"gpt2","overrides":{{{sizes}}}}}"#));
             StepSecs::new(&plan, &device(rates)).unwrap().whole
         };
         let twice_products = OperatorRates { product_flops_per_sec: 2.0 * rates().product_flops_per_sec, ..rates() };
         let twice_memory = OperatorRates { memory_bytes_per_sec: 2.0 * rates().memory_bytes_per_sec, ..rates() };
-        let gain = |size: usize, faster: OperatorRates| step(size, rates()) / step(size, faster);
-        for (size, is_long) in [(64, true), (2, false)] {
-            let gains = [gain(size, twice_products), gain(size, twice_memory)];
-            assert_eq!(gains[0] > gains[1], is_long, "{size} sequences: {gains:?}");
+        for (size, seq, is_long) in [(64, 64, true), (2, 16, false)] {
+            let gains = [twice_products, twice_memory].map(|faster| step(size, seq, rates()) / step(size, seq, faster));
+            assert_eq!(gains[0] > gains[1], is_long, "{size} sequences of {seq} tokens: {gains:?}");
         }
         let recomputed = plan_of(r#"{"corpus":"tales","overrides":{"compute.recompute":true}}"#);
         let kept = plan_of(r#"{"corpus":"tales"}"#);
