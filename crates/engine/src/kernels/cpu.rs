@@ -3,7 +3,7 @@
 //!
 //! An operator allocates nothing and computes on one thread. It writes every value of its outputs unless its description says that it adds,
 //! so that buffers can be used again without zeroing. Sums of a row have a fixed order, in sixteen lanes on every processor ([`lanes`]).
-//! [`products`] has the only unsafe code. [`reference`](mod@reference) has the same operators as plain loops.
+//! [`products`] and [`bf16`] have the only unsafe code. [`reference`](mod@reference) has the same operators as plain loops.
 
 pub(crate) mod activation;
 pub(crate) mod attention;
@@ -14,6 +14,7 @@ pub(crate) mod head;
 pub(crate) mod lanes;
 pub(crate) mod linear;
 pub(crate) mod norm;
+pub(crate) mod precision;
 pub(crate) mod products;
 pub(crate) mod reference;
 pub(crate) mod rotary;

@@ -31,7 +31,7 @@ pub struct Recipe {
     /// How the weights of the datasets change.
     #[serde(default)]
     pub mixing: Mixing,
-    /// How the step is computed.
+    /// Precision of products, and whether activations are computed again.
     #[serde(default)]
     pub compute: Compute,
 }

@@ -13,7 +13,8 @@
 use wire::hyperparameters::recipe::Precision;
 
 use super::lanes::{exp, fraction, max, sum, wide_fn};
-use super::products::{Matrix, multiply_in};
+use super::precision::multiply_in;
+use super::products::Matrix;
 
 /// The unembedding.
 #[derive(Debug, Clone, Copy)]

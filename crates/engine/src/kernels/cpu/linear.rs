@@ -8,7 +8,8 @@
 use wire::hyperparameters::recipe::Precision;
 
 use super::lanes::wide_fn;
-use super::products::{Matrix, multiply_in};
+use super::precision::multiply_in;
+use super::products::Matrix;
 
 /// Sizes of a linear layer, and the precision of its products.
 #[derive(Debug, Clone, Copy)]

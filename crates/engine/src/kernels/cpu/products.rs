@@ -1,10 +1,6 @@
-//! Products of matrices that are views of slices, computed on one thread by the kernels of `gemm`, which packs any strides,
-//! or with rounded factors by [`bf16`].
+//! Products of matrices that are views of slices, computed on one thread by the kernels of `gemm`, which packs any strides.
 
 use gemm::Parallelism;
-use wire::hyperparameters::recipe::Precision;
-
-use super::bf16;
 
 /// A matrix in a slice: element `[row, column]` is at `row * strides[0] + column * strides[1]`.
 #[derive(Debug, Clone, Copy)]
@@ -61,24 +57,6 @@ impl Matrix<&mut [f32]> {
 
     pub(crate) fn view(&self) -> Matrix<&[f32]> {
         Matrix { values: &*self.values, shape: self.shape, strides: self.strides }
-    }
-}
-
-/// `out = a b`, or `out += a b`, with factors of this precision.
-///
-/// # Panics
-/// The panics of [`multiply`] and [`bf16::multiply`].
-pub(crate) fn multiply_in(
-    precision: Precision,
-    out: Matrix<&mut [f32]>,
-    is_added: bool,
-    a: Matrix<&[f32]>,
-    b: Matrix<&[f32]>,
-) {
-    match precision {
-        Precision::Bfloat16 => bf16::multiply(out, is_added, a, b),
-        // No plan trains with float16 on a CPU.
-        Precision::Float32 | Precision::Float16 => multiply(out, is_added, a, b),
     }
 }
 

@@ -9,7 +9,8 @@ use crate::device::replicas::Replicas;
 use crate::error::EngineError;
 use crate::kernels::cpu::bf16;
 use crate::kernels::cpu::lanes::wide_fn;
-use crate::kernels::cpu::products::{Matrix, multiply_in};
+use crate::kernels::cpu::precision::multiply_in;
+use crate::kernels::cpu::products::Matrix;
 
 /// Rows and columns of a matrix.
 pub const SIDE: usize = 1024;
