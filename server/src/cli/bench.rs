@@ -318,7 +318,7 @@ impl BenchArgs {
         };
         bench::growth::measure(&mut points, self.rounds, folder.path(), settings.threads, &mut progress)?;
         line.end();
-        let machine = Machine { processor: resolved.device.name, cores: EngineDevice::processor().info.cores };
+        let machine = Machine::this();
         Ok(Growth::new(machine, settings, self.rounds, &points, left_out))
     }
 
@@ -399,10 +399,9 @@ impl BenchArgs {
             print(&table::round(&round))?;
             rounds.push(round);
         }
-        let info = EngineDevice::processor().info;
         let measured = Measured {
             ceiling: ceiling::measure(settings.threads, view.plan.recipe.compute.precision, array_bytes)?,
-            machine: Machine { processor: info.name, cores: info.cores },
+            machine: Machine::this(),
             settings,
             view: &view,
             array_bytes,

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use engine::device::EngineDevice;
 use engine::train::bench::Figures;
-use engine::train::bench::ceiling::Ceiling;
+use engine::train::bench::ceiling::{Ceiling, bfloat16_instructions};
 use engine::train::bench::scaling::{self, Scaling};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use wire::device::DeviceInfo;
 use wire::run::operators::{OperatorTime, StepWork};
 use wire::run::plan::PlanView;
 
@@ -50,6 +52,16 @@ pub(super) struct Document {
 pub(super) struct Machine {
     pub(super) processor: String,
     pub(super) cores: u32,
+    /// The processor's instructions for products of bfloat16; without them the factors are rounded and multiplied as 32-bit floats.
+    pub(super) bfloat16_instructions: Option<String>,
+}
+
+impl Machine {
+    /// The machine of this process.
+    pub(super) fn this() -> Self {
+        let DeviceInfo { name, cores, .. } = EngineDevice::processor().info;
+        Self { processor: name, cores, bfloat16_instructions: bfloat16_instructions().map(str::to_owned) }
+    }
 }
 
 /// What was trained: two documents with the same settings can be compared.

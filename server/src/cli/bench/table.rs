@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use wire::hyperparameters::recipe::Precision;
 use wire::number::{brief, counted, grouped};
 
 use super::baseline::Comparison;
@@ -48,8 +49,9 @@ pub(super) fn summary(document: &Document) -> String {
     let Document { ceiling, model, .. } = document;
     let _ = writeln!(
         text,
-        "ceiling: {:.1} GFLOP/s, products of square matrices; {:.1} GB/s, triad over {:.0} MB",
+        "ceiling: {:.1} GFLOP/s, products of square matrices{}; {:.1} GB/s, triad over {:.0} MB",
         ceiling.flops_per_sec / 1e9,
+        instructions(document),
         ceiling.bytes_per_sec / 1e9,
         ceiling.array_bytes as f64 / 1e6
     );
@@ -65,6 +67,15 @@ pub(super) fn summary(document: &Document) -> String {
     let _ = writeln!(text, "memory: {}", estimated(&document.memory_bytes, 1e-6, "MB"));
     let _ = writeln!(text, "training time: {}", estimated(&document.training_secs, 1.0, "s"));
     text + "\n" + &operators(document) + "\n" + &scaling(document)
+}
+
+/// How products of bfloat16 are computed, if the training has them.
+fn instructions(document: &Document) -> String {
+    match &document.machine.bfloat16_instructions {
+        _ if document.settings.precision != Precision::Bfloat16.name() => String::new(),
+        Some(instructions) => format!(" by {instructions}"),
+        None => " of rounded factors: the processor has no instructions for bfloat16".to_owned(),
+    }
 }
 
 /// Means over the rounds.

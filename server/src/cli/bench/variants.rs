@@ -4,7 +4,6 @@
 use std::fmt::Write;
 
 use clap::builder::PossibleValuesParser;
-use engine::device::EngineDevice;
 use engine::model::variant::{Part, Variant};
 use engine::train::bench::{self, Figures};
 use research::compare::paired;
@@ -212,10 +211,9 @@ impl BenchArgs {
                 pairs.push(Pair { variant: (*name).to_owned(), seed, operators, other });
             }
         }
-        let info = EngineDevice::processor().info;
         Ok(Variants {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            machine: Machine { processor: info.name, cores: info.cores },
+            machine: Machine::this(),
             settings,
             variants: compare(&names, &pairs),
             pairs,
