@@ -58,6 +58,9 @@ pub enum EngineError {
         /// The formats that it has.
         others: String,
     },
+    /// The system gives no memory for a measurement.
+    #[error("memory for the measurement of the device could not be mapped: {source}")]
+    Memory { source: std::io::Error },
     /// Values could not be read back from the device.
     #[error("values could not be read back from the device: {source}")]
     ReadBack {

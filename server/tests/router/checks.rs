@@ -18,7 +18,7 @@ async fn the_last_report_of_each_device_is_listed_and_a_torn_one_is_left_out() {
         json!({
             "version": 1, "program": "kindling 0.1.0", "started_ms": 5, "secs": 2.5, "limit_secs": 350.0,
             "device": {"id": device, "name": "a card", "kind": "gpu", "backend": "wgpu (Vulkan)", "cores": 1, "memory_bytes": 0,
-                "flops_per_sec": 0.0},
+                "flops_per_sec": 0.0, "rates": null},
             "sections": [{"name": "parity", "question": "Is it right?", "limit_secs": 90.0, "secs": 2.0, "outcome": outcome,
                 "checks": [{"name": "loss", "outcome": outcome, "found": "1e-6 apart"}],
                 "figures": [{"name": "speed", "value": 1.5, "unit": "tokens/s"}]}],
