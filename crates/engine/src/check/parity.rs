@@ -5,7 +5,7 @@ use wire::hyperparameters::recipe::Precision;
 use wire::model::{Mlp, ModelPlan, Norm, Positions, RotaryScaling};
 
 use super::faults::Faults;
-use super::part::{Sink, is_software};
+use super::part::{Sink, in_16_bits, is_software};
 use super::trial::{self, Trial};
 use super::{ROWS, TOLERANCE, slope, tiny};
 use crate::device::EngineDevice;
@@ -79,21 +79,16 @@ pub(super) fn training(device: &EngineDevice, faults: Faults, sink: &mut Sink<'_
 /// Loss and gradients with 16-bit factors of products, compared with those of the CPU in 32 bits.
 fn half_precision(device: &EngineDevice, faults: Faults, sink: &mut Sink<'_>) -> Result<(), EngineError> {
     let (_, model) = &models()[0];
-    for (precision, digits) in [(Precision::Float16, 11), (Precision::Bfloat16, 8)] {
-        let name = format!("GPT-2 model with {} products, loss and gradients", precision.name());
-        if let Err(error) = device.require_format(precision) {
-            sink.not_run(name, error.to_string());
-        } else if sink.left() < 1.0 {
-            sink.not_run(name, "time limit reached");
-        } else {
-            let expected = trial::step_on(&EngineDevice::processor(), model, 1)?;
-            let found = expected.compare(&trial::step_in_format(device, model, precision, faults)?);
-            // A rounded factor is up to half a unit of its last digit apart, and a gradient passes through about a dozen products.
-            let bound = 40.0 * 0.5f64.powi(digits);
-            sink.check(name, found.loss.max(found.gradient) <= bound, found.to_string());
-        }
-    }
-    Ok(())
+    let name = |precision: Precision| format!("GPT-2 model with {} products, loss and gradients", precision.name());
+    in_16_bits(device, 1.0, sink, name, |precision, name, sink| {
+        let expected = trial::step_on(&EngineDevice::processor(), model, 1)?;
+        let found = expected.compare(&trial::step_in_format(device, model, precision, faults)?);
+        // A rounded factor is up to half a unit of its last digit apart, and a gradient passes through about a dozen products.
+        let digits = if precision == Precision::Float16 { 11 } else { 8 };
+        let bound = 40.0 * 0.5f64.powi(digits);
+        sink.check(name, found.loss.max(found.gradient) <= bound, found.to_string());
+        Ok(())
+    })
 }
 
 /// Whether the losses of a run agree with the expected ones and fall, with a sentence for the report.

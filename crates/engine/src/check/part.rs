@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use wire::DeviceId;
 use wire::check::{Check, Figure, Line, Outcome};
 use wire::device::DeviceKind;
+use wire::hyperparameters::recipe::Precision;
 
 use crate::device::EngineDevice;
+use crate::error::EngineError;
 
 /// The work of one process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,6 +93,31 @@ impl<'a> Sink<'a> {
     pub(super) fn figure(&mut self, name: impl Into<String>, value: f64, unit: &str, note: impl Into<String>) {
         (self.out)(Line::Figure(Figure { name: name.into(), value, unit: unit.to_owned(), note: note.into() }));
     }
+}
+
+/// Runs `work` for each 16-bit format that the device has, if `secs` seconds are left, and reports why another is not run. `name` is what it
+/// reports.
+///
+/// # Errors
+/// Those of `work`.
+pub(super) fn in_16_bits(
+    device: &EngineDevice,
+    secs: f64,
+    sink: &mut Sink<'_>,
+    name: impl Fn(Precision) -> String,
+    work: impl Fn(Precision, String, &mut Sink<'_>) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
+    for precision in [Precision::Float16, Precision::Bfloat16] {
+        let name = name(precision);
+        if let Err(error) = device.require_format(precision) {
+            sink.not_run(name, error.to_string());
+        } else if sink.left() < secs {
+            sink.not_run(name, "time limit reached");
+        } else {
+            work(precision, name, sink)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the device is a software adapter (a CPU emulation of a GPU, for tests).

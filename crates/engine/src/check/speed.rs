@@ -8,7 +8,7 @@ use wire::hyperparameters::recipe::{self, OptimizerKind, Precision};
 use wire::model::ModelPlan;
 use wire::run::preset;
 
-use super::part::Sink;
+use super::part::{Sink, in_16_bits};
 use super::{adapter, tuning};
 use crate::data::batch::Batch;
 use crate::device::replicas::Replicas;
@@ -78,18 +78,17 @@ pub const PEAK: &str = "matrix multiplication";
 /// Reports the throughput of products with 16-bit factors at the largest size, or why there is none.
 fn half_ceilings(device: &EngineDevice, sizes: &[usize], sink: &mut Sink<'_>) -> Result<(), EngineError> {
     let n = sizes.last().copied().unwrap_or(1024);
-    for precision in [Precision::Float16, Precision::Bfloat16] {
-        let name = format!("{PEAK}, {}", precision.name());
-        if let Err(error) = device.require_format(precision) {
-            sink.not_run(name, error.to_string());
-        } else if sink.left() < 2.0 {
-            sink.not_run(name, "time limit reached");
-        } else {
+    in_16_bits(
+        device,
+        2.0,
+        sink,
+        |precision| format!("{PEAK}, {}", precision.name()),
+        |precision, name, sink| {
             let secs = matrix_multiplication_secs(device, n, format_of(precision))?;
             sink.figure(name, 2.0 * (n as f64).powi(3) / secs / 1e12, "TFLOP/s", format!("{n} x {n}"));
-        }
-    }
-    Ok(())
+            Ok(())
+        },
+    )
 }
 
 /// Minimum time of one product of two `n` x `n` matrices, seconds; in 32 bits without a format.
@@ -197,18 +196,12 @@ fn half_precision(
     rows: usize,
     sink: &mut Sink<'_>,
 ) -> Result<(), EngineError> {
-    for precision in [Precision::Float16, Precision::Bfloat16] {
-        let figure = format!("{name}, {rows} rows, {}", precision.name());
-        if let Err(error) = device.require_format(precision) {
-            sink.not_run(figure, error.to_string());
-        } else if sink.left() < 4.0 {
-            sink.not_run(figure, "time limit reached");
-        } else {
-            let speed = Bench::new(device, plan, rows, precision)?.speed(sink)?;
-            sink.figure(figure, speed, "tokens/s", format!("{} tokens per step", rows * plan.seq));
-        }
-    }
-    Ok(())
+    let figure = |precision: Precision| format!("{name}, {rows} rows, {}", precision.name());
+    in_16_bits(device, 4.0, sink, figure, |precision, figure, sink| {
+        let speed = Bench::new(device, plan, rows, precision)?.speed(sink)?;
+        sink.figure(figure, speed, "tokens/s", format!("{} tokens per step", rows * plan.seq));
+        Ok(())
+    })
 }
 
 /// Whether the estimated memory of a batch fits the device; true if the memory size is unknown.
